@@ -1,0 +1,119 @@
+// Every limit and default of the system, unit last in the name. Platform limits are Cloudflare's
+// (paid plan, late 2026); the rest are ours. Relations that must hold are asserted at the end.
+
+export const KIB = 1024;
+export const MIB = 1024 * 1024;
+
+// --- What a request may carry -------------------------------------------------------------------
+/** JSON bodies (job specifications). The platform allows 100 MB; nothing here needs it. */
+export const JSON_BODY_MAX_BYTES = 4 * MIB;
+export const CODE_MAX_BYTES = 256 * KIB;
+export const PARAMS_MAX_BYTES = 64 * KIB;
+export const INLINE_MAX_BYTES = 2 * MIB;
+export const NAME_MAX_CHARS = 128;
+export const LIST_DEFAULT_ITEMS = 50;
+export const LIST_MAX_ITEMS = 500;
+export const IDEMPOTENCY_MS = 24 * 3600_000;
+
+// --- Datasets -----------------------------------------------------------------------------------
+/** R2 multipart parts: at least 5 MiB, all equal but the last, at most 10,000. */
+export const UPLOAD_PART_BYTES = 8 * MIB;
+export const UPLOAD_PART_MIN_BYTES = 5 * MIB;
+export const UPLOAD_PARTS_MAX = 10_000;
+
+// --- Planning -----------------------------------------------------------------------------------
+export const SPLIT_DEFAULT_BYTES = 8 * MIB;
+/** A split is held whole, as text, in a 128 MB isolate. */
+export const SPLIT_MAX_BYTES = 32 * MIB;
+export const SPLIT_DEFAULT_ITEMS = 10_000;
+export const SPLIT_MAX_ITEMS = 100_000_000;
+export const TASKS_MAX = 100_000;
+/** A gzip file cannot be split; its compressed bytes are held whole while it is unpacked in a stream. */
+export const GZIP_MAX_BYTES = 64 * MIB;
+export const RECORD_MAX_BYTES = 16 * MIB;
+export const PARTITIONS_DEFAULT = 4;
+export const PARTITIONS_MAX = 512;
+export const SKIP_BAD_RECORDS_MAX = 1_000_000;
+/** Bad records are counted without bound and listed up to this many a task and a job. */
+export const BAD_RECORDS_LISTED_PER_TASK = 20;
+export const BAD_RECORDS_LISTED_PER_JOB = 1_000;
+
+// --- Records, spills ----------------------------------------------------------------------------
+export const KEY_MAX_BYTES = 64 * KIB;
+export const VALUE_MAX_BYTES = MIB;
+/** Past this estimate of its in-memory size the mapper's table is combined and sorted into a run. */
+export const SPILL_BUFFER_BYTES = 24 * MIB;
+export const SPILL_BLOCK_BYTES = 256 * KIB;
+export const SPILL_MAX_BYTES = 64 * MIB;
+export const LOG_LINES_MAX = 100;
+export const LOG_LINE_MAX_CHARS = 1_000;
+export const USER_COUNTERS_MAX = 100;
+export const COUNTER_NAME_MAX_CHARS = 100;
+export const ERROR_MESSAGE_MAX_CHARS = 2_000;
+export const ERROR_STACK_MAX_CHARS = 4_000;
+
+// --- Reduce -------------------------------------------------------------------------------------
+/** Sources merged at once; more go through intermediate objects. */
+export const MERGE_FAN_IN = 64;
+/** Read-ahead of one merge source: fan-in × this is the reducer's memory. */
+export const MERGE_CHUNK_BYTES = 512 * KIB;
+/** Open connections a Worker invocation may hold. */
+export const CONNECTIONS_MAX = 6;
+/** Without a `reduce`, or with "collect", a key's values become one JSON array of at most this size. */
+export const GROUP_MAX_BYTES = 32 * MIB;
+export const REDUCE_RING_AGAIN_MS = 60_000;
+export const REDUCE_ATTEMPTS_MAX = 4;
+export const TOP_DEFAULT_ITEMS = 20;
+export const TOP_MAX_ITEMS = 1_000;
+
+// --- Leases, attempts ---------------------------------------------------------------------------
+/** Before any speed is known. Later: LEASE_FACTOR × the median attempt, between the two bounds. */
+export const LEASE_MS = 60_000;
+export const LEASE_MIN_MS = 15_000;
+export const LEASE_MAX_MS = 15 * 60_000;
+export const LEASE_FACTOR = 10;
+export const ATTEMPTS_MAX = 4;
+/** A volunteer's sandboxed worker that shows no progress for this long is terminated. */
+export const TASK_STALL_MS = 30_000;
+export const PROGRESS_MS = 2_000;
+export const QUORUM_COPIES_DEFAULT = 2;
+export const QUORUM_COPIES_MAX = 5;
+/** `adaptive`: this share of the tasks is run again at the edge and compared. */
+export const ADAPTIVE_RECHECK_SHARE = 0.05;
+
+// --- Volunteers ---------------------------------------------------------------------------------
+export const LOBBY_SHARDS = 8;
+export const VOLUNTEERS_PER_LOBBY_MAX = 2_000;
+export const SLOTS_MAX = 64;
+export const GRANT_AIM_MS = 3_000;
+export const GRANT_MAX_TASKS = 500;
+export const FRAME_MAX_BYTES = 256 * KIB;
+export const FRAMES_PER_SECOND_MAX = 50;
+
+// --- Edge mappers -------------------------------------------------------------------------------
+/** How long a job with `mappers: "any"` waits for a volunteer before the edge begins. */
+export const EDGE_GRACE_MS = 3_000;
+export const EDGE_MAPPERS_MAX = 4;
+/** One queue message maps for about this long, then rings the next. */
+export const EDGE_BATCH_MS = 20_000;
+export const EDGE_BATCH_TASKS = 16;
+export const EDGE_CPU_MS = 60_000;
+export const EDGE_RING_AGAIN_MS = 30_000;
+/** Local mode only: loop iterations and calls one edge-run task may make (the local runtime has no CPU limit). */
+export const LOOP_GUARD_STEPS = 1_000_000_000;
+
+// --- Dry run ------------------------------------------------------------------------------------
+export const DRY_RUN_RECORDS = 100;
+export const DRY_RUN_BYTES = 256 * KIB;
+export const DRY_RUN_MS = 10_000;
+
+function assertThat(holds: boolean, relation: string): void {
+  if (!holds) throw new Error(`limits.ts: ${relation} does not hold`);
+}
+assertThat(UPLOAD_PART_BYTES >= UPLOAD_PART_MIN_BYTES, 'UPLOAD_PART_BYTES ≥ UPLOAD_PART_MIN_BYTES');
+assertThat(KEY_MAX_BYTES + VALUE_MAX_BYTES < SPILL_BUFFER_BYTES, 'a record fits the spill buffer');
+assertThat(SPILL_BUFFER_BYTES <= SPILL_MAX_BYTES, 'SPILL_BUFFER_BYTES ≤ SPILL_MAX_BYTES');
+assertThat(MERGE_FAN_IN * MERGE_CHUNK_BYTES <= 48 * MIB, 'merge read-ahead fits in an isolate');
+assertThat(VALUE_MAX_BYTES <= GROUP_MAX_BYTES, 'VALUE_MAX_BYTES ≤ GROUP_MAX_BYTES');
+assertThat(LEASE_MIN_MS <= LEASE_MS && LEASE_MS <= LEASE_MAX_MS, 'LEASE_MIN ≤ LEASE ≤ LEASE_MAX');
+assertThat(PROGRESS_MS * 3 < LEASE_MIN_MS, 'several progress beats fit in the shortest lease');

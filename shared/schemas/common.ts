@@ -1,0 +1,30 @@
+// Pieces that several resources share: names, ids, lists, JSON.
+import * as z from 'zod';
+import { LIST_DEFAULT_ITEMS, LIST_MAX_ITEMS, NAME_MAX_CHARS } from '../limits.ts';
+
+export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+
+export const ResourceName = z
+  .string()
+  .min(1)
+  .max(NAME_MAX_CHARS)
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
+    'letters, digits, dot, dash and underscore, beginning with a letter or digit',
+  );
+
+export const ListQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(LIST_MAX_ITEMS).default(LIST_DEFAULT_ITEMS),
+  cursor: z.string().max(1_000).optional(),
+});
+
+export function listOf<Item extends z.ZodType>(item: Item) {
+  return z.object({ items: z.array(item), next: z.string().nullable() });
+}
+
+export interface List<Item> {
+  items: Item[];
+  next: string | null;
+}
+
+export const IsoTime = z.string().meta({ format: 'date-time' });

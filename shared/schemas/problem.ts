@@ -1,0 +1,45 @@
+// RFC 9457 problem details with a closed list of codes. The code is what clients switch on;
+// title and status follow from it.
+import * as z from 'zod';
+
+/** code → [HTTP status, title]. The only list of error codes; documented in the API page from here. */
+export const PROBLEMS = {
+  invalid_request: [400, 'The request is not valid'],
+  bad_program: [400, 'The program cannot be used'],
+  unauthorized: [401, 'A bearer token is needed'],
+  forbidden: [403, 'Not allowed'],
+  bad_lease: [403, 'The lease is not valid'],
+  not_found: [404, 'No such resource'],
+  method_not_allowed: [405, 'This resource has no such method'],
+  conflict: [409, 'The resource is not in a state that allows this'],
+  gone: [410, 'The resource no longer exists'],
+  length_required: [411, 'Content-Length is needed'],
+  too_large: [413, 'Past a documented bound'],
+  range_not_satisfiable: [416, 'The range lies outside the resource'],
+  bad_spill: [422, 'The spill is not what its digest says'],
+  upgrade_required: [426, 'This resource speaks WebSocket'],
+  rate_limited: [429, 'Too many requests'],
+  internal: [500, 'Something broke on our side'],
+  unavailable: [503, 'Not available at the moment'],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+export const PROBLEM_CODES = Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]];
+
+export const FieldError = z.object({
+  path: z.string().meta({ description: 'Where in the request, as a dotted path' }),
+  message: z.string(),
+});
+
+export const Problem = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string(),
+    code: z.enum(PROBLEM_CODES),
+    errors: z.array(FieldError),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457 problem details' });
+export type Problem = z.infer<typeof Problem>;
+export type FieldError = z.infer<typeof FieldError>;
