@@ -9,7 +9,7 @@ export const MIB = 1024 * 1024;
 export const JSON_BODY_MAX_BYTES = 4 * MIB;
 export const CODE_MAX_BYTES = 256 * KIB;
 export const PARAMS_MAX_BYTES = 64 * KIB;
-export const INLINE_MAX_BYTES = 2 * MIB;
+export const INLINE_MAX_BYTES = MIB;
 export const NAME_MAX_CHARS = 128;
 export const LIST_DEFAULT_ITEMS = 50;
 export const LIST_MAX_ITEMS = 500;
@@ -66,12 +66,21 @@ export const REDUCE_ATTEMPTS_MAX = 4;
 export const TOP_DEFAULT_ITEMS = 20;
 export const TOP_MAX_ITEMS = 1_000;
 
+// --- Jobs ---------------------------------------------------------------------------------------
+/** A failed job keeps its spills this long, so that a retry runs only what is not committed. */
+export const FAILED_KEEP_MS = 24 * 3600_000;
+export const EVENTS_PAGE_MAX_ITEMS = 1_000;
+/** At most this often a running job tells the catalog how far it is. */
+export const SUMMARY_MS = 1_000;
+
 // --- Leases, attempts ---------------------------------------------------------------------------
 /** Before any speed is known. Later: LEASE_FACTOR × the median attempt, between the two bounds. */
 export const LEASE_MS = 60_000;
 export const LEASE_MIN_MS = 15_000;
 export const LEASE_MAX_MS = 15 * 60_000;
 export const LEASE_FACTOR = 10;
+/** How long the data routes honour a lease's signature; the JobObject decides what still counts. */
+export const LEASE_TOKEN_MS = 3600_000;
 export const ATTEMPTS_MAX = 4;
 /** A volunteer's sandboxed worker that shows no progress for this long is terminated. */
 export const TASK_STALL_MS = 30_000;
@@ -87,7 +96,7 @@ export const VOLUNTEERS_PER_LOBBY_MAX = 2_000;
 export const SLOTS_MAX = 64;
 export const GRANT_AIM_MS = 3_000;
 export const GRANT_MAX_TASKS = 500;
-export const FRAME_MAX_BYTES = 256 * KIB;
+export const FRAME_MAX_BYTES = MIB;
 export const FRAMES_PER_SECOND_MAX = 50;
 
 // --- Edge mappers -------------------------------------------------------------------------------
@@ -95,10 +104,12 @@ export const FRAMES_PER_SECOND_MAX = 50;
 export const EDGE_GRACE_MS = 3_000;
 export const EDGE_MAPPERS_MAX = 4;
 /** One queue message maps for about this long, then rings the next. */
-export const EDGE_BATCH_MS = 20_000;
-export const EDGE_BATCH_TASKS = 16;
+export const EDGE_BATCH_MS = 5_000;
+export const EDGE_BATCH_TASKS = 8;
 export const EDGE_CPU_MS = 60_000;
-export const EDGE_RING_AGAIN_MS = 30_000;
+/** A bell that no mapper answered, and a mapper that fell silent, are replaced after this long. */
+export const EDGE_UNANSWERED_MS = 15_000;
+export const EDGE_RING_AGAIN_MS = 90_000;
 /** Local mode only: loop iterations and calls one edge-run task may make (the local runtime has no CPU limit). */
 export const LOOP_GUARD_STEPS = 1_000_000_000;
 

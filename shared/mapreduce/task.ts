@@ -97,6 +97,6 @@ export interface LeaseClaims {
   by: string;
   expiresAtMs: number;
   /** R2 key and raw range of the input; null for `range` inputs. */
-  input: { key: string; start: number; end: number; align: 'lines' | 'none' } | null;
+  input: { key: string; start: number; end: number; size: number; align: 'lines' | 'none' } | null;
   partitions: number;
 }

@@ -26,14 +26,14 @@ export interface Report {
     | { kind: 'alive'; fraction: number };
 }
 
-/** A wish for up to `tasks` leases for one mapper. */
+/** A wish: grant until this mapper holds `outstanding` leases of the job. */
 export interface Want {
   by: string;
   /** Shown in events and on the grid. */
   name: string;
   /** Keyed hash of the network prefix, for replicas on different networks. */
   network: string;
-  tasks: number;
+  outstanding: number;
 }
 
 export interface Granted {
@@ -49,14 +49,34 @@ export interface Exchange {
   lobby: string;
   reports: Report[];
   wants: Want[];
+  /** Volunteers that left: all their leases go back. */
+  gone: { by: string; reason: string }[];
+  /** Edge mappers: which bell woke them, and whether this is their last word. */
+  ring?: { ring: number; leaving: boolean };
 }
+
+export interface Credit {
+  by: string;
+  tasks: number;
+  bytes: number;
+  verified: number;
+  rejected: number;
+}
+
+/** What an edge mapper finds when a bell wakes it. */
+export type EdgeWork =
+  | { kind: 'map'; programKey: string; programHash: string; guard: boolean }
+  /** The input's records have to be found first: see csv-scan.ts. */
+  | { kind: 'scan'; key: string; splitBytes: number; bytes: number; state: string | null };
 
 export interface Exchanged {
   /** Null when the job no longer maps: forget it. */
   plan: MapPlan | null;
   grants: Granted[];
-  /** What became of the `done` reports, in order of `reports` that were `done`. */
-  credits: { by: string; tasks: number; bytes: number; verified: number; rejected: number }[];
+  /** Leases that each wanting mapper now holds. */
+  holding: Record<string, number>;
+  /** What became of this lobby's volunteers' results. */
+  credits: Credit[];
   /** Why nothing (more) was granted. */
   reason: string;
 }
@@ -121,6 +141,12 @@ export interface JobRpc {
   get(): Promise<Job | null>;
   summary(): Promise<JobSummary | null>;
   exchange(exchange: Exchange): Promise<Exchanged>;
+  /** Null: nothing to do any more. Acknowledge the bell. */
+  edgeBegin(ring: number): Promise<EdgeWork | null>;
+  /** A scan's state, to go on with in another message. */
+  scanned(ring: number, state: string): Promise<void>;
+  planned(boundaries: number[], csvHeader: string[]): Promise<void>;
+  planFailed(error: TaskError): Promise<void>;
   /** Null: already committed, or the job no longer reduces. Acknowledge the message. */
   beginReduce(partition: number): Promise<ReduceWork | null>;
   /** Non-empty sections of a partition in task order; page on with the last task + 1. */
