@@ -84,7 +84,8 @@ export function mapPlanOf(record: JobRecord, spec: MapReduceSpec): MapPlan {
     name: spec.name,
     programHash: submission.programHash,
     format: recordFormat(spec.input),
-    gzip: submission.input?.gzip === true && 'format' in spec.input && spec.input.format !== 'bytes',
+    gzip:
+      submission.input?.gzip === true && 'format' in spec.input && spec.input.format !== 'bytes',
     partitions: spec.partitions,
     params: spec.params,
     skipBadRecords: spec.skipBadRecords,
@@ -94,7 +95,11 @@ export function mapPlanOf(record: JobRecord, spec: MapReduceSpec): MapPlan {
 }
 
 /** Adds what a committed attempt counted: called once a task. */
-export function countCommitted(record: JobRecord, attempt: AttemptRecord, bytesShuffled: number): void {
+export function countCommitted(
+  record: JobRecord,
+  attempt: AttemptRecord,
+  bytesShuffled: number,
+): void {
   const { counters, badRecords } = record;
   const trailer = attempt.receipt?.trailer;
   if (!trailer) throw new Error(`task ${attempt.task} attempt ${attempt.attempt} has no receipt`);
@@ -107,7 +112,8 @@ export function countCommitted(record: JobRecord, attempt: AttemptRecord, bytesS
   else counters.volunteerTasks++;
   addInto(counters.user, trailer.userCounters);
   for (const bad of trailer.badRecordsListed) {
-    if (badRecords.length < BAD_RECORDS_LISTED_PER_JOB) badRecords.push({ ...bad, task: attempt.task });
+    if (badRecords.length < BAD_RECORDS_LISTED_PER_JOB)
+      badRecords.push({ ...bad, task: attempt.task });
   }
   if (attempt.ms !== null) record.medianMs = nextMedian(record.medianMs, attempt.ms);
   record.mapped++;

@@ -1,7 +1,13 @@
 // The JobObject's tables and every statement on them. Rows cost money and time: a grant is one row, a
 // commit two, an event one row for a whole batch.
 import { SECTION_PACKED_BYTES, unpackSection } from '../../shared/mapreduce/spill.ts';
-import type { Attempt, JobEvent, MapReduceSpec, Task, TaskError } from '../../shared/schemas/job.ts';
+import type {
+  Attempt,
+  JobEvent,
+  MapReduceSpec,
+  Task,
+  TaskError,
+} from '../../shared/schemas/job.ts';
 import { migrate } from '../platform/migrations.ts';
 import { spillKey } from '../platform/keys.ts';
 import type { AttemptRecord } from './attempts.ts';
@@ -89,12 +95,20 @@ export class JobStore {
     const pieces = Math.max(1, Math.ceil(text.length / TEXT_PIECE_CHARS));
     for (let piece = 0; piece < pieces; piece++) {
       const part = text.slice(piece * TEXT_PIECE_CHARS, (piece + 1) * TEXT_PIECE_CHARS);
-      this.#sql.exec('INSERT OR REPLACE INTO texts (name, piece, text) VALUES (?, ?, ?)', name, piece, part);
+      this.#sql.exec(
+        'INSERT OR REPLACE INTO texts (name, piece, text) VALUES (?, ?, ?)',
+        name,
+        piece,
+        part,
+      );
     }
     this.#sql.exec('DELETE FROM texts WHERE name = ? AND piece >= ?', name, pieces);
   }
   #loadText(name: string): string | null {
-    const rows = this.#sql.exec<{ text: string }>('SELECT text FROM texts WHERE name = ? ORDER BY piece', name);
+    const rows = this.#sql.exec<{ text: string }>(
+      'SELECT text FROM texts WHERE name = ? ORDER BY piece',
+      name,
+    );
     const pieces = [...rows].map((row) => row.text);
     return pieces.length === 0 ? null : pieces.join('');
   }
@@ -125,7 +139,9 @@ export class JobStore {
     );
   }
   committedTasks(): number[] {
-    return [...this.#sql.exec<{ task: number }>('SELECT task FROM committed ORDER BY task')].map((r) => r.task);
+    return [...this.#sql.exec<{ task: number }>('SELECT task FROM committed ORDER BY task')].map(
+      (r) => r.task,
+    );
   }
   committedCount(): number {
     return this.#sql.exec<{ n: number }>('SELECT count(*) AS n FROM committed').one().n;
@@ -154,7 +170,12 @@ export class JobStore {
     const tasks = new Map<number, Task>();
     for (const row of rows) {
       const record = JSON.parse(row.record) as AttemptRecord;
-      const task: Task = tasks.get(row.task) ?? { task: row.task, stage: 'map', state: 'waiting', attempts: [] };
+      const task: Task = tasks.get(row.task) ?? {
+        task: row.task,
+        stage: 'map',
+        state: 'waiting',
+        attempts: [],
+      };
       task.attempts.push(shownAttempt(record));
       if (row.winner !== null) task.state = 'committed';
       else if (record.state === 'leased') task.state = 'running';
@@ -163,18 +184,30 @@ export class JobStore {
     }
     return Array.from(
       { length: limit },
-      (_, i) => tasks.get(fromTask + i) ?? { task: fromTask + i, stage: 'map', state: 'waiting', attempts: [] },
+      (_, i) =>
+        tasks.get(fromTask + i) ?? {
+          task: fromTask + i,
+          stage: 'map',
+          state: 'waiting',
+          attempts: [],
+        },
     );
   }
 
   // --- Sections for reducers ---
   /** What partition r holds: records, stored bytes, and in how many spills. */
   partitionTotals(partitions: number): { records: number; storedBytes: number; sources: number }[] {
-    const totals = Array.from({ length: partitions }, () => ({ records: 0, storedBytes: 0, sources: 0 }));
+    const totals = Array.from({ length: partitions }, () => ({
+      records: 0,
+      storedBytes: 0,
+      sources: 0,
+    }));
     for (const row of this.#sql.exec<{ sections: ArrayBuffer }>('SELECT sections FROM committed')) {
       const packed = new Uint8Array(row.sections);
       if (packed.length !== partitions * SECTION_PACKED_BYTES) {
-        throw new Error(`a committed spill has ${packed.length} bytes of index for ${partitions} sections`);
+        throw new Error(
+          `a committed spill has ${packed.length} bytes of index for ${partitions} sections`,
+        );
       }
       totals.forEach((total, partition) => {
         const section = unpackSection(packed, partition * SECTION_PACKED_BYTES);
@@ -197,7 +230,13 @@ export class JobStore {
     );
     return [...rows].map((row) => {
       const { offset, storedBytes, records } = unpackSection(new Uint8Array(row.section), 0);
-      return { task: row.task, key: spillKey(job, row.task, row.attempt), offset, storedBytes, records };
+      return {
+        task: row.task,
+        key: spillKey(job, row.task, row.attempt),
+        offset,
+        storedBytes,
+        records,
+      };
     });
   }
 
@@ -217,7 +256,10 @@ export class JobStore {
     );
   }
   partRow(partition: number): PartRow | null {
-    const rows = this.#sql.exec<PartRow & Row>('SELECT * FROM parts WHERE partition = ?', partition);
+    const rows = this.#sql.exec<PartRow & Row>(
+      'SELECT * FROM parts WHERE partition = ?',
+      partition,
+    );
     return [...rows][0] ?? null;
   }
   partRows(): PartRow[] {
@@ -253,7 +295,9 @@ export class JobStore {
       after,
       limit,
     );
-    return [...rows].map((row) => ({ seq: row.seq, ...(JSON.parse(row.event) as object) }) as JobEvent);
+    return [...rows].map(
+      (row) => ({ seq: row.seq, ...(JSON.parse(row.event) as object) }) as JobEvent,
+    );
   }
 }
 
@@ -272,7 +316,12 @@ export function reduceTask(partition: number, row: PartRow | null): Task {
     attempts.push({
       attempt,
       by: 'edge',
-      state: last && state === 'committed' ? 'committed' : last && state === 'running' ? 'leased' : 'failed',
+      state:
+        last && state === 'committed'
+          ? 'committed'
+          : last && state === 'running'
+            ? 'leased'
+            : 'failed',
       ms: last ? (row?.ms ?? null) : null,
       digest: null,
       error: last ? error : null,

@@ -15,7 +15,14 @@ import {
 } from '../../shared/limits.ts';
 import { SECTION_PACKED_BYTES } from '../../shared/mapreduce/spill.ts';
 import type { List } from '../../shared/schemas/common.ts';
-import type { Job, JobEvent, JobSummary, MapReduceSpec, Task, TaskError } from '../../shared/schemas/job.ts';
+import type {
+  Job,
+  JobEvent,
+  JobSummary,
+  MapReduceSpec,
+  Task,
+  TaskError,
+} from '../../shared/schemas/job.ts';
 import type { Env } from '../platform/env.ts';
 import { jobPrefix, mergePrefix, partKey, programKey, spillPrefix } from '../platform/keys.ts';
 import { catalog, lobbies, lobbyByName } from '../platform/objects.ts';
@@ -239,14 +246,23 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       }),
     );
     const holding = Object.fromEntries(exchange.wants.map(({ by }) => [by, map.activeOf(by)]));
-    if (exchange.lobby !== EDGE && exchange.wants.some((want) => map.activeOf(want.by) < want.outstanding)) {
+    if (
+      exchange.lobby !== EDGE &&
+      exchange.wants.some((want) => map.activeOf(want.by) < want.outstanding)
+    ) {
       this.#hungry.add(exchange.lobby);
     }
     await this.#advance(job, false);
     if (hasEnded(record.state) || record.state === 'reducing') {
       return { ...nothing, credits: [...credits.values()], reason: `the job is ${record.state}` };
     }
-    return { plan: mapPlan, grants, holding, credits: [...credits.values()], reason: record.reason };
+    return {
+      plan: mapPlan,
+      grants,
+      holding,
+      credits: [...credits.values()],
+      reason: record.reason,
+    };
   }
 
   /** Applies what mappers say, and what time says about silent ones. Returns what ends the job, if anything. */
@@ -302,7 +318,11 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     if (badRecords <= spec.skipBadRecords) return null;
     const first = record.badRecords[0];
     const message = `${badRecords} bad records, ${spec.skipBadRecords} may be skipped; the first: ${first?.error ?? 'not listed'}`;
-    return { code: 'too_many_bad_records', message, ...(first && { record: first.offset, task: first.task }) };
+    return {
+      code: 'too_many_bad_records',
+      message,
+      ...(first && { record: first.offset, task: first.task }),
+    };
   }
 
   /** Stores changes, counts commits, writes events, credits mappers. */
@@ -330,7 +350,9 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       if (!receipt) throw new Error(`task ${attempt.task} was committed without a receipt`);
       const sections = unpackReceiptSections(receipt);
       if (sections.length !== spec.partitions * SECTION_PACKED_BYTES) {
-        throw new Error(`task ${attempt.task}: ${sections.length} bytes of index for ${spec.partitions} partitions`);
+        throw new Error(
+          `task ${attempt.task}: ${sections.length} bytes of index for ${spec.partitions} partitions`,
+        );
       }
       this.#store.saveCommitted(attempt.task, attempt.attempt, sections);
       countCommitted(record, attempt, receipt.storedBytes);
@@ -381,7 +403,12 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   }
 
   #leaseMs(record: JobRecord): number {
-    const bounds = { initial: LEASE_MS, min: LEASE_MIN_MS, max: LEASE_MAX_MS, factor: LEASE_FACTOR };
+    const bounds = {
+      initial: LEASE_MS,
+      min: LEASE_MIN_MS,
+      max: LEASE_MAX_MS,
+      factor: LEASE_FACTOR,
+    };
     return leaseLengthMs(record.medianMs, bounds);
   }
 
@@ -402,7 +429,13 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     if (job.plan.kind === 'scan') {
       if (!submission.input) throw new Error('a scan without an input');
       const { splitBytes, bytes } = job.plan;
-      return { kind: 'scan', key: submission.input.key, splitBytes, bytes, state: this.#store.loadScan() };
+      return {
+        kind: 'scan',
+        key: submission.input.key,
+        splitBytes,
+        bytes,
+        state: this.#store.loadScan(),
+      };
     }
     return {
       kind: 'map',
@@ -472,7 +505,12 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     const committed = this.#store.transaction(() => {
       if (!this.#reduce.commit(commit)) return false;
       countPart(record, commit);
-      addInto(record.operations, { durableObjectRequest: 3, rowWritten: 3, workerRequest: 1, queueOperation: 3 });
+      addInto(record.operations, {
+        durableObjectRequest: 3,
+        rowWritten: 3,
+        workerRequest: 1,
+        queueOperation: 3,
+      });
       const { partition, keys, bytes, ms } = commit;
       this.#event('partReduced', { partition, keys, bytes, ms });
       if (record.reduced === spec.partitions) this.#end(job, 'done', null);
@@ -607,7 +645,8 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     await Promise.all([this.#ringMap(job, rings), this.#ringReduce(job, partitions)]);
     const ended = hasEnded(record.state);
     if (tellNow || ended || before !== record.state) await this.#tellCatalog(job, nowMs);
-    else if (nowMs - this.#lastSummaryMs >= SUMMARY_MS) this.ctx.waitUntil(this.#tellCatalog(job, nowMs));
+    else if (nowMs - this.#lastSummaryMs >= SUMMARY_MS)
+      this.ctx.waitUntil(this.#tellCatalog(job, nowMs));
     else this.#timers.set('summary', this.#lastSummaryMs + SUMMARY_MS);
     if (ended || before !== record.state) this.ctx.waitUntil(this.#endLobbies(job));
     this.#wakeReaders();
@@ -638,10 +677,14 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     }
     const rings = bells.ring(work, nowMs);
     if (rings.length > 0 && plan.kind !== 'scan') {
-      const reason = spec.mappers === 'edge' ? 'the job asks for the edge' : 'no volunteer at work, or one stalled';
+      const reason =
+        spec.mappers === 'edge'
+          ? 'the job asks for the edge'
+          : 'no volunteer at work, or one stalled';
       this.#event('edge', { reason, bells: rings.length });
     }
-    if (record.reason !== before && record.reason !== '') this.#event('waiting', { reason: record.reason });
+    if (record.reason !== before && record.reason !== '')
+      this.#event('waiting', { reason: record.reason });
     if (rings.length > 0 || record.reason !== before) {
       record.lastRing = bells.lastRing;
       this.#store.saveRecord(record);
@@ -706,7 +749,10 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   #startOver(job: Loaded): void {
     this.#store.clearMap();
     this.#store.clearAllParts();
-    const fresh = newJobRecord({ ...job.record.submission, spec: job.spec }, job.record.createdAtMs);
+    const fresh = newJobRecord(
+      { ...job.record.submission, spec: job.spec },
+      job.record.createdAtMs,
+    );
     const { state, reason, error, finishedAtMs, startedAtMs, csvHeader, lastRing } = job.record;
     const kept = { state, reason, error, finishedAtMs, startedAtMs, csvHeader, lastRing };
     const record = Object.assign(fresh, kept);

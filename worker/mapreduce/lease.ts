@@ -15,7 +15,13 @@ const Claims = z.object({
   by: z.string(),
   expiresAtMs: z.number(),
   input: z
-    .object({ key: z.string(), start: Count, end: Count, size: Count, align: z.enum(['lines', 'none']) })
+    .object({
+      key: z.string(),
+      start: Count,
+      end: Count,
+      size: Count,
+      align: z.enum(['lines', 'none']),
+    })
     .nullable(),
   partitions: Count,
 }) satisfies z.ZodType<LeaseClaims>;
@@ -71,7 +77,11 @@ export async function signLease(secret: string, lease: NewLease): Promise<string
 }
 
 /** Null: not signed by us, or expired. */
-export async function openLease(secret: string, token: string, nowMs: number): Promise<LeaseClaims | null> {
+export async function openLease(
+  secret: string,
+  token: string,
+  nowMs: number,
+): Promise<LeaseClaims | null> {
   const payload = await verifyToken(secret, token);
   if (!isOfKind(payload, LEASE)) return null;
   const claims = Claims.parse(payload);
@@ -98,5 +108,7 @@ export function unpackReceiptSections(receipt: SpillReceipt): Uint8Array<ArrayBu
 }
 
 function isOfKind(payload: unknown, kind: string): boolean {
-  return typeof payload === 'object' && payload !== null && 'kind' in payload && payload.kind === kind;
+  return (
+    typeof payload === 'object' && payload !== null && 'kind' in payload && payload.kind === kind
+  );
 }

@@ -70,7 +70,12 @@ export class ReduceStage {
     return waiting;
   }
 
-  begin(record: JobRecord, spec: MapReduceSpec, partition: number, nowMs: number): ReduceWork | null {
+  begin(
+    record: JobRecord,
+    spec: MapReduceSpec,
+    partition: number,
+    nowMs: number,
+  ): ReduceWork | null {
     const row = this.#store.partRow(partition);
     const total = this.#totalsOf(spec.partitions)[partition];
     if (!row || !total || row.state === 'committed') return null;
@@ -130,7 +135,9 @@ export class ReduceStage {
   }
 
   #open(): PartRow[] {
-    return this.#store.partRows().filter((row) => row.state === 'waiting' || row.state === 'running');
+    return this.#store
+      .partRows()
+      .filter((row) => row.state === 'waiting' || row.state === 'running');
   }
 
   #totalsOf(partitions: number) {

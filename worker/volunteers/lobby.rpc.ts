@@ -1,0 +1,10 @@
+// What others may ask of a LobbyObject shard.
+import type { Volunteer } from '../../shared/schemas/swarm.ts';
+
+export interface LobbyRpc {
+  /** A job has tasks for volunteers. */
+  jobAvailable(job: string): Promise<void>;
+  /** A job no longer maps: its leases are revoked. */
+  jobEnded(job: string, reason: string): Promise<void>;
+  presence(): Promise<{ volunteers: Volunteer[]; tasksPerSecond: number }>;
+}
