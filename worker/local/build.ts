@@ -1,6 +1,6 @@
 // `npm run build`: first the runtime (it is text inside the worker and inside the page), then the page.
 // wrangler runs this before `dev` and `deploy`; the other local commands call `buildRuntime`/`buildAll`.
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build as bundle } from 'esbuild';
 
@@ -33,6 +33,38 @@ export async function buildPage(): Promise<void> {
   await mkdir(`${ROOT}web/dist`, { recursive: true });
   await build({ configFile: `${ROOT}web/vite.config.ts`, logLevel: 'warn' });
 }
+
+/** Builds the page when it is missing or older than anything that it is made of. */
+export async function buildPageIfStale(): Promise<void> {
+  await buildRuntime();
+  const built = await modifiedMs(`${ROOT}web/dist/index.html`);
+  const sources = await Promise.all([
+    newestMs(`${ROOT}web`, new Set(['dist', 'node_modules'])),
+    newestMs(`${ROOT}shared`, new Set()),
+    modifiedMs(`${ROOT}package-lock.json`),
+  ]);
+  if (Math.max(...sources) > built) await buildPage();
+}
+
+async function newestMs(directory: string, skip: Set<string>): Promise<number> {
+  const entries = await readdir(directory, { withFileTypes: true });
+  const times = await Promise.all(
+    entries
+      .filter((entry) => !skip.has(entry.name))
+      .map((entry) => {
+        const path = `${directory}/${entry.name}`;
+        return entry.isDirectory() ? newestMs(path, skip) : modifiedMs(path);
+      }),
+  );
+  return Math.max(0, ...times);
+}
+
+/** 0 for a file that is not there: older than everything. */
+const modifiedMs = (path: string) =>
+  stat(path).then(
+    (file) => file.mtimeMs,
+    () => 0,
+  );
 
 export async function buildAll(): Promise<void> {
   await buildRuntime();
