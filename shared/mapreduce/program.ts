@@ -5,6 +5,7 @@ import { type Node, parse, type Program } from 'acorn';
 import { simple } from 'acorn-walk';
 import MagicString from 'magic-string';
 import { type BuiltinName, BUILTINS, isBuiltin } from './builtins.ts';
+import { wrapProgram } from './program-text.ts';
 
 export type Stage = BuiltinName | 'code' | null;
 
@@ -24,10 +25,6 @@ export interface ProgramError {
 
 export type Compiled =
   { ok: true; program: CompiledProgram } | { ok: false; errors: ProgramError[] };
-
-const HEAD = '(function () { "use strict"; ';
-/** How far the wrapper shifts the first line's columns. */
-export const PROGRAM_FIRST_LINE_SHIFT = HEAD.length;
 
 type Statement = Program['body'][number];
 type Named = {
@@ -103,8 +100,8 @@ export function compileProgram(code: string): Compiled {
     const found = exported.get(name);
     return found ? [`${name}: ${found.local}`] : [];
   });
-  // The newline ends a comment that the program may end with.
-  text.prepend(HEAD).append(`\n; return { ${members.join(', ')} }; })`);
+  const { head, tail } = wrapProgram(members);
+  text.prepend(head).append(tail);
   return { ok: true, program: { text: text.toString(), combine, reduce } };
 }
 
