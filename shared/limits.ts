@@ -20,6 +20,8 @@ export const IDEMPOTENCY_MS = 24 * 3600_000;
 export const UPLOAD_PART_BYTES = 8 * MIB;
 export const UPLOAD_PART_MIN_BYTES = 5 * MIB;
 export const UPLOAD_PARTS_MAX = 10_000;
+/** An upload in parts that nobody completes is given up after this long. */
+export const UPLOAD_KEEP_MS = 24 * 3600_000;
 
 // --- Planning -----------------------------------------------------------------------------------
 export const SPLIT_DEFAULT_BYTES = 8 * MIB;

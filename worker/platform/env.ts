@@ -25,4 +25,6 @@ export interface Env {
   ASSETS: Fetcher;
   /** Secret: comma-separated bearer tokens. Unset: loopback hosts only. */
   API_TOKENS?: string;
+  /** "1" on a person's own machine (.dev.vars): the runtime there has no CPU limit, so code gets a loop guard. */
+  LOCAL?: string;
 }

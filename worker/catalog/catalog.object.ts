@@ -1,0 +1,288 @@
+// What exists: jobs (as summaries), datasets, uploads that go on, and the secret that leases are signed with.
+// One object: it is asked per job and per dataset, never per task or per record.
+import { DurableObject } from 'cloudflare:workers';
+import { IDEMPOTENCY_MS, UPLOAD_KEEP_MS } from '../../shared/limits.ts';
+import type { List } from '../../shared/schemas/common.ts';
+import type { Dataset } from '../../shared/schemas/dataset.ts';
+import type { JobSummary } from '../../shared/schemas/job.ts';
+import type { Env } from '../platform/env.ts';
+import { migrate } from '../platform/migrations.ts';
+import { Timers } from '../platform/timers.ts';
+import { base64url } from '../platform/token.ts';
+import type { CatalogRpc, JobFilter, StoredDataset, Upload, UploadPart } from './catalog.rpc.ts';
+
+const MIGRATIONS = [
+  {
+    id: 'catalog-1',
+    sql: `
+      CREATE TABLE secrets (name TEXT PRIMARY KEY, secret TEXT NOT NULL) WITHOUT ROWID;
+      CREATE TABLE jobs (id TEXT PRIMARY KEY, kind TEXT NOT NULL, state TEXT NOT NULL, summary TEXT NOT NULL) WITHOUT ROWID;
+      CREATE INDEX jobs_by_state ON jobs (state, id);
+      CREATE TABLE keys (key TEXT PRIMARY KEY, bodyDigest TEXT NOT NULL, job TEXT NOT NULL, untilMs INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE TABLE datasets (name TEXT PRIMARY KEY, key TEXT NOT NULL, dataset TEXT NOT NULL) WITHOUT ROWID;
+      CREATE TABLE pins (job TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (job, key)) WITHOUT ROWID;
+      CREATE INDEX pins_by_key ON pins (key);
+      CREATE TABLE garbage (key TEXT PRIMARY KEY) WITHOUT ROWID;
+      CREATE TABLE uploads (name TEXT PRIMARY KEY, upload TEXT NOT NULL, untilMs INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE TABLE parts (name TEXT NOT NULL, part INTEGER NOT NULL, bytes INTEGER NOT NULL, etag TEXT NOT NULL,
+        PRIMARY KEY (name, part)) WITHOUT ROWID;
+    `,
+  },
+];
+
+const RETRY_MS = 60_000;
+/** R2 deletes this many keys a call. */
+const DELETE_MAX_KEYS = 1_000;
+
+export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
+  readonly #sql: SqlStorage;
+  readonly #timers: Timers;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#sql = ctx.storage.sql;
+    migrate(ctx.storage, MIGRATIONS);
+    this.#timers = new Timers(ctx.storage);
+  }
+
+  async secret(): Promise<string> {
+    const fresh = base64url(crypto.getRandomValues(new Uint8Array(32)));
+    this.#sql.exec("INSERT OR IGNORE INTO secrets (name, secret) VALUES ('lease', ?)", fresh);
+    return this.#sql
+      .exec<{ secret: string }>("SELECT secret FROM secrets WHERE name = 'lease'")
+      .one().secret;
+  }
+
+  // --- Jobs -----------------------------------------------------------------------------------------
+
+  async updateJob(summary: JobSummary): Promise<void> {
+    const { id, kind, state } = summary;
+    this.#sql.exec(
+      'INSERT OR REPLACE INTO jobs (id, kind, state, summary) VALUES (?, ?, ?, ?)',
+      id,
+      kind,
+      state,
+      JSON.stringify(summary),
+    );
+  }
+
+  async deleteJob(job: string): Promise<void> {
+    this.#sql.exec('DELETE FROM jobs WHERE id = ?', job);
+    await this.unpin(job);
+  }
+
+  async jobs({ state, kind, cursor, limit }: JobFilter): Promise<List<JobSummary>> {
+    // Ids begin with their time: by id is by age.
+    const rows = this.#sql.exec<{ summary: string }>(
+      `SELECT summary FROM jobs WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR id < ?3)
+       ORDER BY id DESC LIMIT ?4`,
+      state ?? null,
+      kind ?? null,
+      cursor ?? null,
+      limit + 1,
+    );
+    return page(
+      [...rows].map((row) => JSON.parse(row.summary) as JobSummary),
+      limit,
+      (job) => job.id,
+    );
+  }
+
+  async activeJobs(): Promise<string[]> {
+    const rows = this.#sql.exec<{ id: string }>(
+      "SELECT id FROM jobs WHERE state IN ('queued', 'mapping') ORDER BY id",
+    );
+    return [...rows].map(({ id }) => id);
+  }
+
+  async jobsRunning(): Promise<number> {
+    const running = "state IN ('queued', 'mapping', 'reducing', 'running')";
+    return this.#sql.exec<{ n: number }>(`SELECT count(*) AS n FROM jobs WHERE ${running}`).one().n;
+  }
+
+  async claimKey(key: string, bodyDigest: string, job: string): Promise<string | 'conflict'> {
+    const nowMs = Date.now();
+    this.#sql.exec('DELETE FROM keys WHERE untilMs <= ?', nowMs);
+    this.#sql.exec(
+      'INSERT OR IGNORE INTO keys (key, bodyDigest, job, untilMs) VALUES (?, ?, ?, ?)',
+      key,
+      bodyDigest,
+      job,
+      nowMs + IDEMPOTENCY_MS,
+    );
+    const first = this.#sql
+      .exec<{ bodyDigest: string; job: string }>(
+        'SELECT bodyDigest, job FROM keys WHERE key = ?',
+        key,
+      )
+      .one();
+    return first.bodyDigest === bodyDigest ? first.job : 'conflict';
+  }
+
+  // --- Datasets -------------------------------------------------------------------------------------
+
+  async datasets(cursor: string | undefined, limit: number): Promise<List<Dataset>> {
+    const rows = this.#sql.exec<{ dataset: string }>(
+      'SELECT dataset FROM datasets WHERE (?1 IS NULL OR name > ?1) ORDER BY name LIMIT ?2',
+      cursor ?? null,
+      limit + 1,
+    );
+    return page(
+      [...rows].map((row) => JSON.parse(row.dataset) as Dataset),
+      limit,
+      (dataset) => dataset.name,
+    );
+  }
+
+  async dataset(name: string): Promise<StoredDataset | null> {
+    const rows = this.#sql.exec<{ key: string; dataset: string }>(
+      'SELECT key, dataset FROM datasets WHERE name = ?',
+      name,
+    );
+    const row = [...rows][0];
+    return row ? { ...(JSON.parse(row.dataset) as Dataset), key: row.key } : null;
+  }
+
+  async putDataset({ key, ...dataset }: StoredDataset): Promise<void> {
+    this.ctx.storage.transactionSync(() => {
+      this.#dropObject(dataset.name, key);
+      this.#sql.exec(
+        'INSERT OR REPLACE INTO datasets (name, key, dataset) VALUES (?, ?, ?)',
+        dataset.name,
+        key,
+        JSON.stringify(dataset),
+      );
+    });
+    await this.#collect();
+  }
+
+  async deleteDataset(name: string): Promise<boolean> {
+    const existed = this.ctx.storage.transactionSync(() => {
+      this.#dropObject(name, null);
+      return this.#sql.exec('DELETE FROM datasets WHERE name = ?', name).rowsWritten > 0;
+    });
+    await this.#collect();
+    return existed;
+  }
+
+  async pin(job: string, name: string): Promise<StoredDataset | null> {
+    const dataset = await this.dataset(name);
+    if (dataset)
+      this.#sql.exec('INSERT OR IGNORE INTO pins (job, key) VALUES (?, ?)', job, dataset.key);
+    return dataset;
+  }
+
+  async unpin(job: string): Promise<void> {
+    this.#sql.exec('DELETE FROM pins WHERE job = ?', job);
+    await this.#collect();
+  }
+
+  /** The object that a name stands for becomes garbage, unless it is `except`. */
+  #dropObject(name: string, except: string | null): void {
+    this.#sql.exec(
+      'INSERT OR IGNORE INTO garbage (key) SELECT key FROM datasets WHERE name = ? AND key IS NOT ?',
+      name,
+      except,
+    );
+  }
+
+  /** Deletes garbage that no job reads; tries again later when the bucket does not answer. */
+  async #collect(): Promise<void> {
+    const rows = this.#sql.exec<{ key: string }>(
+      'SELECT key FROM garbage WHERE key NOT IN (SELECT key FROM pins) LIMIT ?',
+      DELETE_MAX_KEYS,
+    );
+    const keys = [...rows].map(({ key }) => key);
+    if (keys.length === 0) return;
+    try {
+      await this.env.BUCKET.delete(keys);
+      for (const key of keys) this.#sql.exec('DELETE FROM garbage WHERE key = ?', key);
+      if (keys.length === DELETE_MAX_KEYS) this.#timers.set('collect', Date.now());
+    } catch {
+      this.#timers.set('collect', Date.now() + RETRY_MS);
+    }
+  }
+
+  // --- Uploads in parts -----------------------------------------------------------------------------
+
+  async upload(name: string): Promise<Upload | null> {
+    const rows = this.#sql.exec<{ upload: string }>(
+      'SELECT upload FROM uploads WHERE name = ?',
+      name,
+    );
+    const row = [...rows][0];
+    return row ? (JSON.parse(row.upload) as Upload) : null;
+  }
+
+  async beginUpload(name: string, upload: Upload): Promise<Upload> {
+    const untilMs = Date.now() + UPLOAD_KEEP_MS;
+    this.#sql.exec(
+      'INSERT OR IGNORE INTO uploads (name, upload, untilMs) VALUES (?, ?, ?)',
+      name,
+      JSON.stringify(upload),
+      untilMs,
+    );
+    this.#timers.set('uploads', untilMs);
+    return (await this.upload(name)) ?? upload;
+  }
+
+  async addPart(name: string, uploadId: string, { part, bytes, etag }: UploadPart): Promise<void> {
+    const upload = await this.upload(name);
+    if (upload?.uploadId !== uploadId) return;
+    this.#sql.exec(
+      'INSERT OR REPLACE INTO parts (name, part, bytes, etag) VALUES (?, ?, ?, ?)',
+      name,
+      part,
+      bytes,
+      etag,
+    );
+  }
+
+  async parts(name: string): Promise<UploadPart[]> {
+    const rows = this.#sql.exec<{ part: number; bytes: number; etag: string }>(
+      'SELECT part, bytes, etag FROM parts WHERE name = ? ORDER BY part',
+      name,
+    );
+    return [...rows];
+  }
+
+  async endUpload(name: string): Promise<void> {
+    this.ctx.storage.transactionSync(() => {
+      this.#sql.exec('DELETE FROM parts WHERE name = ?', name);
+      this.#sql.exec('DELETE FROM uploads WHERE name = ?', name);
+    });
+  }
+
+  override async alarm(): Promise<void> {
+    const nowMs = Date.now();
+    for (const name of this.#timers.due(nowMs)) {
+      if (name === 'collect') await this.#collect();
+      else if (name === 'uploads') await this.#abandonUploads(nowMs);
+    }
+    this.#timers.rearm();
+  }
+
+  /** Uploads that nobody completed: their parts would be stored, and paid for, for ever. */
+  async #abandonUploads(nowMs: number): Promise<void> {
+    const rows = [
+      ...this.#sql.exec<{ name: string; upload: string; untilMs: number }>(
+        'SELECT * FROM uploads ORDER BY untilMs',
+      ),
+    ];
+    for (const { name, upload, untilMs } of rows) {
+      if (untilMs > nowMs) return this.#timers.set('uploads', untilMs);
+      const { key, uploadId } = JSON.parse(upload) as Upload;
+      // R2 forgets multipart uploads by itself after seven days: a failure here is of no consequence.
+      await this.env.BUCKET.resumeMultipartUpload(key, uploadId)
+        .abort()
+        .catch(() => undefined);
+      await this.endUpload(name);
+    }
+  }
+}
+
+function page<Item>(items: Item[], limit: number, cursorOf: (item: Item) => string): List<Item> {
+  const shown = items.slice(0, limit);
+  const last = shown.at(-1);
+  return { items: shown, next: items.length > limit && last ? cursorOf(last) : null };
+}

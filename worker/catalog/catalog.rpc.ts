@@ -1,0 +1,67 @@
+// What others may ask of the CatalogObject, as plain interfaces.
+import type { List } from '../../shared/schemas/common.ts';
+import type { Dataset } from '../../shared/schemas/dataset.ts';
+import type { JobState, JobSummary } from '../../shared/schemas/job.ts';
+
+/** A dataset and the immutable object that its bytes lie in. */
+export interface StoredDataset extends Dataset {
+  key: string;
+}
+
+/** An upload in parts that has begun and is not complete. */
+export interface Upload {
+  key: string;
+  uploadId: string;
+  contentType: string;
+}
+
+export interface UploadPart {
+  part: number;
+  bytes: number;
+  etag: string;
+}
+
+export interface JobFilter {
+  state?: JobState | undefined;
+  kind?: string | undefined;
+  cursor?: string | undefined;
+  limit: number;
+}
+
+export interface CatalogRpc {
+  /** What leases are signed with; made at the first call. */
+  secret(): Promise<string>;
+
+  // --- Jobs ---
+  updateJob(summary: JobSummary): Promise<void>;
+  deleteJob(job: string): Promise<void>;
+  /** Newest first. */
+  jobs(filter: JobFilter): Promise<List<JobSummary>>;
+  /** Ids of jobs that map, or will. */
+  activeJobs(): Promise<string[]>;
+  jobsRunning(): Promise<number>;
+  /**
+   * Remembers that `key` means this body and this job. Answers the job that it meant first, or "conflict"
+   * when it came with another body.
+   */
+  claimKey(key: string, bodyDigest: string, job: string): Promise<string | 'conflict'>;
+
+  // --- Datasets ---
+  datasets(cursor: string | undefined, limit: number): Promise<List<Dataset>>;
+  dataset(name: string): Promise<StoredDataset | null>;
+  /** Makes `dataset` the one of its name; what was there before goes once no job reads it. */
+  putDataset(dataset: StoredDataset): Promise<void>;
+  /** False: there is none. */
+  deleteDataset(name: string): Promise<boolean>;
+  /** Keeps a dataset's object for a job until `unpin`, whatever becomes of the dataset. */
+  pin(job: string, name: string): Promise<StoredDataset | null>;
+  unpin(job: string): Promise<void>;
+
+  // --- Uploads in parts ---
+  upload(name: string): Promise<Upload | null>;
+  /** The upload that goes on: another one if somebody else began at the same time. */
+  beginUpload(name: string, upload: Upload): Promise<Upload>;
+  addPart(name: string, uploadId: string, part: UploadPart): Promise<void>;
+  parts(name: string): Promise<UploadPart[]>;
+  endUpload(name: string): Promise<void>;
+}
