@@ -1,5 +1,6 @@
 // Three layers of tests: pure files in Node; objects, routes and queues inside workerd; the whole
-// system, with a local edge and real Chromium, from Node.
+// system, with a local edge and real Chromium, from Node. The last layer runs alone and one file at a
+// time: it needs both cores for its browsers.
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
@@ -11,11 +12,18 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts', 'test/property/**/*.test.ts'],
           environment: 'node',
+          testTimeout: 20_000,
+          sequence: { groupOrder: 1 },
         },
       },
       {
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' } })],
-        test: { name: 'worker', include: ['test/worker/**/*.test.ts'], testTimeout: 30_000 },
+        test: {
+          name: 'worker',
+          include: ['test/worker/**/*.test.ts'],
+          testTimeout: 30_000,
+          sequence: { groupOrder: 2 },
+        },
       },
       {
         test: {
@@ -25,6 +33,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 120_000,
+          sequence: { groupOrder: 3 },
         },
       },
     ],
