@@ -14,6 +14,7 @@ export const NAME_MAX_CHARS = 128;
 export const LIST_DEFAULT_ITEMS = 50;
 export const LIST_MAX_ITEMS = 500;
 export const IDEMPOTENCY_MS = 24 * 3600_000;
+export const IDEMPOTENCY_KEY_MAX_CHARS = 255;
 
 // --- Datasets -----------------------------------------------------------------------------------
 /** R2 multipart parts: at least 5 MiB, all equal but the last, at most 10,000. */
@@ -72,6 +73,8 @@ export const TOP_MAX_ITEMS = 1_000;
 /** A failed job keeps its spills this long, so that a retry runs only what is not committed. */
 export const FAILED_KEEP_MS = 24 * 3600_000;
 export const EVENTS_PAGE_MAX_ITEMS = 1_000;
+/** A live stream waits this long for the next event before it shows a sign of life. */
+export const LIVE_WAIT_MS = 15_000;
 /** At most this often a running job tells the catalog how far it is. */
 export const SUMMARY_MS = 1_000;
 
@@ -100,15 +103,22 @@ export const GRANT_AIM_MS = 3_000;
 export const GRANT_MAX_TASKS = 500;
 export const FRAME_MAX_BYTES = MIB;
 export const FRAMES_PER_SECOND_MAX = 50;
+/** New sockets from one network to one lobby shard; bursts of twice as many are served. */
+export const CONNECTIONS_PER_SECOND_MAX = 10;
+/** Networks whose budgets a lobby remembers. */
+export const NETWORKS_REMEMBERED_MAX = 10_000;
 
 // --- Edge mappers -------------------------------------------------------------------------------
 /** How long a job with `mappers: "any"` waits for a volunteer before the edge begins. */
 export const EDGE_GRACE_MS = 3_000;
 export const EDGE_MAPPERS_MAX = 4;
-/** One queue message maps for about this long, then rings the next. */
+/** One queue message maps for about this long, then leaves; the job rings the next. */
 export const EDGE_BATCH_MS = 5_000;
-export const EDGE_BATCH_TASKS = 8;
 export const EDGE_CPU_MS = 60_000;
+/** Wall time of one task or reduce call in an isolate. */
+export const EDGE_TASK_MS = 120_000;
+/** Edge mappers send no beats: their leases outlast a task. */
+export const EDGE_LEASE_MS = 150_000;
 /** A bell that no mapper answered, and a mapper that fell silent, are replaced after this long. */
 export const EDGE_UNANSWERED_MS = 15_000;
 export const EDGE_RING_AGAIN_MS = 90_000;
@@ -129,4 +139,5 @@ assertThat(SPILL_BUFFER_BYTES <= SPILL_MAX_BYTES, 'SPILL_BUFFER_BYTES ≤ SPILL_
 assertThat(MERGE_FAN_IN * MERGE_CHUNK_BYTES <= 48 * MIB, 'merge read-ahead fits in an isolate');
 assertThat(VALUE_MAX_BYTES <= GROUP_MAX_BYTES, 'VALUE_MAX_BYTES ≤ GROUP_MAX_BYTES');
 assertThat(LEASE_MIN_MS <= LEASE_MS && LEASE_MS <= LEASE_MAX_MS, 'LEASE_MIN ≤ LEASE ≤ LEASE_MAX');
+assertThat(EDGE_TASK_MS < EDGE_LEASE_MS, 'EDGE_TASK_MS < EDGE_LEASE_MS');
 assertThat(PROGRESS_MS * 3 < LEASE_MIN_MS, 'several progress beats fit in the shortest lease');

@@ -91,6 +91,11 @@ export type LobbyMessage =
   /** What became of results: shown as this volunteer's contribution. */
   | { type: 'credit'; tasks: number; bytes: number; verified: number; rejected: number };
 
+/** On GET …/input: byte offset, in the whole input, of the first byte that is sent. Splits are aligned to records. */
+export const INPUT_START_HEADER = 'x-manyhands-start';
+/** On PUT …/output: the spill's SHA-256 as the mapper computed it, in hex. */
+export const DIGEST_HEADER = 'x-manyhands-digest';
+
 /** Kept alive without waking the lobby: the runtime answers PING with PONG by itself. */
 export const PING = 'ping';
 export const PONG = 'pong';

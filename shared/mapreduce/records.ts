@@ -43,7 +43,7 @@ const bytesOf = (text: string): number => encoder.encode(text).length;
 const BYTE_ORDER_MARK = 0xfeff;
 
 function decodeWhole(bytes: Uint8Array, atFileStart: boolean): string {
-  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+  const text = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true }).decode(bytes);
   return atFileStart && text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
 }
 
@@ -51,7 +51,7 @@ const GUNZIP_STEP_BYTES = 64 * 1024;
 
 /** Unpacks as it is read, so that the unpacked whole is never held. Files of several members are one text. */
 function* gunzipped(bytes: Uint8Array): Generator<Piece> {
-  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
   const unpacked: Uint8Array[] = [];
   const gunzip = new Gunzip((chunk) => void unpacked.push(chunk));
   let first = true;

@@ -303,7 +303,7 @@ export class SpillVerifier {
 function readTrailer(bytes: Uint8Array): Trailer {
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch {
     throw new SpillFormatError('the trailer is not JSON');
   }

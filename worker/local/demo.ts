@@ -9,6 +9,7 @@ import { buildPageIfStale, ROOT } from './build.ts';
 import { findChromium, launchChromiumAt } from './chromium.ts';
 import { demoReport, mappersOf } from './demo-report.ts';
 import { DEFAULT_PORT, startEdgeOnFreePort } from './edge.ts';
+import { HITS_PER_PAGE } from './hits-per-page.ts';
 import { generateLog } from './log-generator.ts';
 import { readOptions, readPort, readWholeNumber } from './options.ts';
 import { Rest } from './rest.ts';
@@ -28,21 +29,6 @@ Without a file a realistic log is made.
   --help             this text
 
 CHROME_PATH chooses the browser.`;
-
-const HITS_PER_PAGE = `// How often was each page asked for? Reads an access log, one line at a time.
-export function map(line, emit, ctx) {
-  const quote = line.indexOf('"'); // "GET /page?query HTTP/1.1"
-  const from = line.indexOf(' ', quote) + 1;
-  const to = line.indexOf(' ', from);
-  if (quote < 0 || from === 0 || to < 0) return ctx.counter('lines without a request');
-  const query = line.indexOf('?', from);
-  emit(line.slice(from, query >= 0 && query < to ? query : to), 1);
-}
-
-// Sums up on the mapper first, so that little has to travel, and then for good.
-export const combine = 'sum';
-export const reduce = 'sum';
-`;
 
 const TOP_PAGES = 12;
 /** Enough splits that two volunteers share well and the bar moves, not so many that they are tiny. */

@@ -10,10 +10,29 @@ export interface LentBrowser {
 }
 
 export async function openVolunteer(browser: Browser, url: string): Promise<LentBrowser> {
+  const lent = await openVolunteerPage(browser, url);
+  await startLending(lent);
+  return lent;
+}
+
+/** `machineCores`: what the page is told of this machine; by itself it lends all of them but one. */
+export async function openVolunteerPage(
+  browser: Browser,
+  url: string,
+  machineCores?: number,
+): Promise<LentBrowser> {
   const context = await browser.newContext();
+  if (machineCores !== undefined) {
+    await context.addInitScript((cores) => {
+      Object.defineProperty(navigator, 'hardwareConcurrency', { get: () => cores });
+    }, machineCores);
+  }
   const page = await context.newPage();
   page.setDefaultTimeout(OPEN_MAX_MS);
   await page.goto(`${url}/volunteer`);
-  await page.getByRole('button', { name: 'Start', exact: true }).click();
   return { context, page };
+}
+
+export async function startLending({ page }: LentBrowser): Promise<void> {
+  await page.getByRole('button', { name: 'Start', exact: true }).click();
 }

@@ -4,6 +4,7 @@ import { DurableObject } from 'cloudflare:workers';
 import {
   ADAPTIVE_RECHECK_SHARE,
   EDGE_GRACE_MS,
+  EDGE_LEASE_MS,
   FAILED_KEEP_MS,
   LEASE_FACTOR,
   LEASE_MAX_MS,
@@ -18,13 +19,14 @@ import type { List } from '../../shared/schemas/common.ts';
 import type {
   Job,
   JobEvent,
+  JobState,
   JobSummary,
   MapReduceSpec,
   Task,
   TaskError,
 } from '../../shared/schemas/job.ts';
 import type { Env } from '../platform/env.ts';
-import { jobPrefix, mergePrefix, partKey, programKey, spillPrefix } from '../platform/keys.ts';
+import { jobPrefix, mergesPrefix, partKey, programKey, spillPrefix } from '../platform/keys.ts';
 import { catalog, lobbies, lobbyByName } from '../platform/objects.ts';
 import { Timers } from '../platform/timers.ts';
 import { leaseSecret } from '../platform/token.ts';
@@ -56,7 +58,7 @@ import type {
 } from './job.rpc.ts';
 import { JobStore, reduceTask, shownPart } from './job-store.ts';
 import { openReceipt, signLease, unpackReceiptSections } from './lease.ts';
-import { type Changes, MapStage, noChanges } from './map-stage.ts';
+import { type Changes, MapStage } from './map-stage.ts';
 import { planSplits, type SplitPlan, splitCount, splitOf } from './plan.ts';
 import { ReduceStage } from './reduce-stage.ts';
 
@@ -253,7 +255,8 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       this.#hungry.add(exchange.lobby);
     }
     await this.#advance(job, false);
-    if (hasEnded(record.state) || record.state === 'reducing') {
+    const stateNow = job.record.state as JobState;
+    if (hasEnded(stateNow) || stateNow === 'reducing') {
       return { ...nothing, credits: [...credits.values()], reason: `the job is ${record.state}` };
     }
     return {
@@ -380,11 +383,12 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
 
   #grantTo(job: Loaded, want: Exchange['wants'][number], nowMs: number): AttemptRecord[] {
     const { map, record } = job;
-    const count = want.outstanding - map.activeOf(want.by);
+    // Several edge mappers share one name: each asks for new leases only.
+    const count = want.outstanding - (want.by === EDGE ? 0 : map.activeOf(want.by));
     if (count <= 0) return [];
     const timing = {
       nowMs,
-      leaseMs: this.#leaseMs(record),
+      leaseMs: want.by === EDGE ? EDGE_LEASE_MS : this.#leaseMs(record),
       freshForEdge: this.#edgeMayBegin(job, nowMs),
     };
     const granted = map.grant(want, count, timing);
@@ -491,10 +495,15 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     return this.#reduce.begin(job.record, job.spec, partition, Date.now());
   }
 
+  async reduceAlive(partition: number): Promise<boolean> {
+    if (this.#job?.record.state !== 'reducing') return false;
+    this.#reduce.alive(partition, Date.now());
+    return true;
+  }
+
   async reduceSources(partition: number, fromTask: number, limit: number): Promise<ReduceSource[]> {
     const job = this.#job;
     if (!job) return [];
-    this.#reduce.alive(partition, Date.now());
     return this.#store.sources(job.record.submission.job, partition, fromTask, limit);
   }
 
@@ -741,7 +750,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     const id = record.submission.job;
     await catalog(this.env).unpin(id);
     await deletePrefix(this.env.BUCKET, spillPrefix(id));
-    await deletePrefix(this.env.BUCKET, mergePrefix(id));
+    await deletePrefix(this.env.BUCKET, mergesPrefix(id));
     if (record.state === 'failed') this.#store.transaction(() => this.#startOver(job));
     this.#timers.set('sweep', Date.now() + LEASE_TOKEN_MS);
   }
@@ -785,6 +794,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   }
 
   async #tellCatalog(job: Loaded, nowMs: number): Promise<void> {
+    if (!this.#job) return; // Forgotten meanwhile.
     this.#lastSummaryMs = nowMs;
     this.#timers.clear('summary');
     await catalog(this.env).updateJob(this.#summary(job));
@@ -833,5 +843,3 @@ function mapOperations(storedBytes: number, attempt: AttemptRecord): Record<stri
     rowWritten: 3,
   };
 }
-
-export { noChanges };

@@ -149,6 +149,8 @@ export interface JobRpc {
   planFailed(error: TaskError): Promise<void>;
   /** Null: already committed, or the job no longer reduces. Acknowledge the message. */
   beginReduce(partition: number): Promise<ReduceWork | null>;
+  /** A reducer works on. False: the job no longer reduces, stop. */
+  reduceAlive(partition: number): Promise<boolean>;
   /** Non-empty sections of a partition in task order; page on with the last task + 1. */
   reduceSources(partition: number, fromTask: number, limit: number): Promise<ReduceSource[]>;
   /** False: somebody else committed it, or the job ended. */

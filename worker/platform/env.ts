@@ -28,3 +28,8 @@ export interface Env {
   /** "1" on a person's own machine (.dev.vars): the runtime there has no CPU limit, so code gets a loop guard. */
   LOCAL?: string;
 }
+
+/** What Hono is told of the bindings. */
+export interface AppEnv {
+  Bindings: Env;
+}

@@ -18,5 +18,6 @@ export const mergeRunKey = (
   run: number,
 ) => `jobs/${job}/merge/${partition}/${attempt}/${pass}-${run}`;
 export const mergePrefix = (job: string, partition: number) => `jobs/${job}/merge/${partition}/`;
+export const mergesPrefix = (job: string) => `jobs/${job}/merge/`;
 /** A reduced partition: NDJSON lines `{"key":…,"value":…}`, sorted by key. */
 export const partKey = (job: string, partition: number) => `jobs/${job}/parts/${partition}`;

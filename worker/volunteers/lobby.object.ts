@@ -2,7 +2,13 @@
 // bulk, so that a job's request rate does not grow with the number of volunteers. One exchange with a
 // job is in flight at a time; what comes meanwhile travels with the next.
 import { DurableObject } from 'cloudflare:workers';
-import { FRAME_MAX_BYTES, PROGRESS_MS, VOLUNTEERS_PER_LOBBY_MAX } from '../../shared/limits.ts';
+import {
+  CONNECTIONS_PER_SECOND_MAX,
+  FRAME_MAX_BYTES,
+  NETWORKS_REMEMBERED_MAX,
+  PROGRESS_MS,
+  VOLUNTEERS_PER_LOBBY_MAX,
+} from '../../shared/limits.ts';
 import type { MapPlan } from '../../shared/mapreduce/task.ts';
 import {
   ClientMessage,
@@ -19,7 +25,8 @@ import { openLease } from '../mapreduce/lease.ts';
 import type { Env } from '../platform/env.ts';
 import { catalog, jobObject } from '../platform/objects.ts';
 import { leaseSecret } from '../platform/token.ts';
-import { shouldAsk } from './grants.ts';
+import { FrameBudget, shouldAsk } from './grants.ts';
+import { NETWORK_HEADER } from './lobby-headers.ts';
 import type { LobbyRpc } from './lobby.rpc.ts';
 import { TaskRate } from './task-rate.ts';
 import { Connected, type Identity, type Visitor } from './volunteers.ts';
@@ -31,14 +38,11 @@ interface KnownJob {
   reason: string;
 }
 
-/** Set by the route on the upgrade request; clients cannot send it. */
-export const NETWORK_HEADER = 'x-manyhands-network';
-export const LOBBY_HEADER = 'x-manyhands-lobby';
-
 export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
   readonly #jobs = new Map<string, KnownJob>();
   readonly #connected = new Map<WebSocket, Connected>();
   readonly #rate = new TaskRate();
+  readonly #networks = new Map<string, FrameBudget>();
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -61,13 +65,26 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
   }
 
   override async fetch(request: Request): Promise<Response> {
+    const network = request.headers.get(NETWORK_HEADER) ?? '';
     const { 0: client, 1: server } = new WebSocketPair();
-    const visitor: Visitor = { id: null, network: request.headers.get(NETWORK_HEADER) ?? '' };
     this.ctx.acceptWebSocket(server);
-    server.serializeAttachment(visitor);
-    if (this.ctx.getWebSockets().length > VOLUNTEERS_PER_LOBBY_MAX)
+    server.serializeAttachment({ id: null, network } satisfies Visitor);
+    if (this.ctx.getWebSockets().length > VOLUNTEERS_PER_LOBBY_MAX) {
       this.#refuse(server, 'lobby_full');
+    } else if (!this.#mayConnect(network)) {
+      this.#refuse(server, 'rate_limited');
+    }
     return new Response(null, { status: 101, webSocket: client });
+  }
+
+  #mayConnect(network: string): boolean {
+    const nowMs = Date.now();
+    // Forgetting all is the crude but bounded way: a flood of networks costs the others one fresh budget.
+    if (this.#networks.size >= NETWORKS_REMEMBERED_MAX) this.#networks.clear();
+    const budget =
+      this.#networks.get(network) ?? new FrameBudget(CONNECTIONS_PER_SECOND_MAX, nowMs);
+    this.#networks.set(network, budget);
+    return budget.spend(nowMs);
   }
 
   // --- RPC ------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 import type { Volunteer } from '../../shared/schemas/swarm.ts';
 
 export interface LobbyRpc {
+  /** The WebSocket upgrade of one volunteer. */
+  fetch(request: Request): Promise<Response>;
   /** A job has tasks for volunteers. */
   jobAvailable(job: string): Promise<void>;
   /** A job no longer maps: its leases are revoked. */

@@ -1,0 +1,37 @@
+// The API: one Hono chain, one way through it. Access is checked here, so that a new route is closed unless
+// it is opened below.
+import { Hono } from 'hono';
+import { authorize } from './platform/auth.ts';
+import type { AppEnv } from './platform/env.ts';
+import { ProblemError, problemResponse } from './platform/problem.ts';
+import { jobRoutes } from './routes/jobs.ts';
+import { leaseRoutes } from './routes/leases.ts';
+import { swarmRoutes } from './routes/swarm.ts';
+
+/** Open to anybody: health, what the page shows of the swarm, the documentation, and volunteering, where leases are the permission. */
+const OPEN = /^\/api\/(health|swarm|volunteer|openapi\.json|docs|leases\/.*)$/;
+
+export const app = new Hono<AppEnv>()
+  .basePath('/api')
+  .use(async (c, next) => {
+    if (!OPEN.test(c.req.path)) await authorize(c.req.raw, c.env.API_TOKENS);
+    await next();
+  })
+  .route('/', swarmRoutes)
+  .route('/jobs', jobRoutes)
+  .route('/leases', leaseRoutes);
+
+app.notFound((c) =>
+  problemResponse(new ProblemError('not_found', `there is no ${c.req.method} ${c.req.path}`)),
+);
+
+app.onError((error) => {
+  if (error instanceof ProblemError) return problemResponse(error);
+  // The one place where a broken invariant becomes an answer; the details are for the operator's log.
+  console.error(error);
+  return problemResponse(
+    new ProblemError('internal', 'something broke on our side; the log has the details'),
+  );
+});
+
+export type App = typeof app;

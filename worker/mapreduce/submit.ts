@@ -1,0 +1,105 @@
+// From a checked specification to a running job: compiles the program, pins the input, stores what mappers
+// will read, and hands the rest to the JobObject. Everything that can be refused is refused here, before
+// anything runs.
+import { PARAMS_MAX_BYTES } from '../../shared/limits.ts';
+import { type CompiledProgram, compileProgram } from '../../shared/mapreduce/program.ts';
+import type { Job, MapReduceSpec } from '../../shared/schemas/job.ts';
+import type { Env } from '../platform/env.ts';
+import { newId } from '../platform/ids.ts';
+import { inlineInputKey, programKey } from '../platform/keys.ts';
+import { catalog, jobObject } from '../platform/objects.ts';
+import { notFound, ProblemError } from '../platform/problem.ts';
+import { sha256Hex } from './isolates.ts';
+import type { Submission } from './job.rpc.ts';
+import { planSplits } from './plan.ts';
+
+/** Throws ProblemError. The same `idempotencyKey` with the same specification is the same job. */
+export async function submitJob(
+  env: Env,
+  spec: MapReduceSpec,
+  idempotencyKey: string | null,
+): Promise<Job> {
+  const program = checkedProgram(spec.code);
+  if (JSON.stringify(spec.params).length > PARAMS_MAX_BYTES) {
+    throw new ProblemError(
+      'too_large',
+      `params may have at most ${PARAMS_MAX_BYTES} bytes as JSON`,
+    );
+  }
+  let job = newId('job', Date.now());
+  if (idempotencyKey !== null) {
+    const claimed = await catalog(env).claimKey(
+      idempotencyKey,
+      await sha256Hex(JSON.stringify(spec)),
+      job,
+    );
+    if (claimed === 'conflict') {
+      throw new ProblemError('conflict', 'this Idempotency-Key was used with another body');
+    }
+    job = claimed;
+    const known = await jobObject(env, job).get();
+    if (known) return known;
+  }
+  const input = await storeInput(env, job, spec);
+  const planned = planSplits(spec.input, input ?? { bytes: 0, gzip: false }, spec.splitBytes);
+  if (!planned.ok) {
+    await catalog(env).unpin(job);
+    throw new ProblemError('invalid_request', planned.reason, [
+      { path: 'input', message: planned.reason },
+    ]);
+  }
+  await env.BUCKET.put(programKey(job), program.text);
+  return jobObject(env, job).submit({
+    job,
+    spec,
+    input,
+    programHash: await sha256Hex(program.text),
+    reduce: program.reduce,
+    combine: program.combine,
+    guard: env.LOCAL === '1',
+  });
+}
+
+function checkedProgram(code: string): CompiledProgram {
+  const compiled = compileProgram(code);
+  if (compiled.ok) return compiled.program;
+  const errors = compiled.errors.map(({ message, line, column }) => ({
+    path: 'code',
+    message: `line ${line}, column ${column}: ${message}`,
+  }));
+  throw new ProblemError(
+    'bad_program',
+    errors[0]?.message ?? 'the program does not compile',
+    errors,
+  );
+}
+
+async function storeInput(
+  env: Env,
+  job: string,
+  { input }: MapReduceSpec,
+): Promise<Submission['input']> {
+  if ('range' in input) return null;
+  if ('inline' in input) {
+    const bytes = new TextEncoder().encode(input.inline);
+    const key = inlineInputKey(job);
+    await env.BUCKET.put(key, bytes);
+    return { key, bytes: bytes.length, gzip: false };
+  }
+  const dataset = await catalog(env).pin(job, input.dataset);
+  if (!dataset) {
+    const missing = notFound(`dataset ${input.dataset}`);
+    missing.errors.push({ path: 'input.dataset', message: missing.message });
+    throw missing;
+  }
+  const { key, bytes } = dataset;
+  return { key, bytes, gzip: await isGzip(env.BUCKET, key, bytes) };
+}
+
+/** By its first bytes: names and content types are often wrong. */
+async function isGzip(bucket: R2Bucket, key: string, bytes: number): Promise<boolean> {
+  if (bytes < 2) return false;
+  const head = await bucket.get(key, { range: { offset: 0, length: 2 } });
+  const [first, second] = new Uint8Array((await head?.arrayBuffer()) ?? new ArrayBuffer(0));
+  return first === 0x1f && second === 0x8b;
+}

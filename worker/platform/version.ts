@@ -1,0 +1,4 @@
+// The version that /api/health tells: package.json's.
+import { version } from '../../package.json';
+
+export const VERSION = version;

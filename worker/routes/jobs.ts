@@ -1,0 +1,67 @@
+// /api/jobs: validates, calls, answers.
+import { Hono } from 'hono';
+import { ListQuery } from '../../shared/schemas/common.ts';
+import { type Job, JobListQuery, MapReduceSpec } from '../../shared/schemas/job.ts';
+import { eventStream } from '../mapreduce/event-stream.ts';
+import { submitJob } from '../mapreduce/submit.ts';
+import type { AppEnv } from '../platform/env.ts';
+import { catalog, jobObject } from '../platform/objects.ts';
+import { notFound, ProblemError } from '../platform/problem.ts';
+import { idempotencyKey, jsonBody, parse, parseQuery } from '../platform/validate.ts';
+
+const found = <Value>(value: Value | null, id: string): Value => {
+  if (value === null) throw notFound(`job ${id}`);
+  return value;
+};
+
+const changed = (job: Job | 'conflict' | null, id: string, why: string): Job => {
+  const value = found(job, id);
+  if (value === 'conflict') throw new ProblemError('conflict', why);
+  return value;
+};
+
+export const jobRoutes = new Hono<AppEnv>()
+  .post('/', async (c) => {
+    const spec = parse(MapReduceSpec, await jsonBody(c.req.raw), 'body');
+    const job = await submitJob(c.env, spec, idempotencyKey(c.req.raw));
+    return c.json(job, 201, { location: `/api/jobs/${job.id}` });
+  })
+  .get('/', async (c) => c.json(await catalog(c.env).jobs(parseQuery(c, JobListQuery))))
+  .get('/:id', async (c) => {
+    const id = c.req.param('id');
+    return c.json(found(await jobObject(c.env, id).get(), id));
+  })
+  .get('/:id/tasks', async (c) => {
+    const id = c.req.param('id');
+    const { cursor, limit } = parseQuery(c, ListQuery);
+    return c.json(found(await jobObject(c.env, id).tasks(cursor, limit), id));
+  })
+  .get('/:id/events', async (c) => {
+    const id = c.req.param('id');
+    const { cursor, limit } = parseQuery(c, ListQuery);
+    const after = Number.parseInt(cursor ?? '0', 10) || 0;
+    const items = found(await jobObject(c.env, id).events(after, limit), id);
+    const last = items.at(-1);
+    return c.json({ items, next: items.length === limit && last ? String(last.seq) : null });
+  })
+  .get('/:id/events/live', async (c) => {
+    const id = c.req.param('id');
+    const after =
+      Number.parseInt(c.req.header('last-event-id') ?? c.req.query('after') ?? '0', 10) || 0;
+    return found(await eventStream(jobObject(c.env, id), after, c.req.raw.signal), id);
+  })
+  .post('/:id/cancel', async (c) => {
+    const id = c.req.param('id');
+    return c.json(changed(await jobObject(c.env, id).cancel(), id, 'the job has ended'));
+  })
+  .post('/:id/retry', async (c) => {
+    const id = c.req.param('id');
+    return c.json(
+      changed(await jobObject(c.env, id).retry(), id, 'only a failed job can be tried again'),
+    );
+  })
+  .delete('/:id', async (c) => {
+    const id = c.req.param('id');
+    if (!(await jobObject(c.env, id).forget())) throw notFound(`job ${id}`);
+    return c.body(null, 204);
+  });

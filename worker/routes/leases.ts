@@ -1,0 +1,64 @@
+// /api/leases/:lease/…: the data plane. A lease is its own permission: signed, expiring, for one range, one
+// program and one object. No Durable Object is asked.
+import { Hono, type Context } from 'hono';
+import { DIGEST_HEADER, INPUT_START_HEADER } from '../../shared/protocol.ts';
+import { openLease } from '../mapreduce/lease.ts';
+import { InputMissingError, openInput, storeSpill } from '../mapreduce/lease-data.ts';
+import { RecordTooLongError } from '../mapreduce/align.ts';
+import type { AppEnv } from '../platform/env.ts';
+import { programKey } from '../platform/keys.ts';
+import { ProblemError } from '../platform/problem.ts';
+import { leaseSecret } from '../platform/token.ts';
+
+/** Binary and uncached: anything else is compressed or written to a disk cache on its way. */
+const DATA_HEADERS = { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' };
+
+async function claimsOf(c: Context<AppEnv, '/:lease/input'>) {
+  const secret = await leaseSecret(c.env);
+  const claims = await openLease(secret, c.req.param('lease'), Date.now());
+  if (!claims)
+    throw new ProblemError('bad_lease', 'the lease is not signed by this edge, or has run out');
+  return { secret, claims };
+}
+
+export const leaseRoutes = new Hono<AppEnv>()
+  .get('/:lease/input', async (c) => {
+    const { claims } = await claimsOf(c);
+    if (!claims.input)
+      throw new ProblemError('not_found', 'a range of integers has no input bytes');
+    try {
+      const { start, end, body } = await openInput(c.env.BUCKET, claims.input);
+      const headers = {
+        ...DATA_HEADERS,
+        [INPUT_START_HEADER]: String(start),
+        'content-length': String(end - start),
+      };
+      return new Response(body, { headers, encodeBody: 'manual' });
+    } catch (error) {
+      if (error instanceof InputMissingError) throw new ProblemError('gone', error.message);
+      if (error instanceof RecordTooLongError) throw new ProblemError('too_large', error.message);
+      throw error;
+    }
+  })
+  .get('/:lease/program', async (c) => {
+    const { claims } = await claimsOf(c);
+    const program = await c.env.BUCKET.get(programKey(claims.job));
+    if (!program) throw new ProblemError('gone', `the job ${claims.job} was deleted`);
+    return new Response(program.body, { headers: DATA_HEADERS });
+  })
+  .put('/:lease/output', async (c) => {
+    const { claims, secret } = await claimsOf(c);
+    const { body } = c.req.raw;
+    const length = c.req.header('content-length');
+    if (!body || length === undefined) {
+      throw new ProblemError('length_required', 'a spill is sent with its Content-Length');
+    }
+    const digest = c.req.header(DIGEST_HEADER) ?? '';
+    const receipt = await storeSpill(c.env.BUCKET, secret, {
+      claims,
+      body,
+      bytes: Number(length),
+      digest,
+    });
+    return c.json({ receipt });
+  });
