@@ -1,0 +1,71 @@
+// Compute-bound: counting primes by trial division, two volunteers of one core each, beside the same
+// program over the same ranges in a Node worker pool of two.
+import type { Rest } from '../../worker/local/rest.ts';
+import { medianRatio, spread, timedMs } from './measure.ts';
+import type { Row } from './measure.ts';
+import { runPool } from './peers/pool.ts';
+
+const PRIMES = `
+export function map(n, emit) {
+  if (n < 2) return;
+  for (let d = 2; d * d <= n; d++) if (n % d === 0) return;
+  emit('primes', 1);
+}
+export const combine = 'sum';
+export const reduce = 'sum';`;
+
+const THREADS = 2;
+
+export interface ComputeBound {
+  rest: Rest;
+  items: number;
+  splitItems: number;
+  rounds: number;
+}
+
+export async function computeBound(setup: ComputeBound, say: (text: string) => void): Promise<Row> {
+  const { items, splitItems, rounds } = setup;
+  const ranges = Array.from({ length: Math.ceil(items / splitItems) }, (_, split) => ({
+    from: split * splitItems,
+    to: Math.min(items, (split + 1) * splitItems),
+  }));
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  for (let round = 1; round <= rounds; round += 1) {
+    say(`compute-bound, round ${round} of ${rounds}`);
+    let poolCount: number | undefined;
+    const poolMs = await timedMs(async () => {
+      const sums = await runPool({ code: PRIMES, ranges, threads: THREADS, params: {} });
+      poolCount = sums.get('primes');
+    });
+    const { ms, count } = await primes(setup);
+    if (count !== poolCount) throw new Error(`${count} primes, and the pool has ${poolCount}`);
+    ours.push(items / ms);
+    theirs.push(items / poolMs);
+    say(`  job ${(ms / 1000).toFixed(2)} s, pool ${(poolMs / 1000).toFixed(2)} s`);
+  }
+  return {
+    what: `primes below ${items.toLocaleString('en-US')}, two volunteers`,
+    result: `${spread(ours)} k numbers/s`,
+    beside: 'a Node worker pool of two',
+    peer: `${spread(theirs)} k numbers/s`,
+    ratio: medianRatio(ours, theirs).toFixed(2),
+    aim: '≥ 0.9',
+  };
+}
+
+async function primes({ rest, items, splitItems }: ComputeBound) {
+  const { id } = await rest.submit({
+    name: 'benchmark: primes',
+    input: { range: { from: 0, to: items }, splitItems },
+    code: PRIMES,
+    mappers: 'volunteers',
+    partitions: 1,
+  });
+  const job = await rest.waitFor(id, 'done');
+  const [record] = await rest.result(id);
+  return {
+    ms: Date.parse(job.finishedAt ?? '') - Date.parse(job.createdAt),
+    count: record?.value,
+  };
+}

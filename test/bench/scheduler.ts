@@ -1,0 +1,61 @@
+// The scheduler alone: tasks that do nothing, and a million records that do next to nothing.
+import type { MapReduceSpecInput } from '../../shared/schemas/job.ts';
+import type { Rest } from '../../worker/local/rest.ts';
+import { spread } from './measure.ts';
+import type { Row } from './measure.ts';
+
+const JOB_MAX_MS = 300_000;
+
+export interface Scheduler {
+  rest: Rest;
+  tasks: number;
+  rounds: number;
+}
+
+export async function scheduler(setup: Scheduler, say: (text: string) => void): Promise<Row[]> {
+  const { rest, tasks, rounds } = setup;
+  const tasksPerSecond: number[] = [];
+  const itemsPerSecond: number[] = [];
+  for (let round = 1; round <= rounds; round += 1) {
+    say(`scheduler, round ${round} of ${rounds}`);
+    const emptyMs = await runJob(rest, {
+      name: 'benchmark: empty tasks',
+      input: { range: { from: 0, to: tasks }, splitItems: 1 },
+      code: 'export function map() {}',
+      partitions: 1,
+    });
+    tasksPerSecond.push(tasks / (emptyMs / 1000));
+    const itemsMs = await runJob(rest, {
+      name: 'benchmark: a million items',
+      input: { range: { from: 0, to: 1_000_000 } },
+      code: `export function map(n, emit) { emit('of ' + (n % 100), 1) }
+        export const combine = 'sum'; export const reduce = 'sum'`,
+      partitions: 1,
+    });
+    itemsPerSecond.push(1_000_000 / (itemsMs / 1000));
+    say(`  empty tasks ${emptyMs} ms, a million items ${itemsMs} ms`);
+  }
+  const alone = { beside: '', peer: '', ratio: '', aim: '' };
+  return [
+    {
+      ...alone,
+      what: `${tasks.toLocaleString('en-US')} empty tasks through one job`,
+      result: `${spread(tasksPerSecond)} tasks/s`,
+    },
+    {
+      ...alone,
+      what: 'a million range items, trivial map',
+      result: `${spread(itemsPerSecond)} items/s`,
+    },
+  ];
+}
+
+async function runJob(rest: Rest, spec: Omit<MapReduceSpecInput, 'kind'>): Promise<number> {
+  const { id } = await rest.submit({
+    ...spec,
+    mappers: 'volunteers',
+    verify: { mode: 'none' },
+  });
+  const job = await rest.waitFor(id, 'done', JOB_MAX_MS);
+  return Date.parse(job.finishedAt ?? '') - Date.parse(job.createdAt);
+}

@@ -1,0 +1,220 @@
+// The main job, end to end: a local edge, real Chromium tabs as volunteers, REST from outside; the result
+// is always compared with a count made without the system.
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { JobEvent } from '../../shared/schemas/job.ts';
+import { ROOT } from '../../worker/local/build.ts';
+import { generateLog } from '../../worker/local/log-generator.ts';
+import { openVolunteer } from '../../worker/local/volunteers.ts';
+import type { LentBrowser } from '../../worker/local/volunteers.ts';
+import { countPages, HITS_PER_PATH } from '../support/access-log.ts';
+import { launchChromium } from '../support/chromium.ts';
+import { startTestEdge } from '../support/edge.ts';
+import type { TestEdge } from '../support/edge.ts';
+
+const MIB = 1024 * 1024;
+/** Beside the repository, where a real server's log may lie. */
+const REAL_LOG = join(ROOT, '../shared/data/apache_logs');
+
+const log = Buffer.concat([...generateLog({ bytes: 16 * MIB })]);
+const truth = countPages(log);
+
+/** A program slow enough that something can happen in its middle, by work, not by waiting. */
+const SLOW_HITS_PER_PATH = `
+export function map(line, emit) {
+  let spin = 0;
+  for (let i = 0; i < 20000; i++) spin = (spin + i) | 0;
+  if (spin === 1) emit('never', 1);
+  emit(line.split(' ')[6], 1);
+}
+export const combine = 'sum'
+export const reduce = 'sum'`;
+
+let browser: Browser;
+let edge: TestEdge;
+let volunteers: LentBrowser[] = [];
+
+const volunteer = async () => {
+  const lent = await openVolunteer(browser, edge.url);
+  volunteers.push(lent);
+  return lent;
+};
+const eventsOf = (events: JobEvent[], type: JobEvent['type']) =>
+  events.filter((event) => event.type === type);
+
+beforeAll(async () => {
+  browser = await launchChromium();
+});
+afterAll(async () => {
+  await browser?.close();
+});
+beforeEach(async () => {
+  edge = await startTestEdge();
+  volunteers = [];
+});
+afterEach(async () => {
+  await Promise.all(volunteers.map(({ context }) => context.close()));
+  await edge.stop();
+});
+
+test('two volunteers finish a log, and the result is the independent count', async () => {
+  await edge.rest.upload('access.log', [log]);
+  await Promise.all([volunteer(), volunteer()]);
+  await edge.rest.waitForVolunteers(2);
+  const { id } = await edge.rest.submit({
+    input: { dataset: 'access.log', format: 'lines' },
+    code: HITS_PER_PATH,
+    mappers: 'volunteers',
+    splitBytes: 512 * 1024,
+    partitions: 3,
+  });
+  const job = await edge.rest.waitFor(id, 'done');
+
+  expect(await edge.rest.result(id)).toEqual(truth);
+  expect(job.counters.recordsIn).toBe(log.toString('latin1').split('\n').length - 1);
+  expect(job.counters.bytesIn).toBe(log.length);
+  expect(job.counters.keysOut).toBe(truth.length);
+  const tasks = (await edge.rest.tasks(id)).filter(({ stage }) => stage === 'map');
+  expect(tasks).toHaveLength(32);
+  const committers = new Set(
+    tasks.map(({ attempts }) => attempts.find(({ state }) => state === 'committed')?.by),
+  );
+  expect(committers.size).toBe(2);
+  expect(committers.has('edge')).toBe(false);
+});
+
+test('a volunteer killed half-way: its leases return at once and the result is the same', async () => {
+  await edge.rest.upload('access.log', [log]);
+  const [dying] = await Promise.all([volunteer(), volunteer()]);
+  await edge.rest.waitForVolunteers(2);
+  const { id } = await edge.rest.submit({
+    input: { dataset: 'access.log', format: 'lines' },
+    code: SLOW_HITS_PER_PATH,
+    mappers: 'volunteers',
+    splitBytes: 256 * 1024,
+  });
+  await edge.rest.waitUntil(id, 'a quarter mapped', ({ progress }) => progress.mapped >= 16);
+  await dying.context.close();
+  const closedMs = Date.now();
+  const job = await edge.rest.waitFor(id, 'done');
+
+  expect(await edge.rest.result(id)).toEqual(truth);
+  expect(job.progress.mapped).toBe(64);
+  const returned = eventsOf(await edge.rest.events(id), 'returned');
+  expect(returned.length).toBeGreaterThan(0);
+  // At once: not when the shortest lease (15 s) runs out.
+  const delayMs = Date.parse(returned[0]?.time ?? '') - closedMs;
+  expect(delayMs).toBeLessThan(5_000);
+  expect(job.counters.volunteerTasks).toBe(64);
+});
+
+test('without any browser the edge maps, and the result is the same', async () => {
+  await edge.rest.upload('access.log', [log]);
+  const { id } = await edge.rest.submit({
+    input: { dataset: 'access.log', format: 'lines' },
+    code: HITS_PER_PATH,
+    splitBytes: 2 * MIB,
+  });
+  const job = await edge.rest.waitFor(id, 'done');
+
+  expect(await edge.rest.result(id)).toEqual(truth);
+  expect(job.counters.edgeTasks).toBe(8);
+  expect(job.counters.volunteerTasks).toBe(0);
+  expect(eventsOf(await edge.rest.events(id), 'edge').length).toBeGreaterThan(0);
+});
+
+test('the last volunteer leaves in the middle and the edge finishes its work', async () => {
+  await edge.rest.upload('access.log', [log]);
+  const only = await volunteer();
+  await edge.rest.waitForVolunteers(1);
+  const { id } = await edge.rest.submit({
+    input: { dataset: 'access.log', format: 'lines' },
+    code: SLOW_HITS_PER_PATH,
+    splitBytes: MIB,
+    verify: { mode: 'none' },
+  });
+  await edge.rest.waitUntil(id, 'some mapped', ({ progress }) => progress.mapped >= 2);
+  await only.context.close();
+  const job = await edge.rest.waitFor(id, 'done');
+
+  expect(await edge.rest.result(id)).toEqual(truth);
+  expect(job.counters.edgeTasks).toBeGreaterThan(0);
+  expect(job.counters.volunteerTasks).toBeGreaterThan(0);
+  expect(job.counters.edgeTasks + job.counters.volunteerTasks).toBe(16);
+});
+
+test('a job with two copies of every task agrees with itself', async () => {
+  await edge.rest.upload('access.log', [log.subarray(0, 4 * MIB)]);
+  await Promise.all([volunteer(), volunteer()]);
+  await edge.rest.waitForVolunteers(2);
+  const { id } = await edge.rest.submit({
+    input: { dataset: 'access.log', format: 'lines' },
+    code: HITS_PER_PATH,
+    splitBytes: 512 * 1024,
+    verify: { mode: 'quorum', copies: 2 },
+  });
+  const job = await edge.rest.waitFor(id, 'done');
+
+  expect(await edge.rest.result(id)).toEqual(countPages(log.subarray(0, 4 * MIB)));
+  expect(job.counters.attempts).toBeGreaterThanOrEqual(16);
+  expect(job.counters.disagreements).toBe(0);
+});
+
+describe('with storage that outlives the edge', () => {
+  test('an edge that restarts in the middle of a job still ends it right', async () => {
+    const persistDir = await mkdtemp(join(tmpdir(), 'manyhands-restart-'));
+    try {
+      await edge.stop();
+      edge = await startTestEdge({ persistDir });
+      await edge.rest.upload('access.log', [log]);
+      await volunteer();
+      await edge.rest.waitForVolunteers(1);
+      const { id } = await edge.rest.submit({
+        input: { dataset: 'access.log', format: 'lines' },
+        code: SLOW_HITS_PER_PATH,
+        splitBytes: MIB,
+        partitions: 2,
+      });
+      await edge.rest.waitUntil(id, 'some mapped', ({ progress }) => progress.mapped >= 3);
+      await edge.stop();
+      // The same port: the volunteer's page finds the edge again by itself.
+      edge = await startTestEdge({ persistDir, port: Number(new URL(edge.url).port) });
+      const job = await edge.rest.waitFor(id, 'done');
+
+      expect(await edge.rest.result(id)).toEqual(truth);
+      expect(job.progress).toEqual({ splits: 16, mapped: 16, partitions: 2, reduced: 2 });
+      expect(job.counters.bytesIn).toBe(log.length);
+    } finally {
+      await edge.stop();
+      await rm(persistDir, { recursive: true, force: true });
+    }
+  });
+});
+
+describe.skipIf(!existsSync(REAL_LOG))('a real server’s log (skipped where it is not)', () => {
+  test('its ten most frequent paths are the known ones', async () => {
+    const real = readFileSync(REAL_LOG);
+    const known = readFileSync(`${REAL_LOG}.top10`, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/));
+    await edge.rest.upload('apache_logs', [real]);
+    await Promise.all([volunteer(), volunteer()]);
+    await edge.rest.waitForVolunteers(2);
+    const { id } = await edge.rest.submit({
+      input: { dataset: 'apache_logs', format: 'lines' },
+      code: HITS_PER_PATH,
+      mappers: 'volunteers',
+      splitBytes: 100_000,
+    });
+    await edge.rest.waitFor(id, 'done');
+
+    const top = await edge.rest.top(id, 10);
+    expect(top.map(({ key, value }) => [String(value), key])).toEqual(known);
+    expect(await edge.rest.result(id)).toEqual(countPages(real));
+  });
+});

@@ -1,0 +1,111 @@
+// `wrangler dev` alone is how a Cloudflare developer would start the project: it must build the page,
+// serve it, and run a job, with no other command before it.
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ROOT } from '../../worker/local/build.ts';
+import { Rest } from '../../worker/local/rest.ts';
+import { HITS_PER_PATH } from '../support/access-log.ts';
+import { freePort } from '../support/port.ts';
+
+const BOOT_MAX_MS = 100_000;
+const STOP_MAX_MS = 10_000;
+
+let wrangler: ChildProcess;
+let rest: Rest;
+let persistDir: string;
+let output = '';
+
+beforeAll(async () => {
+  persistDir = await mkdtemp(join(tmpdir(), 'manyhands-wrangler-'));
+  const port = await freePort();
+  const arguments_ = [
+    join(ROOT, 'node_modules/wrangler/bin/wrangler.js'),
+    'dev',
+    ...['--ip', '127.0.0.1', '--port', String(port), '--inspector-port', String(await freePort())],
+    ...['--persist-to', persistDir],
+  ];
+  wrangler = spawn(process.execPath, arguments_, {
+    cwd: ROOT,
+    env: {
+      ...process.env,
+      PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env['PATH'] ?? ''}`,
+      CI: '1',
+      WRANGLER_SEND_METRICS: 'false',
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true, // A process group of its own, so that its children can be ended with it.
+  });
+  wrangler.stdout?.on('data', (text) => (output += String(text)));
+  wrangler.stderr?.on('data', (text) => (output += String(text)));
+  rest = new Rest(`http://127.0.0.1:${port}`);
+  await untilReady();
+});
+
+afterAll(async () => {
+  if (wrangler?.pid !== undefined && wrangler.exitCode === null) {
+    const exited = once(wrangler, 'exit');
+    const group = -wrangler.pid;
+    process.kill(group, 'SIGINT');
+    const hard = setTimeout(() => process.kill(group, 'SIGKILL'), STOP_MAX_MS);
+    await exited;
+    clearTimeout(hard);
+  }
+  await rm(persistDir, { recursive: true, force: true });
+});
+
+/** Wrangler says "Ready on" once it listens. */
+async function untilReady(): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const fail = (why: string) => reject(new Error(`wrangler dev ${why}:\n${output}`));
+    const timer = setTimeout(() => fail('took too long to start'), BOOT_MAX_MS);
+    wrangler.once('exit', (code) => fail(`ended with code ${code}`));
+    wrangler.stdout?.on('data', () => {
+      if (!output.includes('Ready on')) return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+test('it answers', async () => {
+  expect(await rest.health()).toMatchObject({ ok: true });
+});
+
+test('it serves the page, and pages of the page’s own routing', async () => {
+  for (const path of ['/', '/jobs/new', '/volunteer']) {
+    const response = await rest.call('GET', path);
+    expect(response.headers.get('content-type')).toContain('text/html');
+    expect(await response.text()).toContain('<script');
+  }
+});
+
+test('a job sent by REST is mapped and reduced at the edge', async () => {
+  const line = (path: string) =>
+    `10.0.0.1 - - [05/Jan/2026:00:00:00 +0000] "GET ${path} HTTP/1.1"\n`;
+  await rest.upload('small.log', [Buffer.from([line('/a'), line('/b'), line('/a')].join(''))]);
+  const { id } = await rest.submit({
+    input: { dataset: 'small.log' },
+    code: HITS_PER_PATH,
+    mappers: 'edge',
+  });
+  await rest.waitFor(id, 'done');
+  expect(await rest.result(id)).toEqual([
+    { key: '/a', value: 2 },
+    { key: '/b', value: 1 },
+  ]);
+});
+
+test('code at the edge that never ends is stopped: local mode reaches plain wrangler dev', async () => {
+  const { id } = await rest.submit({
+    input: { inline: 'x' },
+    code: 'export function map() { for (;;) {} }',
+    mappers: 'edge',
+  });
+  const job = await rest.waitFor(id, 'failed');
+  expect(job.error?.code).toBe('loop_guard');
+});
