@@ -85,6 +85,8 @@ function ownFrames(
     const column = Number(place[2]) - (line === 1 ? origin.firstLineColumns : 0);
     const name =
       /at (?:async )?([\w$.<>[\] ]+?) \(/.exec(row)?.[1]?.replace(/^(?:Object|eval)\.?/, '') ?? '';
+    // The loop guard's own frame is not the person's code.
+    if (name === '__step') continue;
     frames.push({
       line,
       column: Math.max(1, column),

@@ -59,7 +59,8 @@ export default class extends WorkerEntrypoint {
     const encoder = new TextEncoder();
     const write = (text) => writer.write(encoder.encode(text));
     const outcome = await runReduce({ ...call, factory, origin, realm: globalThis, input, write });
-    await (outcome.ok ? writer.close() : writer.abort(outcome.error.message).catch(() => {}));
+    // Closed in either case: an abort would not reach the other side, whose reader would wait for ever.
+    await writer.close();
     return outcome;
   }
 }

@@ -201,32 +201,37 @@ class PartReducer {
     );
     const input = new IdentityTransformStream();
     const output = new IdentityTransformStream();
-    const called = isolate.reduce(
-      { programHash, partition, params, nowMs },
-      input.readable as ReadableStream<Uint8Array>,
-      output.writable as WritableStream<Uint8Array>,
-    );
-    const fed = feed(merged, input.writable as WritableStream<Uint8Array>);
+    const feed = input.writable.getWriter() as WritableStreamDefaultWriter<Uint8Array>;
+    const called = isolate
+      .reduce(
+        { programHash, partition, params, nowMs },
+        input.readable as ReadableStream<Uint8Array>,
+        output.writable as WritableStream<Uint8Array>,
+      )
+      .then((outcome) => {
+        if (outcome.ok) return outcome;
+        throw new ProgramError(outcome.error);
+      });
+    // A program that fails stops reading: without this its feeder would wait for ever.
+    called.catch((error: unknown) => feed.abort(error).catch(() => undefined));
     const drained = (async () => {
-      for await (const chunk of output.readable as ReadableStream<Uint8Array>)
+      for await (const chunk of output.readable as ReadableStream<Uint8Array>) {
         await out.write(chunk);
+      }
     })();
-    // A failing program ends both streams: its own error says more than theirs.
-    const [call, feeding, draining] = await Promise.allSettled([called, fed, drained]);
-    if (call.status === 'fulfilled' && !call.value.ok) throw new ProgramError(call.value.error);
-    for (const settled of [feeding, call, draining])
-      if (settled.status === 'rejected') throw settled.reason;
-    if (call.status !== 'fulfilled' || !call.value.ok) throw new Error('unreachable');
+    const [call, ...streams] = await Promise.allSettled([called, feedAll(merged, feed), drained]);
+    // The program's own error says more than those of the streams that it ended.
+    if (call.status === 'rejected') throw call.reason;
+    for (const stream of streams) if (stream.status === 'rejected') throw stream.reason;
     return call.value;
   }
 }
 
 /** Frames merged records for an isolate. */
-async function feed(
+async function feedAll(
   merged: AsyncIterable<RecordBlock>,
-  input: WritableStream<Uint8Array>,
+  writer: WritableStreamDefaultWriter<Uint8Array>,
 ): Promise<void> {
-  const writer = input.getWriter();
   try {
     const blocks = new BlockWriter();
     for await (const { keys, values } of merged) {
