@@ -1,0 +1,188 @@
+// A volunteer without a browser: speaks the protocol over a real WebSocket and maps with the real runtime, so
+// that tests can do what an honest page never does: lie, hang, vanish, speak another version.
+import vm from 'node:vm';
+import { NEW_FUNCTION_ORIGIN } from '../../shared/mapreduce/program-text.ts';
+import { RUNTIME_SOURCE } from '../../shared/mapreduce/runtime.generated.ts';
+import type { MapRun } from '../../shared/mapreduce/map-run.ts';
+import type { MapPlan, MapResult } from '../../shared/mapreduce/task.ts';
+import {
+  type ClientMessage,
+  DIGEST_HEADER,
+  type Grant,
+  INPUT_START_HEADER,
+  type LobbyMessage,
+  PROTOCOL_VERSION,
+} from '../../shared/protocol.ts';
+
+interface Runtime {
+  runMap(run: MapRun): Promise<MapResult>;
+}
+
+export interface Behaviour {
+  id: string;
+  slots?: number;
+  protocol?: number;
+  /** Sees each grant first; true: it is dealt with, do not map it. */
+  onGrant?: (volunteer: ProtocolVolunteer, grant: Grant) => Promise<boolean> | boolean;
+  /** Alters what is mapped: a lie. Gets the honest run and gives what is run instead. */
+  distort?: (run: MapRun) => MapRun;
+}
+
+export class ProtocolVolunteer {
+  readonly id: string;
+  readonly messages: LobbyMessage[] = [];
+  readonly mapped: Grant[] = [];
+  readonly #url: string;
+  readonly #behaviour: Behaviour;
+  readonly #socket: WebSocket;
+  readonly #plans = new Map<string, MapPlan>();
+  readonly #revoked = new Set<string>();
+  readonly #waiters = new Set<() => void>();
+  closed: { code: number; reason: string } | null = null;
+
+  constructor(url: string, behaviour: Behaviour) {
+    this.id = behaviour.id;
+    this.#url = url;
+    this.#behaviour = behaviour;
+    this.#socket = new WebSocket(`${url.replace(/^http/, 'ws')}/api/volunteer?id=${this.id}`);
+    this.#socket.onopen = () =>
+      this.send({
+        type: 'hello',
+        protocol: behaviour.protocol ?? PROTOCOL_VERSION,
+        volunteer: this.id,
+        secret: `secret-of-${this.id}`,
+        name: this.id,
+        cores: 4,
+        slots: behaviour.slots ?? 2,
+      });
+    this.#socket.onmessage = ({ data }) => this.#take(JSON.parse(String(data)) as LobbyMessage);
+    this.#socket.onclose = ({ code, reason }) => {
+      this.closed = { code, reason };
+      this.#wake();
+    };
+  }
+
+  send(message: ClientMessage | object): void {
+    this.#socket.send(JSON.stringify(message));
+  }
+
+  sendRaw(frame: string): void {
+    this.#socket.send(frame);
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  /** Resolves with the first value that `look` finds; looks again after every message. */
+  async until<Value>(
+    look: (volunteer: this) => Value | undefined | false | null,
+    ms = 20_000,
+  ): Promise<Value> {
+    const deadline = Date.now() + ms;
+    for (;;) {
+      const value = look(this);
+      if (value) return value;
+      const leftMs = deadline - Date.now();
+      if (leftMs <= 0)
+        throw new Error(
+          `${this.id}: not within ${ms} ms; got ${JSON.stringify(this.messages).slice(-2000)}`,
+        );
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, leftMs);
+        this.#waiters.add(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+  }
+
+  leaseUrl(lease: string, what: 'input' | 'program' | 'output'): string {
+    return `${this.#url}/api/leases/${encodeURIComponent(lease)}/${what}`;
+  }
+
+  /** Maps a grant as an honest page would, up to the answer of the upload. */
+  async map(
+    grant: Grant,
+  ): Promise<{ response: Response; result: MapResult & { ok: true } } | MapResult> {
+    const plan = this.#plans.get(grant.job);
+    if (!plan) throw new Error(`no plan of ${grant.job} came before its grant`);
+    const text = await (await fetch(this.leaseUrl(grant.lease, 'program'))).text();
+    const { runtime, ...evaluated } = evaluate(text);
+    const run: MapRun = { plan, ...(await this.#inputOf(grant)), ...evaluated };
+    const result = await runtime.runMap(this.#behaviour.distort?.(run) ?? run);
+    if (!result.ok) return result;
+    const response = await fetch(this.leaseUrl(grant.lease, 'output'), {
+      method: 'PUT',
+      headers: { 'content-type': 'application/octet-stream', [DIGEST_HEADER]: result.digest },
+      body: result.spill,
+    });
+    return { response, result };
+  }
+
+  async #inputOf({ lease, task }: Grant): Promise<Pick<MapRun, 'task' | 'input'>> {
+    if (task.split.kind === 'integers') return { task, input: null };
+    const response = await fetch(this.leaseUrl(lease, 'input'));
+    if (!response.ok) throw new Error(`${response.status} for the input of task ${task.task}`);
+    const input = new Uint8Array(await response.arrayBuffer());
+    const start = Number(response.headers.get(INPUT_START_HEADER));
+    return { task: { ...task, split: { kind: 'bytes', start, end: start + input.length } }, input };
+  }
+
+  #take(message: LobbyMessage): void {
+    this.messages.push(message);
+    if (message.type === 'grant') {
+      for (const plan of message.plans) this.#plans.set(plan.job, plan);
+      void this.#work(message.grants);
+    } else if (message.type === 'revoke') {
+      for (const lease of message.leases) this.#revoked.add(lease);
+    }
+    this.#wake();
+  }
+
+  async #work(grants: Grant[]): Promise<void> {
+    for (const grant of grants) {
+      if (this.closed || this.#revoked.has(grant.lease)) continue;
+      if (await this.#behaviour.onGrant?.(this, grant)) continue;
+      await this.finish(grant);
+    }
+  }
+
+  /** Maps, uploads and reports. */
+  async finish(grant: Grant): Promise<void> {
+    const mapped = await this.map(grant);
+    const { lease } = grant;
+    if (!('response' in mapped)) {
+      if (!mapped.ok)
+        this.send({ type: 'failed', failures: [{ lease, error: mapped.error, ms: 1 }] });
+      return;
+    }
+    if (!mapped.response.ok) return this.send({ type: 'returned', leases: [lease] });
+    const { receipt } = (await mapped.response.json()) as { receipt: string };
+    this.send({ type: 'done', results: [{ lease, receipt, ms: 1 }] });
+    this.mapped.push(grant);
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiters) wake();
+    this.#waiters.clear();
+  }
+}
+
+/** A realm of its own: the runtime patches Date and Math.random in it. */
+function evaluate(text: string) {
+  const realm = vm.createContext({ TextEncoder, TextDecoder });
+  const runtime = vm.runInContext(`${RUNTIME_SOURCE}; manyhandsRuntime`, realm) as Runtime;
+  const factory = vm.runInContext(
+    `new Function(${JSON.stringify(`return ${text}\n//# sourceURL=program.js`)})()`,
+    realm,
+  ) as MapRun['factory'];
+  return {
+    runtime,
+    factory,
+    origin: NEW_FUNCTION_ORIGIN,
+    realm: vm.runInContext('globalThis', realm) as object,
+  };
+}
