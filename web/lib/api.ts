@@ -1,0 +1,226 @@
+// The REST contract, typed by the shared schemas, one function a call. Every failure is an ApiProblem with
+// a stable code, also when the edge cannot be reached. Types only: the edge validates, the page trusts it.
+import { UPLOAD_PART_BYTES } from '../../shared/limits.ts';
+import type { Json, List } from '../../shared/schemas/common.ts';
+import type { Dataset, UploadedPart } from '../../shared/schemas/dataset.ts';
+import type {
+  Job,
+  JobEvent,
+  JobState,
+  JobSummary,
+  MapReduceSpecInput,
+  ResultRecord,
+  Task,
+} from '../../shared/schemas/job.ts';
+import type { Problem } from '../../shared/schemas/problem.ts';
+import type { Swarm, Volunteer } from '../../shared/schemas/swarm.ts';
+import { token } from './token.svelte.ts';
+
+/** What the edge refused and why; `problem.status` 0 = it was not reached at all. */
+export class ApiProblem extends Error {
+  override readonly name = 'ApiProblem';
+  readonly problem: Problem;
+  constructor(problem: Problem) {
+    super(problem.detail || problem.title);
+    this.problem = problem;
+  }
+}
+
+/** Anything thrown, as a problem that can be shown. */
+export function asProblem(error: unknown): Problem {
+  if (error instanceof ApiProblem) return error.problem;
+  return {
+    type: 'about:blank',
+    title: 'Something broke in this page',
+    status: 0,
+    detail: error instanceof Error ? error.message : String(error),
+    code: 'internal',
+    errors: [],
+  };
+}
+
+const UNREACHED: Problem = {
+  type: 'about:blank',
+  title: 'The edge does not answer',
+  status: 0,
+  detail: 'No answer from this address. Is the server running, and this device online?',
+  code: 'unavailable',
+  errors: [],
+};
+
+type Query = Record<string, string | number | boolean | undefined>;
+
+function withQuery(path: string, query: Query = {}): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query))
+    if (value !== undefined) search.set(name, String(value));
+  const text = search.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+function authorization(): Record<string, string> {
+  return token.value ? { authorization: `Bearer ${token.value}` } : {};
+}
+
+async function problemOf(response: Response): Promise<ApiProblem> {
+  const body: unknown = await response.json().catch(() => null);
+  return new ApiProblem(toProblem(response.status, body));
+}
+
+function toProblem(status: number, body: unknown): Problem {
+  if (status === 401) token.ask();
+  const said = (typeof body === 'object' && body !== null ? body : {}) as Partial<Problem>;
+  return {
+    type: said.type ?? 'about:blank',
+    title: said.title ?? 'The edge gave no reason',
+    status,
+    detail: said.detail ?? `HTTP status ${status}.`,
+    code: said.code ?? (status >= 500 ? 'internal' : 'invalid_request'),
+    errors: said.errors ?? [],
+  };
+}
+
+/** A request with this browser's token. Resolves with a response that is `ok`, throws ApiProblem otherwise. */
+export async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  let response: Response;
+  try {
+    const headers = { ...authorization(), ...(init.headers as Record<string, string> | undefined) };
+    response = await fetch(path, { ...init, headers });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    throw new ApiProblem(UNREACHED);
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+async function json<Body>(path: string, init?: RequestInit): Promise<Body> {
+  return (await request(path, init)).json() as Promise<Body>;
+}
+
+function post<Body>(path: string, body?: unknown): Promise<Body> {
+  if (body === undefined) return json<Body>(path, { method: 'POST' });
+  const headers = { 'content-type': 'application/json' };
+  return json<Body>(path, { method: 'POST', headers, body: JSON.stringify(body) });
+}
+
+const jobPath = (id: string, rest = '') => `/api/jobs/${encodeURIComponent(id)}${rest}`;
+const datasetPath = (name: string, rest = '') => `/api/datasets/${encodeURIComponent(name)}${rest}`;
+
+export type ResultFormat = 'ndjson' | 'csv';
+export type ResultOrder = 'partition' | 'key';
+export interface Page {
+  limit?: number;
+  cursor?: string;
+}
+
+export const jobs = {
+  list: (query: Page & { state?: JobState } = {}) =>
+    json<List<JobSummary>>(withQuery('/api/jobs', { ...query })),
+  get: (id: string) => json<Job>(jobPath(id)),
+  submit: (spec: MapReduceSpecInput) => post<Job>('/api/jobs', spec),
+  cancel: (id: string) => post<Job>(jobPath(id, '/cancel')),
+  retry: (id: string) => post<Job>(jobPath(id, '/retry')),
+  async forget(id: string): Promise<void> {
+    await request(jobPath(id), { method: 'DELETE' });
+  },
+  tasks: (id: string, page: Page = {}) =>
+    json<List<Task>>(withQuery(jobPath(id, '/tasks'), { ...page })),
+  events: (id: string, page: Page = {}) =>
+    json<List<JobEvent>>(withQuery(jobPath(id, '/events'), { ...page })),
+  top: (id: string, query: { n?: number; by?: 'value' | 'key'; direction?: 'desc' | 'asc' } = {}) =>
+    json<ResultRecord[]>(withQuery(jobPath(id, '/result/top'), { ...query })),
+  /** The streamed result, to be read line by line or saved (see download.ts). */
+  result: (id: string, format: ResultFormat, order: ResultOrder, signal?: AbortSignal) =>
+    request(resultUrl(id, format, order), signal ? { signal } : {}),
+};
+
+export function resultUrl(id: string, format: ResultFormat, order: ResultOrder): string {
+  return withQuery(jobPath(id, '/result'), { format, order });
+}
+
+/** Fraction 0…1 of the bytes that have left this browser. */
+export type OnUpload = (fraction: number) => void;
+
+/** Past this a file goes in parts: each can be tried again, and no body meets the platform's 100 MB. */
+const WHOLE_UPLOAD_MAX_BYTES = 8 * UPLOAD_PART_BYTES;
+const PART_TRIES = 3;
+
+export const datasets = {
+  list: (page: Page = {}) => json<List<Dataset>>(withQuery('/api/datasets', { ...page })),
+  get: (name: string) => json<Dataset>(datasetPath(name)),
+  async upload(name: string, file: Blob, onUpload: OnUpload = () => {}): Promise<Dataset> {
+    if (file.size <= WHOLE_UPLOAD_MAX_BYTES)
+      return send<Dataset>('PUT', datasetPath(name), file, (bytes) =>
+        onUpload(file.size === 0 ? 1 : bytes / file.size),
+      );
+    const parts = Math.ceil(file.size / UPLOAD_PART_BYTES);
+    for (let part = 1; part <= parts; part++) {
+      const start = (part - 1) * UPLOAD_PART_BYTES;
+      const body = file.slice(start, start + UPLOAD_PART_BYTES);
+      await sendPart(datasetPath(name, `/parts?part=${part}`), body, (bytes) =>
+        onUpload((start + bytes) / file.size),
+      );
+    }
+    return post<Dataset>(datasetPath(name, '/complete'));
+  },
+  /** The first bytes, by a range request; fewer when the dataset is smaller. */
+  async sample(name: string, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+    try {
+      const response = await request(datasetPath(name, '/bytes'), {
+        headers: { range: `bytes=0-${bytes - 1}` },
+        cache: 'no-store',
+      });
+      return new Uint8Array(await response.arrayBuffer()).subarray(0, bytes);
+    } catch (error) {
+      // An empty dataset has no first byte to ask for.
+      if (error instanceof ApiProblem && error.problem.status === 416) return new Uint8Array();
+      throw error;
+    }
+  },
+};
+
+async function sendPart(path: string, body: Blob, onBytes: (bytes: number) => void): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await send<UploadedPart>('POST', path, body, onBytes);
+      return;
+    } catch (error) {
+      const status = error instanceof ApiProblem ? error.problem.status : 0;
+      const worthAnother = status === 0 || status === 429 || status >= 500;
+      if (!worthAnother || attempt === PART_TRIES) throw error;
+    }
+  }
+}
+
+/** XMLHttpRequest, because fetch does not tell how much of a body has left. */
+function send<Body>(
+  method: 'PUT' | 'POST',
+  path: string,
+  body: Blob,
+  onBytes: (bytes: number) => void,
+): Promise<Body> {
+  return new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    xhr.open(method, path);
+    xhr.responseType = 'json';
+    for (const [name, value] of Object.entries(authorization())) xhr.setRequestHeader(name, value);
+    xhr.setRequestHeader('content-type', body.type || 'application/octet-stream');
+    xhr.upload.onprogress = (event) => onBytes(event.loaded);
+    xhr.onerror = () => reject(new ApiProblem(UNREACHED));
+    xhr.onload = () => {
+      if (xhr.status >= 200 && xhr.status < 300) {
+        onBytes(body.size);
+        resolve(xhr.response as Body);
+      } else reject(new ApiProblem(toProblem(xhr.status, xhr.response)));
+    };
+    xhr.send(body);
+  });
+}
+
+export const swarm = () => json<Swarm>('/api/swarm');
+export const volunteers = (page: Page = {}) =>
+  json<List<Volunteer>>(withQuery('/api/volunteers', { ...page }));
+
+export const api = { jobs, datasets, swarm, volunteers, resultUrl };
+export type { Json };

@@ -1,0 +1,101 @@
+// One look per kind, everywhere: which colour token, which word, which icon. Exhaustive by type, so that
+// a state added to the schemas does not compile until somebody has decided how it looks.
+import Ban from '@lucide/svelte/icons/ban';
+import Check from '@lucide/svelte/icons/check';
+import CircleCheck from '@lucide/svelte/icons/circle-check';
+import CircleDashed from '@lucide/svelte/icons/circle-dashed';
+import CircleX from '@lucide/svelte/icons/circle-x';
+import Combine from '@lucide/svelte/icons/combine';
+import Cpu from '@lucide/svelte/icons/cpu';
+import Flag from '@lucide/svelte/icons/flag';
+import HandHelping from '@lucide/svelte/icons/hand-helping';
+import Hexagon from '@lucide/svelte/icons/hexagon';
+import Hourglass from '@lucide/svelte/icons/hourglass';
+import MapIcon from '@lucide/svelte/icons/map';
+import MoonStar from '@lucide/svelte/icons/moon-star';
+import Play from '@lucide/svelte/icons/play';
+import Scissors from '@lucide/svelte/icons/scissors';
+import ShieldCheck from '@lucide/svelte/icons/shield-check';
+import Shuffle from '@lucide/svelte/icons/shuffle';
+import Sigma from '@lucide/svelte/icons/sigma';
+import Table2 from '@lucide/svelte/icons/table-2';
+import Trash2 from '@lucide/svelte/icons/trash-2';
+import TriangleAlert from '@lucide/svelte/icons/triangle-alert';
+import Undo2 from '@lucide/svelte/icons/undo-2';
+import ArrowDownUp from '@lucide/svelte/icons/arrow-down-up';
+import type { LucideIcon } from '@lucide/svelte/icons';
+import type { AttemptState, JobState, Task } from '../../../shared/schemas/job.ts';
+import type { Volunteer } from '../../../shared/schemas/swarm.ts';
+
+export type TaskState = Task['state'];
+export type VolunteerState = Volunteer['state'];
+/** What plays a part in a job: its stages, and who does them. */
+export type Role =
+  'split' | 'map' | 'combine' | 'shuffle' | 'reduce' | 'result' | 'transfer' | 'edge' | 'volunteer';
+export type Kind =
+  JobState | TaskState | AttemptState | VolunteerState | Role | 'retry' | 'disagreement';
+
+export type Token =
+  'accent' | 'map' | 'reduce' | 'transfer' | 'edge' | 'retry' | 'failed' | 'done' | 'muted' | 'ink';
+
+export interface Look {
+  /** A custom property's name, without the dashes: `var(--${token})`. */
+  token: Token;
+  label: string;
+  icon: LucideIcon;
+}
+
+export const KINDS: Record<Kind, Look> = {
+  // jobs
+  queued: { token: 'muted', label: 'queued', icon: Hourglass },
+  mapping: { token: 'map', label: 'mapping', icon: MapIcon },
+  reducing: { token: 'reduce', label: 'reducing', icon: Sigma },
+  running: { token: 'map', label: 'running', icon: Play },
+  done: { token: 'done', label: 'done', icon: CircleCheck },
+  failed: { token: 'failed', label: 'failed', icon: CircleX },
+  cancelled: { token: 'muted', label: 'cancelled', icon: Ban },
+  // tasks
+  waiting: { token: 'muted', label: 'waiting', icon: CircleDashed },
+  checking: { token: 'accent', label: 'being checked', icon: ShieldCheck },
+  committed: { token: 'done', label: 'committed', icon: Check },
+  // attempts
+  leased: { token: 'map', label: 'leased', icon: Play },
+  held: { token: 'accent', label: 'held for the vote', icon: ShieldCheck },
+  discarded: { token: 'muted', label: 'discarded', icon: Trash2 },
+  returned: { token: 'retry', label: 'returned', icon: Undo2 },
+  revoked: { token: 'retry', label: 'revoked', icon: Ban },
+  // volunteers
+  working: { token: 'accent', label: 'working', icon: Cpu },
+  idle: { token: 'muted', label: 'idle', icon: CircleDashed },
+  snoozed: { token: 'muted', label: 'snoozed', icon: MoonStar },
+  finishing: { token: 'accent', label: 'finishing', icon: Flag },
+  // roles
+  split: { token: 'ink', label: 'split', icon: Scissors },
+  map: { token: 'map', label: 'map', icon: MapIcon },
+  combine: { token: 'reduce', label: 'combine', icon: Combine },
+  shuffle: { token: 'transfer', label: 'shuffle', icon: Shuffle },
+  reduce: { token: 'reduce', label: 'reduce', icon: Sigma },
+  result: { token: 'done', label: 'result', icon: Table2 },
+  transfer: { token: 'transfer', label: 'transfer', icon: ArrowDownUp },
+  edge: { token: 'edge', label: 'edge', icon: Hexagon },
+  volunteer: { token: 'accent', label: 'volunteer', icon: HandHelping },
+  // what went another way than planned
+  retry: { token: 'retry', label: 'tried again', icon: Undo2 },
+  disagreement: { token: 'failed', label: 'disagreement', icon: TriangleAlert },
+};
+
+/** Job states in the order in which a job passes through them. */
+export const JOB_STATE_ORDER: readonly JobState[] = [
+  'queued',
+  'mapping',
+  'reducing',
+  'running',
+  'done',
+  'failed',
+  'cancelled',
+];
+
+/** States after which a job changes no more by itself. */
+export function isOver(state: JobState): boolean {
+  return state === 'done' || state === 'failed' || state === 'cancelled';
+}
