@@ -48,6 +48,8 @@ export const VALUE_MAX_BYTES = MIB;
 export const SPILL_BUFFER_BYTES = 24 * MIB;
 export const SPILL_BLOCK_BYTES = 256 * KIB;
 export const SPILL_MAX_BYTES = 64 * MIB;
+/** Uncompressed: what the edge hashes and checks of one upload, however well it was compressed. */
+export const SPILL_RAW_MAX_BYTES = 512 * MIB;
 export const LOG_LINES_MAX = 100;
 export const LOG_LINE_MAX_CHARS = 1_000;
 export const USER_COUNTERS_MAX = 100;

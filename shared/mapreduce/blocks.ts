@@ -107,41 +107,81 @@ function frameBlock(raw: Uint8Array): Uint8Array<ArrayBuffer> {
 
 /** Turns chunks of any size back into blocks. Trusts nothing: what it reads may come from strangers. */
 export class BlockReader {
-  #pending = new Uint8Array(0);
+  readonly #pending = new ByteQueue();
   readonly #onRaw: ((raw: Uint8Array) => void) | undefined;
 
   constructor(onRaw?: (raw: Uint8Array) => void) {
     this.#onRaw = onRaw;
   }
 
-  push(chunk: Uint8Array): RecordBlock[] {
-    const bytes = joined(this.#pending, chunk);
-    const blocks: RecordBlock[] = [];
-    const cursor: Cursor = { at: 0 };
+  /**
+   * The blocks that are complete now, each unpacked when it is asked for: a small chunk may hold many
+   * large ones. All have to be taken before the next push.
+   */
+  *push(chunk: Uint8Array): Generator<RecordBlock, void, undefined> {
+    this.#pending.append(chunk);
     for (;;) {
-      const start = cursor.at;
-      const raw = readFrame(bytes, cursor);
-      if (!raw) {
-        this.#pending = bytes.slice(start);
-        return blocks;
-      }
+      const cursor: Cursor = { at: 0 };
+      const raw = readFrame(this.#pending.bytes, cursor);
+      if (!raw) return this.#pending.settle();
       this.#onRaw?.(raw);
-      blocks.push(readRecords(raw));
+      const block = readRecords(raw);
+      this.#pending.drop(cursor.at);
+      yield block;
     }
   }
 
   /** Throws when the last block is cut off. */
   end(): void {
-    if (this.#pending.length > 0) throw new SpillFormatError('a block is cut off');
+    if (this.#pending.bytes.length > 0) throw new SpillFormatError('a block is cut off');
   }
 }
 
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
-  if (first.length === 0) return second;
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
+/** Bytes in, bytes out, in amortized constant time a byte, however small the chunks are. */
+export class ByteQueue {
+  #buffer: Uint8Array = new Uint8Array(0);
+  /** Whether the buffer is the queue's own, and may be written to. */
+  #owned = false;
+  #start = 0;
+  #end = 0;
+
+  /** What is in the queue; valid until the next append. */
+  get bytes(): Uint8Array {
+    return this.#buffer.subarray(this.#start, this.#end);
+  }
+
+  /** The chunk may be read where it lies until `settle` is called. */
+  append(chunk: Uint8Array): void {
+    if (this.#start === this.#end) {
+      this.#buffer = chunk;
+      this.#owned = false;
+      this.#start = 0;
+      this.#end = chunk.length;
+      return;
+    }
+    if (!this.#owned || this.#end + chunk.length > this.#buffer.length) this.#copy(chunk.length);
+    this.#buffer.set(chunk, this.#end);
+    this.#end += chunk.length;
+  }
+
+  drop(bytes: number): void {
+    this.#start += bytes;
+  }
+
+  /** The caller may use its chunk's memory for something else from here on. */
+  settle(): void {
+    if (!this.#owned && this.#start < this.#end) this.#copy(0);
+  }
+
+  #copy(room: number): void {
+    const { bytes } = this;
+    const buffer = new Uint8Array((bytes.length + room) * 2);
+    buffer.set(bytes);
+    this.#buffer = buffer;
+    this.#owned = true;
+    this.#start = 0;
+    this.#end = bytes.length;
+  }
 }
 
 /** The raw bytes of the next block; null, with the cursor anywhere, when it is not complete. */

@@ -1,86 +1,103 @@
-// CSV (RFC 4180) in pieces: where whole records end, and rows as objects by header name. papaparse does the
-// parsing; what is here finds places to cut, which a newline inside quotes must not be.
-import Papa from 'papaparse';
+// CSV (RFC 4180), one row at a time, from text that may still grow. The same rules as worker/mapreduce/
+// csv-scan.ts, which finds rows in bytes: a quote opens a field only at its start, and a newline ends a
+// row unless it is quoted. A library would parse whole texts and guess line ends; splits must not guess.
 
-/** Index behind the last newline of `text` that ends a record; 0 when there is none. */
-export function lastRecordEnd(text: string): number {
-  let end = 0;
-  for (const at of recordEnds(text)) end = at;
-  return end;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const NEWLINE = 0x0a;
+
+export interface CsvRow {
+  /** None for an empty line, which is no record. */
+  fields: string[];
+  /** Why it cannot be used; null when it can. */
+  bad: string | null;
+  /** Where the next row begins. */
+  end: number;
 }
 
-/** Index at which record `n` (from 0) begins. */
-export function recordStart(text: string, n: number): number {
-  if (n === 0) return 0;
-  let seen = 0;
-  for (const at of recordEnds(text)) if (++seen === n) return at;
-  return text.length;
+/**
+ * The row at `at`; null when the text ends within it and more is to come. `quoteAt` is a place at or
+ * before which no quote lies from `at` on: rows in front of it are cut at commas, many times faster.
+ */
+export function readRow(text: string, at: number, quoteAt: number, ended: boolean): CsvRow | null {
+  const newline = text.indexOf('\n', at);
+  if (newline < 0 && !ended) {
+    return null;
+  }
+  const stop = newline < 0 ? text.length : newline;
+  if (quoteAt < stop) return readQuotedRow(text, at, ended);
+  const line = text.slice(at, text.charCodeAt(stop - 1) === 13 && stop > at ? stop - 1 : stop);
+  return {
+    fields: line === '' ? [] : line.split(','),
+    bad: null,
+    end: Math.min(stop + 1, text.length),
+  };
 }
 
-function* recordEnds(text: string): Generator<number> {
-  let at = 0;
-  let fieldStart = 0;
-  while (at < text.length) {
-    const newline = text.indexOf('\n', at);
-    // A quote opens a field only where one begins: at the record's start or behind a comma.
-    let quote = text.indexOf('"', at);
-    while (
-      quote > 0 &&
-      (newline < 0 || quote < newline) &&
-      quote !== fieldStart &&
-      text[quote - 1] !== ','
-    ) {
-      quote = text.indexOf('"', quote + 1);
+function readQuotedRow(text: string, at: number, ended: boolean): CsvRow | null {
+  const fields: string[] = [];
+  let bad: string | null = null;
+  for (let from = at; ;) {
+    let quoted = '';
+    if (text.charCodeAt(from) === QUOTE) {
+      const close = closingQuote(text, from + 1);
+      if (close < 0) {
+        if (!ended) return null;
+        fields.push(unescaped(text.slice(from + 1)));
+        return { fields, bad: 'a quoted field does not end', end: text.length };
+      }
+      quoted = unescaped(text.slice(from + 1, close));
+      from = close + 1;
     }
-    if (quote >= 0 && (newline < 0 || quote < newline)) {
-      const close = closingQuote(text, quote + 1);
-      if (close < 0) return;
-      at = close + 1;
-      fieldStart = -1;
-      continue;
+    let stop = from;
+    while (stop < text.length) {
+      const unit = text.charCodeAt(stop);
+      if (unit === COMMA || unit === NEWLINE) break;
+      stop++;
     }
-    if (newline < 0) return;
-    at = newline + 1;
-    fieldStart = at;
-    yield at;
+    const last = text.charCodeAt(stop) !== COMMA;
+    if (stop === text.length && !ended) return null;
+    const carriageReturn = last && stop > from && text.charCodeAt(stop - 1) === 13;
+    const plain = text.slice(from, carriageReturn ? stop - 1 : stop);
+    if (from > at && text.charCodeAt(from - 1) === QUOTE && plain !== '') {
+      bad ??= 'text follows the quote that closes a field';
+    }
+    fields.push(quoted + plain);
+    if (last) return { fields, bad, end: Math.min(stop + 1, text.length) };
+    from = stop + 1;
   }
 }
 
 /** The quote that closes a field opened before `from`: doubled quotes are text. */
 function closingQuote(text: string, from: number): number {
   for (let quote = text.indexOf('"', from); quote >= 0; quote = text.indexOf('"', quote + 2)) {
-    if (text[quote + 1] !== '"') return quote;
+    if (text.charCodeAt(quote + 1) !== QUOTE) return quote;
   }
   return -1;
 }
 
-export interface CsvRow {
-  fields: string[];
-  /** Why it cannot be used; null when it can. */
-  bad: string | null;
-}
+const unescaped = (text: string): string => text.replaceAll('""', '"');
 
-/** Rows of whole records; empty lines give a row of one empty field. */
-export function parseRows(text: string): CsvRow[] {
-  const { data, errors } = Papa.parse<string[]>(text, { delimiter: ',', header: false });
-  const rows = data.map((fields): CsvRow => ({ fields, bad: null }));
-  for (const { row, message } of errors) {
-    const bad = row === undefined ? undefined : rows[row];
-    if (bad) bad.bad = message;
+/** The header of a CSV that begins with `text`; null when the text ends before it does. */
+export function readHeader(text: string, ended: boolean): string[] | null {
+  const body = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+  for (let at = 0; at < body.length;) {
+    const row = readRow(body, at, at, ended);
+    if (!row) return null;
+    if (row.fields.length > 0) return headerNames(row.fields);
+    at = row.end;
   }
-  // papaparse sees a row behind a final newline; a final newline starts none.
-  const last = rows.at(-1);
-  if (last?.fields.length === 1 && last.fields[0] === '' && /\n$/.test(text)) rows.pop();
-  return rows;
+  return ended ? [] : null;
 }
 
-/** Field names: trimmed of a byte order mark, empty ones numbered, repeated ones made distinct. */
+/** Field names: empty ones numbered, repeated ones made distinct. */
 export function headerNames(fields: string[]): string[] {
-  const seen = new Map<string, number>();
-  return fields.map((field, i) => {
-    const name = (i === 0 ? field.replace(/^\ufeff/, '') : field) || `column${i + 1}`;
-    const times = (seen.get(name) ?? 0) + 1;
-    seen.set(name, times);
-    return times === 1 ? name : `${name}_${times}`;
-  });
+  const names = new Set<string>();
+  for (const [i, field] of fields.entries()) {
+    const wanted = field || `column${i + 1}`;
+    let name = wanted;
+    for (let times = 2; names.has(name); times++) name = `${wanted}_${times}`;
+    names.add(name);
+  }
+  return [...names];
 }

@@ -6,7 +6,7 @@ import type { Json } from '../schemas/common.ts';
 import type { RecordBlock } from './blocks.ts';
 import { accumulate, type BuiltinName, initial } from './builtins.ts';
 import { isThenable } from './map-run.ts';
-import { checkJson, shownKey, valueText } from './strict-json.ts';
+import { shownKey, valueText } from './strict-json.ts';
 import { TaskFailure } from './task-error.ts';
 
 export type ReduceCode = (key: string, values: Json[], ctx: unknown) => unknown;
@@ -111,7 +111,6 @@ export class GroupReducer {
   }
 
   #reduced(key: string, value: unknown): void {
-    checkJson(value, key, 0);
     this.#line(key, valueText(value, key));
   }
 

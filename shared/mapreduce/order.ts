@@ -14,10 +14,10 @@ export function compareKeys(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Moves surrogates (which stand for code points past U+FFFF) behind all other code units. */
+/** Moves surrogates (which stand for code points past U+FFFF) behind all other code units, and those up. */
 function rank(unit: number): number {
   if (unit < 0xd800) return unit;
-  return unit >= 0xe000 ? unit - 0x2000 : unit + 0x2000;
+  return unit >= 0xe000 ? unit - 0x800 : unit + 0x2000;
 }
 
 const SURROGATE = /[\ud800-\udfff]/;

@@ -3,7 +3,7 @@
 // many times faster than looking at bytes. Malformed UTF-8 reads as U+FFFD.
 import { Gunzip } from 'fflate';
 import { RECORD_MAX_BYTES } from '../limits.ts';
-import { type CsvRow, headerNames, lastRecordEnd, parseRows, recordStart } from './csv.ts';
+import { headerNames, readRow } from './csv.ts';
 import type { MapPlan, Split } from './task.ts';
 import { TaskFailure } from './task-error.ts';
 
@@ -25,7 +25,7 @@ export function openRecords(plan: MapPlan, split: Split, input: Uint8Array | nul
   if (plan.format === 'bytes') return new WholeSource(bytes, split.start);
   const pieces = plan.gzip
     ? gunzipped(bytes)
-    : [{ text: decodeWhole(bytes, split.start === 0), bytes: bytes.length }];
+    : [{ text: decodeWhole(bytes, split.start === 0), bytes }];
   if (plan.format === 'csv') return new CsvSource(pieces, split.start, plan.csvHeader);
   return plan.format === 'ndjson'
     ? new JsonSource(pieces, split.start)
@@ -34,12 +34,11 @@ export function openRecords(plan: MapPlan, split: Split, input: Uint8Array | nul
 
 interface Piece {
   text: string;
-  /** Bytes that the text was. */
-  bytes: number;
+  /** What it was decoded from, but for a character that ends in the next piece. */
+  bytes: Uint8Array;
 }
 
-const encoder = new TextEncoder();
-const bytesOf = (text: string): number => encoder.encode(text).length;
+const NEWLINE = 0x0a;
 const BYTE_ORDER_MARK = 0xfeff;
 
 function decodeWhole(bytes: Uint8Array, atFileStart: boolean): string {
@@ -66,11 +65,11 @@ function* gunzipped(bytes: Uint8Array): Generator<Piece> {
       let text = decoder.decode(chunk, { stream: true });
       if (first && text.charCodeAt(0) === BYTE_ORDER_MARK) text = text.slice(1);
       if (text !== '') first = false;
-      yield { text, bytes: chunk.length };
+      yield { text, bytes: chunk };
     }
   }
   const rest = decoder.decode();
-  if (rest !== '') yield { text: rest, bytes: 0 };
+  if (rest !== '') yield { text: rest, bytes: new Uint8Array(0) };
 }
 
 class IntegerSource implements RecordSource {
@@ -115,38 +114,81 @@ class WholeSource implements RecordSource {
   }
 }
 
-/** Text that grows by pieces; what was read is dropped whenever another piece comes. */
+/**
+ * Text that grows by pieces; what was read is dropped whenever more comes. Records begin behind newlines,
+ * and a newline is one byte whatever lies around it: so offsets are found by counting newlines, and are
+ * exact even where the bytes are not UTF-8.
+ */
 abstract class TextSource {
   protected text = '';
   /** Where reading goes on in `text`. */
   protected at = 0;
-  /** Byte offset of `text`'s first character. */
-  #base: number;
-  #bytesBehind = 0;
   readonly #pieces: Iterator<Piece>;
+  /** The bytes of `text`, and the offset of the first. */
+  #bytes: Uint8Array = new Uint8Array(0);
+  #base: number;
+  /** The record start that was located last: offsets are mostly asked for in order. */
+  #knownIndex = 0;
+  #knownByte = 0;
 
   constructor(pieces: Iterable<Piece>, start: number) {
     this.#pieces = pieces[Symbol.iterator]();
     this.#base = start;
   }
 
-  /** Appends the next piece; false at the end. */
+  /** Appends pieces, at least as much again as is unread; false at the end. */
   protected grow(): boolean {
-    const next = this.#pieces.next();
-    if (next.done) return false;
-    if (this.text.length - this.at > RECORD_MAX_BYTES) {
+    const unread = this.text.length - this.at;
+    if (unread > RECORD_MAX_BYTES) {
       throw new TaskFailure('memory', `a record is longer than ${RECORD_MAX_BYTES} bytes`);
     }
-    const rest = this.text.slice(this.at);
-    if (this.#bytesBehind > 0) this.#base += this.#bytesBehind - (rest === '' ? 0 : bytesOf(rest));
-    this.#bytesBehind = (rest === '' ? 0 : bytesOf(rest)) + next.value.bytes;
-    this.text = rest === '' ? next.value.text : rest + next.value.text;
+    const pieces: Piece[] = [];
+    for (let grown = 0; grown <= unread;) {
+      const next = this.#pieces.next();
+      if (next.done) break;
+      pieces.push(next.value);
+      grown += next.value.text.length;
+    }
+    const [only] = pieces;
+    if (!only) return false;
+    const read = this.#byteOf(this.at);
+    this.#base += read;
+    if (pieces.length === 1 && read === this.#bytes.length) {
+      this.#bytes = only.bytes;
+    } else {
+      const parts = [this.#bytes.subarray(read), ...pieces.map((piece) => piece.bytes)];
+      this.#bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+      let to = 0;
+      for (const part of parts) {
+        this.#bytes.set(part, to);
+        to += part.length;
+      }
+    }
+    const grown = pieces.length === 1 ? only.text : pieces.map((piece) => piece.text).join('');
+    this.text = unread === 0 ? grown : this.text.slice(this.at) + grown;
     this.at = 0;
+    this.#knownIndex = 0;
+    this.#knownByte = 0;
     return true;
   }
 
+  /** Offset in the input of the record that begins at `index`. */
   protected byteOffset(index: number): number {
-    return this.#base + bytesOf(this.text.slice(0, index));
+    return this.#base + this.#byteOf(index);
+  }
+
+  /** Place in `#bytes` of the record that begins at `index` of the text. */
+  #byteOf(index: number): number {
+    if (index >= this.text.length) return this.#bytes.length;
+    if (index < this.#knownIndex) this.#knownIndex = this.#knownByte = 0;
+    let byte = this.#knownByte;
+    for (let at = this.#knownIndex; at < index; byte++) {
+      at = this.text.indexOf('\n', at) + 1;
+      byte = this.#bytes.indexOf(NEWLINE, byte);
+    }
+    this.#knownIndex = index;
+    this.#knownByte = byte;
+    return byte;
   }
 
   fraction(): number {
@@ -204,10 +246,10 @@ class CsvSource extends TextSource implements RecordSource {
   value: unknown = null;
   bad: string | null = null;
   #header: string[] | null;
-  #rows: CsvRow[] = [];
-  #row = -1;
-  #piece = '';
-  #pieceStart = 0;
+  #start = 0;
+  /** The first quote at or behind the place of reading; Infinity without one. */
+  #quoteAt = -1;
+  #ended = false;
 
   constructor(pieces: Iterable<Piece>, start: number, header: string[] | null) {
     super(pieces, start);
@@ -216,45 +258,46 @@ class CsvSource extends TextSource implements RecordSource {
 
   next(): boolean {
     for (;;) {
-      const row = this.#rows[++this.#row];
-      if (!row) {
-        if (!this.#parseMore()) return false;
-      } else if (row.fields.length === 1 && row.fields[0] === '') {
-        continue; // An empty line.
-      } else if (!this.#header) {
-        this.#header = headerNames(row.fields);
-      } else {
-        const header = this.#header;
-        const { fields } = row;
-        this.bad =
-          row.bad ??
-          (fields.length === header.length
-            ? null
-            : `${fields.length} fields where the header has ${header.length}`);
-        if (!this.bad) this.value = Object.fromEntries(header.map((name, i) => [name, fields[i]]));
-        return true;
+      const fields = this.#nextRow();
+      if (!fields) return false;
+      if (!this.#header) {
+        this.#header = headerNames(fields);
+        continue;
       }
+      const header = this.#header;
+      if (!this.bad && fields.length !== header.length) {
+        this.bad = `${fields.length} fields where the header has ${header.length}`;
+      }
+      if (!this.bad) this.value = Object.fromEntries(header.map((name, i) => [name, fields[i]]));
+      return true;
     }
   }
 
-  #parseMore(): boolean {
+  /** The fields of the next row that is not empty; `bad` and `#start` are the row's. */
+  #nextRow(): string[] | null {
     for (;;) {
-      const grew = this.grow();
-      const rest = this.text.slice(this.at);
-      const end = grew ? lastRecordEnd(rest) : rest.length;
-      if (end > 0) {
-        this.#piece = rest.slice(0, end);
-        this.#pieceStart = this.at;
-        this.at += end;
-        this.#rows = parseRows(this.#piece);
-        this.#row = -1;
-        return true;
+      if (this.at < this.text.length) {
+        if (this.#quoteAt < this.at) {
+          const quote = this.text.indexOf('"', this.at);
+          this.#quoteAt = quote < 0 ? Infinity : quote;
+        }
+        const row = readRow(this.text, this.at, this.#quoteAt, this.#ended);
+        if (row) {
+          this.#start = this.at;
+          this.at = row.end;
+          this.bad = row.bad;
+          if (row.fields.length > 0) return row.fields;
+          continue;
+        }
+      } else if (this.#ended) {
+        return null;
       }
-      if (!grew) return false;
+      if (this.grow()) this.#quoteAt = -1;
+      else this.#ended = true;
     }
   }
 
   offset(): number {
-    return this.byteOffset(this.#pieceStart + recordStart(this.#piece, this.#row));
+    return this.byteOffset(this.#start);
   }
 }

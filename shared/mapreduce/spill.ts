@@ -10,10 +10,11 @@ import {
   COUNTER_NAME_MAX_CHARS,
   KIB,
   SPILL_MAX_BYTES,
+  SPILL_RAW_MAX_BYTES,
   USER_COUNTERS_MAX,
 } from '../limits.ts';
 import { BadRecord } from '../schemas/job.ts';
-import { BlockReader, BlockWriter } from './blocks.ts';
+import { BlockReader, BlockWriter, ByteQueue } from './blocks.ts';
 import { partitionOf } from './hash.ts';
 import { compareKeys } from './order.ts';
 import type { SpillSection, SpillTrailer as Trailer } from './task.ts';
@@ -67,12 +68,15 @@ export function unpackSection(packed: Uint8Array, at: number): SpillSection {
 
 /** What the digest covers: per section its raw blocks, then (r, records, raw bytes), then the trailer. */
 class Digest {
+  /** Of all sections. */
+  rawBytes = 0;
   readonly #hash = sha256.create();
-  #rawBytes = 0;
+  #sectionBytes = 0;
 
   readonly raw = (bytes: Uint8Array): void => {
     this.#hash.update(bytes);
-    this.#rawBytes += bytes.length;
+    this.#sectionBytes += bytes.length;
+    this.rawBytes += bytes.length;
   };
 
   section(partition: number, records: number): void {
@@ -80,15 +84,23 @@ class Digest {
     const view = new DataView(words.buffer);
     view.setUint32(0, partition, true);
     view.setUint32(4, records, true);
-    view.setUint32(8, this.#rawBytes, true);
+    view.setUint32(8, this.#sectionBytes, true);
     this.#hash.update(words);
-    this.#rawBytes = 0;
+    this.#sectionBytes = 0;
   }
 
-  finish(trailer: Uint8Array): string {
-    const digest = this.#hash.update(trailer).digest();
+  finish(trailer: Trailer): string {
+    const digest = this.#hash.update(encoder.encode(canonical(trailer))).digest();
     return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
   }
+}
+
+/** The trailer but for the words of errors: those are the engine's own and differ between browsers. */
+function canonical(trailer: Trailer): string {
+  const { recordsIn, bytesIn, emitted, recordsOut, badRecords } = trailer;
+  const listed = trailer.badRecordsListed.map(({ task, offset }) => [task, offset]);
+  const counters = Object.entries(trailer.userCounters);
+  return JSON.stringify([recordsIn, bytesIn, emitted, recordsOut, badRecords, listed, counters]);
 }
 
 export class SpillTooLargeError extends Error {
@@ -139,16 +151,22 @@ export class SpillWriter {
       spill.set(block, at);
       at += block.length;
     }
-    return { spill, digest: this.#digest.finish(trailerBytes), sections };
+    return { spill, digest: this.#digest.finish(trailer), sections };
   }
 
   #keep(block: Uint8Array | null): void {
     if (!block) return;
     this.#blocks.push(block);
     this.#storedBytes += block.length;
-    if (this.#storedBytes > SPILL_MAX_BYTES - TRAILER_MAX_BYTES) {
+    const over =
+      this.#storedBytes > SPILL_MAX_BYTES - TRAILER_MAX_BYTES
+        ? SPILL_MAX_BYTES
+        : this.#digest.rawBytes > SPILL_RAW_MAX_BYTES
+          ? SPILL_RAW_MAX_BYTES
+          : null;
+    if (over !== null) {
       throw new SpillTooLargeError(
-        `the map output of one split is over ${SPILL_MAX_BYTES} bytes; use smaller splits or a combine`,
+        `the map output of one split is over ${over} bytes; use smaller splits or a combine`,
       );
     }
   }
@@ -177,8 +195,7 @@ export interface VerifiedSpill {
 export class SpillVerifier {
   readonly #partitions: number;
   readonly #digest = new Digest();
-  #head: Uint8Array = new Uint8Array(0);
-  #trailerBytes: Uint8Array | null = null;
+  readonly #head = new ByteQueue();
   #trailer: Trailer | null = null;
   #sections: SpillSection[] = [];
   #storedBytes = 0;
@@ -198,14 +215,10 @@ export class SpillVerifier {
     if (this.#storedBytes > SPILL_MAX_BYTES) throw new SpillFormatError('the spill is too large');
     let rest = chunk;
     if (!this.#trailer) {
-      const head = new Uint8Array(this.#head.length + chunk.length);
-      head.set(this.#head);
-      head.set(chunk, this.#head.length);
-      this.#head = head;
-      const headBytes = this.#readHead();
+      this.#head.append(chunk);
+      const headBytes = this.#readHead(this.#head.bytes);
       if (headBytes === null) return;
-      rest = head.subarray(headBytes);
-      this.#head = new Uint8Array(0);
+      rest = this.#head.bytes.subarray(headBytes);
     }
     while (rest.length > 0) {
       if (this.#partition >= this.#partitions) {
@@ -214,13 +227,18 @@ export class SpillVerifier {
       const part = rest.subarray(0, this.#leftInSection);
       rest = rest.subarray(part.length);
       this.#leftInSection -= part.length;
-      for (const { keys } of this.#reader.push(part)) this.#check(keys);
+      for (const { keys } of this.#reader.push(part)) {
+        this.#check(keys);
+        if (this.#digest.rawBytes > SPILL_RAW_MAX_BYTES) {
+          throw new SpillFormatError(`the spill unpacks to over ${SPILL_RAW_MAX_BYTES} bytes`);
+        }
+      }
       if (this.#leftInSection === 0) this.#endSection();
     }
   }
 
   finish(): VerifiedSpill {
-    if (!this.#trailer || !this.#trailerBytes || this.#partition < this.#partitions) {
+    if (!this.#trailer || this.#partition < this.#partitions) {
       throw new SpillFormatError('the spill is cut off');
     }
     if (this.#records !== this.#trailer.recordsOut) {
@@ -229,7 +247,7 @@ export class SpillVerifier {
       );
     }
     return {
-      digest: this.#digest.finish(this.#trailerBytes),
+      digest: this.#digest.finish(this.#trailer),
       trailer: this.#trailer,
       sections: this.#sections,
       storedBytes: this.#storedBytes,
@@ -237,8 +255,7 @@ export class SpillVerifier {
   }
 
   /** Bytes of the head; null while it is not complete. */
-  #readHead(): number | null {
-    const head = this.#head;
+  #readHead(head: Uint8Array): number | null {
     if (head.length < FIXED_HEAD_BYTES) return null;
     const view = new DataView(head.buffer, head.byteOffset);
     if (view.getUint32(0, true) !== MAGIC) throw new SpillFormatError('not a spill');
@@ -250,8 +267,7 @@ export class SpillVerifier {
     const indexAt = FIXED_HEAD_BYTES + trailerLength;
     const headBytes = indexAt + this.#partitions * SECTION_PACKED_BYTES;
     if (head.length < headBytes) return null;
-    this.#trailerBytes = head.slice(FIXED_HEAD_BYTES, indexAt);
-    this.#trailer = readTrailer(this.#trailerBytes);
+    this.#trailer = readTrailer(head.subarray(FIXED_HEAD_BYTES, indexAt));
     let offset = headBytes;
     for (let partition = 0; partition < this.#partitions; partition++) {
       const section = unpackSection(head, indexAt + partition * SECTION_PACKED_BYTES);

@@ -12,10 +12,11 @@ const { isArray } = Array;
 /** A key as a well-formed string. Throws BadKeyError. */
 export function keyText(key: unknown): string {
   if (typeof key === 'string') {
-    if (key.length * 3 > KEY_MAX_BYTES && utf8Length(key) > KEY_MAX_BYTES) {
-      throw new BadKeyError(`a key has ${utf8Length(key)} bytes, the most is ${KEY_MAX_BYTES}`);
+    const text = key.isWellFormed() ? key : key.toWellFormed();
+    if (text.length * 3 > KEY_MAX_BYTES && utf8Length(text) > KEY_MAX_BYTES) {
+      throw new BadKeyError(`a key has ${utf8Length(text)} bytes, the most is ${KEY_MAX_BYTES}`);
     }
-    return key.isWellFormed() ? key : key.toWellFormed();
+    return text;
   }
   if (typeof key === 'number' || typeof key === 'boolean') return String(key);
   throw new BadKeyError(`a key has to be a string, a number or a boolean, not ${describe(key)}`);
@@ -24,8 +25,8 @@ export function keyText(key: unknown): string {
 /** A value as JSON text of at most `maxBytes`. Throws BadValueError. */
 export function valueText(value: unknown, key: string, maxBytes: number = VALUE_MAX_BYTES): string {
   if (typeof value === 'number' && Number.isFinite(value)) return value === 0 ? '0' : String(value);
-  if (typeof value !== 'string') checkJson(value, key, 0);
-  const text = stringify(value).toWellFormed();
+  checkJson(value, key, maxBytes);
+  const text = stringify(value);
   if (text.length * 3 > maxBytes && utf8Length(text) > maxBytes) {
     throw new BadValueError(
       `the value of ${shownKey(key)} has ${utf8Length(text)} bytes as JSON, the most is ${maxBytes}`,
@@ -34,8 +35,30 @@ export function valueText(value: unknown, key: string, maxBytes: number = VALUE_
   return text;
 }
 
-/** Throws BadValueError unless it is JSON data through and through. */
-export function checkJson(value: unknown, key: string, depth: number): asserts value is Json {
+/**
+ * Throws BadValueError unless it is JSON data through and through. Looks at no more than what `maxBytes` of
+ * JSON could hold: a small object that holds itself many times over is endless as text.
+ */
+export function checkJson(
+  value: unknown,
+  key: string,
+  maxBytes: number = VALUE_MAX_BYTES,
+): asserts value is Json {
+  checkWithin(value, key, 0, { chars: maxBytes, maxBytes });
+}
+
+function checkWithin(
+  value: unknown,
+  key: string,
+  depth: number,
+  left: { chars: number; readonly maxBytes: number },
+): void {
+  left.chars -= typeof value === 'string' ? value.length + 2 : 1;
+  if (left.chars < 0) {
+    throw new BadValueError(
+      `the value of ${shownKey(key)} is over ${left.maxBytes} bytes as JSON, the most there may be`,
+    );
+  }
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return;
   if (typeof value === 'number') {
     if (Number.isFinite(value)) return;
@@ -44,13 +67,15 @@ export function checkJson(value: unknown, key: string, depth: number): asserts v
       throw new BadValueError(`the value of ${shownKey(key)} is nested too deeply, or in a circle`);
     }
     if (isArray(value)) {
-      for (let i = 0; i < value.length; i++) checkJson(value[i], key, depth + 1);
+      for (let i = 0; i < value.length; i++) checkWithin(value[i], key, depth + 1, left);
       return;
     }
     const prototype: unknown = getPrototypeOf(value);
     if (prototype === objectPrototype || prototype === null) {
-      for (const name of ownKeys(value))
-        checkJson((value as Record<string, unknown>)[name], key, depth + 1);
+      for (const name of ownKeys(value)) {
+        left.chars -= name.length + 3;
+        checkWithin((value as Record<string, unknown>)[name], key, depth + 1, left);
+      }
       return;
     }
   }
@@ -66,11 +91,14 @@ function describe(value: unknown): string {
   if (value === null) return 'null';
   if (typeof value === 'object') {
     const name: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name;
-    return isArray(value) ? 'an array' : `a ${typeof name === 'string' && name ? name : 'object'}`;
+    if (isArray(value)) return 'an array';
+    if (typeof name !== 'string' || name === '') return 'an object';
+    return `${/^[AEIOU]/i.test(name) ? 'an' : 'a'} ${name}`;
   }
   return typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`;
 }
 
+/** Bytes of a well-formed text in UTF-8. */
 export function utf8Length(text: string): number {
   let bytes = text.length;
   for (let i = 0; i < text.length; i++) {

@@ -2,14 +2,14 @@
 // `bufferBytes` it is sorted into a run, and runs are merged into the spill at the end. A key's values keep
 // the order in which they were emitted.
 import type { Json } from '../schemas/common.ts';
-import { SPILL_BUFFER_BYTES } from '../limits.ts';
+import { SPILL_BUFFER_BYTES, SPILL_MAX_BYTES } from '../limits.ts';
 import { BlockReader, BlockWriter, type RecordBlock } from './blocks.ts';
 import { accumulate, type BuiltinName, initial } from './builtins.ts';
 import { partitionOf } from './hash.ts';
 import { mergeSync } from './merge.ts';
 import { sortKeys } from './order.ts';
-import type { SpillWriter } from './spill.ts';
-import { checkJson, keyText, valueText } from './strict-json.ts';
+import { SpillTooLargeError, type SpillWriter } from './spill.ts';
+import { keyText, valueText } from './strict-json.ts';
 
 export type Combine =
   | { kind: 'none' }
@@ -21,7 +21,12 @@ const COMBINE_AT_VALUES = 64;
 /** Estimated memory of a key besides its characters, and of a small value. */
 const KEY_OVERHEAD_BYTES = 96;
 const VALUE_OVERHEAD_BYTES = 24;
+/** Runs are held in memory: no more of them than of the spill that they become. */
+const RUNS_MAX_BYTES = SPILL_MAX_BYTES;
 
+type Kept = number | string;
+
+/** Sorted blocks by partition. */
 type Run = Uint8Array[][];
 
 export class Table {
@@ -29,11 +34,15 @@ export class Table {
   readonly #combine: Combine;
   readonly #partitions: number;
   readonly #bufferBytes: number;
-  /** Built-in combine: one value a key. Otherwise its values: JSON for a code combine, texts for none. */
-  #single = new Map<string, Json>();
-  #lists = new Map<string, Json[]>();
+  /**
+   * Built-in combine: one value a key. Otherwise its values, in order. Numbers are kept as they are, other
+   * values as JSON texts: a program may go on changing an object that it has emitted.
+   */
+  #single = new Map<string, Kept>();
+  #lists = new Map<string, Kept[]>();
   #bytes = 0;
   readonly #runs: Run[] = [];
+  #runBytes = 0;
 
   constructor(combine: Combine, partitions: number, bufferBytes = SPILL_BUFFER_BYTES) {
     this.#combine = combine;
@@ -52,31 +61,22 @@ export class Table {
 
   #emitSingle(name: Exclude<BuiltinName, 'collect'>, key: string, value: unknown): void {
     const before = this.#single.get(key);
-    if (typeof value !== 'number' || !Number.isFinite(value)) {
-      // Also checks its size: what is kept of a value may be the value itself ("first").
-      valueText(value, key);
-      if (before === undefined) this.#bytes += name === 'first' ? JSON.stringify(value).length : 0;
+    const kept = keptOf(value, key);
+    if (name === 'first') {
+      if (before !== undefined) return;
+      this.#single.set(key, kept);
+      this.#bytes += typeof kept === 'string' ? kept.length * 2 : 0;
+    } else {
+      const first = initial(name, typeof kept === 'number' ? kept : (value as Json), false);
+      const now = before === undefined ? first : accumulate(name, before, first);
+      this.#single.set(key, now as number);
     }
-    const first = initial(name, value as Json, false);
-    if (before === undefined) {
-      this.#bytes += KEY_OVERHEAD_BYTES + key.length * 2;
-      this.#single.set(key, first);
-    } else if (name !== 'first') {
-      this.#single.set(key, accumulate(name, before, first));
-    }
+    if (before === undefined) this.#bytes += KEY_OVERHEAD_BYTES + key.length * 2;
   }
 
   #emitListed(key: string, value: unknown): void {
-    let kept: Json;
-    if (this.#combine.kind === 'none') {
-      kept = valueText(value, key);
-      this.#bytes += VALUE_OVERHEAD_BYTES + kept.length;
-    } else {
-      if (typeof value === 'number') checkJson(value, key, 0);
-      else this.#bytes += valueText(value, key).length * 2;
-      kept = value as Json;
-      this.#bytes += VALUE_OVERHEAD_BYTES;
-    }
+    const kept = keptOf(value, key);
+    this.#bytes += VALUE_OVERHEAD_BYTES + (typeof kept === 'string' ? kept.length * 2 : 0);
     const list = this.#lists.get(key);
     if (!list) {
       this.#bytes += KEY_OVERHEAD_BYTES + key.length * 2;
@@ -85,8 +85,10 @@ export class Table {
     }
     list.push(kept);
     if (this.#combine.kind === 'code' && list.length >= COMBINE_AT_VALUES) {
-      const combined = this.#combineList(key, list);
-      this.#lists.set(key, [combined]);
+      const before = keptBytes(list);
+      const combined = [this.#combineList(key, list)];
+      this.#lists.set(key, combined);
+      this.#bytes += keptBytes(combined) - before;
     }
   }
 
@@ -109,30 +111,29 @@ export class Table {
     return written;
   }
 
-  #combineList(key: string, values: Json[]): Json {
+  #combineList(key: string, values: Kept[]): Kept {
     if (this.#combine.kind !== 'code') throw new Error('combineList without a combine');
-    const combined: unknown = this.#combine.combine(key, values);
-    checkJson(combined, key, 0);
-    return combined;
+    return keptOf(this.#combine.combine(key, values.map(jsonOf)), key);
   }
 
   /** Everything in the table by partition and key; forgets it. */
   #forEachSorted(visit: (partition: number, key: string, text: string) => void): void {
     const buckets: string[][] = Array.from({ length: this.#partitions }, () => []);
-    const table = this.#combine.kind === 'builtin' ? this.#single : this.#lists;
-    for (const key of table.keys()) buckets[partitionOf(key, this.#partitions)]?.push(key);
+    const single = this.#single;
+    const lists = this.#lists;
+    const { kind } = this.#combine;
+    for (const key of (kind === 'builtin' ? single : lists).keys()) {
+      buckets[partitionOf(key, this.#partitions)]?.push(key);
+    }
     buckets.forEach((keys, partition) => {
       for (const key of sortKeys(keys)) {
-        if (this.#combine.kind === 'builtin') {
-          visit(partition, key, valueText(this.#single.get(key), key));
+        if (kind === 'builtin') {
+          visit(partition, key, textOf(single.get(key) as Kept, key));
           continue;
         }
-        const list = this.#lists.get(key) ?? [];
-        if (this.#combine.kind === 'code') {
-          visit(partition, key, valueText(this.#combineList(key, list), key));
-        } else {
-          for (const text of list) visit(partition, key, text as string);
-        }
+        const list = lists.get(key) ?? [];
+        if (kind === 'code') visit(partition, key, textOf(this.#combineList(key, list), key));
+        else for (const kept of list) visit(partition, key, textOf(kept, key));
       }
     });
     this.#single = new Map();
@@ -141,22 +142,25 @@ export class Table {
   }
 
   #spillRun(): void {
-    const run: Run = [];
-    for (let i = 0; i < this.#partitions; i++) run.push([]);
-    let writer = new BlockWriter();
+    const run: Run = Array.from({ length: this.#partitions }, () => []);
+    const writer = new BlockWriter();
     let open = -1;
-    const keep = (partition: number, block: Uint8Array | null) => {
-      if (block) run[partition]?.push(block);
+    const keep = (block: Uint8Array | null) => {
+      if (!block) return;
+      run[open]?.push(block);
+      this.#runBytes += block.length;
+      if (this.#runBytes > RUNS_MAX_BYTES) {
+        throw new SpillTooLargeError(
+          `the map output of one split takes over ${RUNS_MAX_BYTES} bytes while it is sorted; use smaller splits or a combine`,
+        );
+      }
     };
     this.#forEachSorted((partition, key, text) => {
-      if (partition !== open) {
-        keep(open, writer.finish());
-        writer = new BlockWriter();
-        open = partition;
-      }
-      keep(partition, writer.add(key, text));
+      if (partition !== open) keep(writer.finish());
+      open = partition;
+      keep(writer.add(key, text));
     });
-    keep(open, writer.finish());
+    keep(writer.finish());
     this.#runs.push(run);
   }
 
@@ -164,35 +168,57 @@ export class Table {
   #mergeCombined(sources: Iterator<RecordBlock>[], add: (key: string, text: string) => void): void {
     const combine = this.#combine;
     let open: string | null = null;
-    let values: Json[] = [];
+    let texts: string[] = [];
     const flush = () => {
       if (open === null) return;
-      const [first, ...rest] = values;
-      let result = first as Json;
-      if (combine.kind === 'code')
-        result = rest.length > 0 ? this.#combineList(open, values) : result;
-      else if (combine.kind === 'builtin') {
-        for (const value of rest) result = accumulate(combine.name, result, value);
+      const [first = ''] = texts;
+      if (texts.length === 1 || (combine.kind === 'builtin' && combine.name === 'first')) {
+        add(open, first);
+      } else if (combine.kind === 'code') {
+        add(open, textOf(this.#combineList(open, texts), open));
+      } else if (combine.kind === 'builtin') {
+        const values = texts.map((text) => JSON.parse(text) as Json);
+        const { name } = combine;
+        const result = values.reduce((before, value) => accumulate(name, before, value));
+        add(open, valueText(result, open));
       }
-      add(open, valueText(result, open));
     };
-    for (const { keys, values: texts } of mergeSync(sources)) {
+    for (const { keys, values } of mergeSync(sources)) {
       keys.forEach((key, i) => {
-        const text = texts[i] as string;
+        const text = values[i] as string;
         if (combine.kind === 'none') return add(key, text);
         if (key !== open) {
           flush();
           open = key;
-          values = [];
+          texts = [];
         }
-        values.push(JSON.parse(text) as Json);
+        texts.push(text);
       });
     }
     flush();
   }
 }
 
+/** A snapshot of a value. Throws BadValueError. */
+function keptOf(value: unknown, key: string): Kept {
+  return typeof value === 'number' && Number.isFinite(value) ? value : valueText(value, key);
+}
+
+const jsonOf = (kept: Kept): Json => (typeof kept === 'number' ? kept : (JSON.parse(kept) as Json));
+
+const textOf = (kept: Kept, key: string): string =>
+  typeof kept === 'number' ? valueText(kept, key) : kept;
+
+function keptBytes(list: Kept[]): number {
+  let bytes = 0;
+  for (const kept of list) {
+    bytes += VALUE_OVERHEAD_BYTES + (typeof kept === 'string' ? kept.length * 2 : 0);
+  }
+  return bytes;
+}
+
+/** Reads a run's blocks once; each is let go as it is read. */
 function* readBlocks(blocks: Uint8Array[]): Generator<RecordBlock> {
   const reader = new BlockReader();
-  for (const block of blocks) yield* reader.push(block);
+  for (let block = blocks.shift(); block; block = blocks.shift()) yield* reader.push(block);
 }

@@ -1,6 +1,6 @@
 // Finds the record boundaries of a CSV input by streaming it once, in as many messages as it takes.
 import { EDGE_BATCH_MS, MIB } from '../../shared/limits.ts';
-import { headerNames, parseRows, recordStart } from '../../shared/mapreduce/csv.ts';
+import { readHeader as headerOf } from '../../shared/mapreduce/csv.ts';
 import type { Env } from '../platform/env.ts';
 import { jobObject } from '../platform/objects.ts';
 import { csvScanChunk, csvScanEnd, csvScanStart, type CsvScanState } from './csv-scan.ts';
@@ -46,7 +46,5 @@ async function readHeader(bucket: R2Bucket, key: string, bytes: number): Promise
   });
   const text = await object?.text();
   if (text === undefined) return null;
-  const end = recordStart(text, 1);
-  if (end === text.length && bytes > HEADER_MAX_BYTES) return null;
-  return headerNames(parseRows(text.slice(0, end))[0]?.fields ?? []);
+  return headerOf(text, bytes <= HEADER_MAX_BYTES);
 }

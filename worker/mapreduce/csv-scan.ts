@@ -4,6 +4,7 @@ const QUOTE = 0x22;
 const COMMA = 0x2c;
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 
 export interface CsvScanState {
   /** Bytes consumed so far. */
@@ -11,7 +12,11 @@ export interface CsvScanState {
   inQuotes: boolean;
   /** The next byte begins a field: only there does a quote open one. */
   atFieldStart: boolean;
-  /** Where the record being read began; boundaries lie at such places. */
+  /** Anything but empty lines has been seen: the header never lies behind the first split. */
+  headerBegun: boolean;
+  /** Bytes of a byte order mark that the input has begun with: such a mark is not text. */
+  markBytes: number;
+  /** Where splits begin; each is the beginning of a record. */
   boundaries: number[];
 }
 
@@ -19,45 +24,48 @@ export const csvScanStart = (): CsvScanState => ({
   offset: 0,
   inQuotes: false,
   atFieldStart: true,
+  headerBegun: false,
+  markBytes: 0,
   boundaries: [0],
 });
 
 /**
- * Consumes a chunk: pushes a boundary at the first record that begins at or past every multiple of
- * `splitBytes`. A doubled quote closes and opens again, which leaves the state right.
+ * Consumes a chunk: pushes a boundary wherever a record begins `splitBytes` or more behind the last one.
+ * A doubled quote closes and opens again, which leaves the state right.
  */
 export function csvScanChunk(state: CsvScanState, chunk: Uint8Array, splitBytes: number): void {
-  let { inQuotes, atFieldStart } = state;
+  let { inQuotes, atFieldStart, headerBegun, markBytes } = state;
   let wanted = (state.boundaries.at(-1) ?? 0) + splitBytes;
   for (let i = 0; i < chunk.length; i++) {
     const byte = chunk[i];
     if (inQuotes) {
-      if (byte !== QUOTE) {
-        const quote = chunk.indexOf(QUOTE, i);
-        i = quote < 0 ? chunk.length : quote - 1;
-        continue;
-      }
+      const quote = chunk.indexOf(QUOTE, i);
+      if (quote < 0) break;
+      i = quote;
       inQuotes = false;
       atFieldStart = true; // An escaped quote ("") opens again at once.
-    } else if (byte === QUOTE) {
-      if (atFieldStart) inQuotes = true;
-      atFieldStart = false;
     } else if (byte === NEWLINE) {
       atFieldStart = true;
       const recordStart = state.offset + i + 1;
-      if (recordStart >= wanted) {
+      if (recordStart >= wanted && headerBegun) {
         state.boundaries.push(recordStart);
         wanted = recordStart + splitBytes;
       }
     } else {
-      const byteOrderMark = state.offset + i < 3 && (byte ?? 0) >= 0x80;
-      atFieldStart =
-        byte === COMMA || (atFieldStart && (byte === CARRIAGE_RETURN || byteOrderMark));
+      inQuotes = byte === QUOTE && atFieldStart;
+      atFieldStart = byte === COMMA;
+      if (byte !== CARRIAGE_RETURN) headerBegun = true;
+      if (markBytes === state.offset + i && byte === BYTE_ORDER_MARK[markBytes]) {
+        markBytes++;
+        if (markBytes === BYTE_ORDER_MARK.length) {
+          atFieldStart = true;
+          headerBegun = false;
+        }
+      }
     }
   }
   state.offset += chunk.length;
-  state.inQuotes = inQuotes;
-  state.atFieldStart = atFieldStart;
+  Object.assign(state, { inQuotes, atFieldStart, headerBegun, markBytes });
 }
 
 /** The boundaries of a finished scan: the last one is the input's size. */
