@@ -131,7 +131,7 @@ class DeadlineError extends Error {}
 
 /** The platform ends code that computes too long; this ends code that waits for ever. */
 export async function withDeadline<Result>(work: Promise<Result>): Promise<Result> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: ReturnType<typeof setTimeout> | null = null;
   const deadline = new Promise<never>((_, reject) => {
     timer = setTimeout(
       () => reject(new DeadlineError(`nothing came back within ${EDGE_TASK_MS} ms`)),

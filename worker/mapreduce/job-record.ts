@@ -14,6 +14,8 @@ import type {
 } from '../../shared/schemas/job.ts';
 import { EDGE, type AttemptRecord } from './attempts.ts';
 import type { PartCommit, Submission } from './job.rpc.ts';
+import type { EdgeBells } from './edge-bells.ts';
+import type { MapStage } from './map-stage.ts';
 import { recordFormat, splitCount, type SplitPlan } from './plan.ts';
 
 export interface JobRecord {
@@ -37,6 +39,15 @@ export interface JobRecord {
   medianMs: number | null;
   mapped: number;
   reduced: number;
+}
+
+/** A job in memory: what is stored, and the machines that decide about it. */
+export interface LoadedJob {
+  record: JobRecord;
+  spec: MapReduceSpec;
+  plan: SplitPlan;
+  map: MapStage;
+  bells: EdgeBells;
 }
 
 export function newJobRecord(submission: Submission, nowMs: number): JobRecord {

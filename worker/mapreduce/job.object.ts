@@ -4,17 +4,11 @@ import { DurableObject } from 'cloudflare:workers';
 import {
   ADAPTIVE_RECHECK_SHARE,
   EDGE_GRACE_MS,
-  EDGE_LEASE_MS,
   FAILED_KEEP_MS,
-  LEASE_FACTOR,
-  LEASE_MAX_MS,
-  LEASE_MIN_MS,
-  LEASE_MS,
   LEASE_TOKEN_MS,
   SUMMARY_MS,
   TASKS_MAX,
 } from '../../shared/limits.ts';
-import { SECTION_PACKED_BYTES } from '../../shared/mapreduce/spill.ts';
 import type { List } from '../../shared/schemas/common.ts';
 import type {
   Job,
@@ -27,28 +21,30 @@ import type {
 } from '../../shared/schemas/job.ts';
 import type { Env } from '../platform/env.ts';
 import { jobPrefix, mergesPrefix, partKey, programKey, spillPrefix } from '../platform/keys.ts';
-import { catalog, lobbies, lobbyByName } from '../platform/objects.ts';
+import { catalog } from '../platform/objects.ts';
 import { Timers } from '../platform/timers.ts';
 import { leaseSecret } from '../platform/token.ts';
-import { type AttemptRecord, EDGE, leaseLengthMs } from './attempts.ts';
+import { Announcer } from './announcer.ts';
+import { type AttemptRecord, EDGE } from './attempts.ts';
+import { CreditBook } from './credits.ts';
 import { EdgeBells } from './edge-bells.ts';
 import { deletePrefix } from './garbage.ts';
 import {
   addInto,
-  countCommitted,
   countPart,
   hasEnded,
   type JobRecord,
   jobView,
+  type LoadedJob,
   mapPlanOf,
   newJobRecord,
   summaryView,
 } from './job-record.ts';
 import type {
-  Credit,
   EdgeWork,
   Exchange,
   Exchanged,
+  Granted,
   JobRpc,
   Part,
   PartCommit,
@@ -57,28 +53,21 @@ import type {
   Submission,
 } from './job.rpc.ts';
 import { JobStore, reduceTask, shownPart } from './job-store.ts';
-import { openReceipt, signLease, unpackReceiptSections } from './lease.ts';
-import { type Changes, MapStage } from './map-stage.ts';
+import { openReceipt, signLease } from './lease.ts';
+import { leaseMsOf, MapDesk } from './map-desk.ts';
+import { MapStage } from './map-stage.ts';
 import { planSplits, type SplitPlan, splitCount, splitOf } from './plan.ts';
 import { ReduceStage } from './reduce-stage.ts';
-
-interface Loaded {
-  record: JobRecord;
-  spec: MapReduceSpec;
-  plan: SplitPlan;
-  map: MapStage;
-  bells: EdgeBells;
-}
 
 export class JobObject extends DurableObject<Env> implements JobRpc {
   readonly #store: JobStore;
   readonly #timers: Timers;
   readonly #reduce: ReduceStage;
-  #job: Loaded | null = null;
-  /** Lobbies that were told "nothing now" and want to know when there is. */
-  readonly #hungry = new Set<string>();
+  #job: LoadedJob | null = null;
+  readonly #desk: MapDesk;
+  readonly #credits = new CreditBook();
+  readonly #announcer: Announcer;
   readonly #waiters = new Set<() => void>();
-  #lastVolunteerMs = 0;
   #lastSummaryMs = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -87,6 +76,10 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     this.#store.migrate();
     this.#timers = new Timers(ctx.storage);
     this.#reduce = new ReduceStage(this.#store);
+    this.#desk = new MapDesk(this.#store, this.#credits, (type, fields) =>
+      this.#event(type, fields),
+    );
+    this.#announcer = new Announcer(env, (work) => ctx.waitUntil(work));
     this.#load();
   }
 
@@ -94,10 +87,29 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     const record = this.#store.loadRecord();
     const spec = this.#store.loadSpec();
     const plan = this.#store.loadPlan();
-    if (record && spec && plan) this.#open(record, spec, plan);
+    if (!record || !spec || !plan) return;
+    const job = this.#open(record, spec, plan);
+    if (hasEnded(record.state)) return;
+    // Bells are remembered in memory only, and edge mappers may have died with it. One that lives still
+    // may report: what it was given back to others, it may finish first.
+    this.#store.transaction(() =>
+      this.#desk.enter(job, job.map.gone(EDGE, 'the job object restarted')),
+    );
+    this.#timers.set('advance', Date.now());
   }
 
-  #open(record: JobRecord, spec: MapReduceSpec, plan: SplitPlan): Loaded {
+  /** Changes memory and storage together: when storage takes the change back, memory is read anew. */
+  #change<Result>(work: () => Result): Result {
+    try {
+      return this.#store.transaction(work);
+    } catch (error) {
+      this.#job = null;
+      this.#load();
+      throw error;
+    }
+  }
+
+  #open(record: JobRecord, spec: MapReduceSpec, plan: SplitPlan): LoadedJob {
     const map = new MapStage({
       tasks: splitCount(plan),
       verify: spec.verify,
@@ -124,7 +136,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     if (!planned.ok) throw new Error(`submit: ${planned.reason}`); // The route has checked it already.
     const record = newJobRecord(submission, nowMs);
     record.edgeFromMs = nowMs + (spec.mappers === 'edge' ? 0 : EDGE_GRACE_MS);
-    const job = this.#store.transaction(() => {
+    const job = this.#change(() => {
       this.#store.saveSpec(spec);
       this.#store.savePlan(planned.plan);
       this.#store.saveRecord(record);
@@ -133,7 +145,8 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       return this.#open(record, spec, planned.plan);
     });
     await this.#advance(job, true);
-    this.ctx.waitUntil(this.#callLobbies());
+    this.#announcer.callLobbies(job, false);
+
     return this.#view(job);
   }
 
@@ -203,224 +216,66 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
         outcome.kind === 'done' ? openReceipt(secret, outcome.receipt) : null,
       ),
     );
-    const nothing = { plan: null, grants: [], holding: {}, credits: [] };
+    const nothing = { plan: null, grants: [], credits: [] };
     const job = this.#job;
     if (!job) return { ...nothing, reason: 'the job is gone' };
-    const { record, spec, plan, map } = job;
+    const { record, spec, map } = job;
     if (record.state !== 'queued' && record.state !== 'mapping') {
       return { ...nothing, reason: `the job is ${record.state}` };
     }
     const nowMs = Date.now();
-    const { ring } = exchange;
-    const enoughMappers = ring !== undefined && !job.bells.seen(ring.ring, nowMs);
-    if (ring?.leaving) job.bells.left(ring.ring);
-
-    const credits = new Map<string, Credit>();
-    const granted = this.#store.transaction(() => {
-      const fatal = this.#applyReports(job, exchange, receipts, credits, nowMs);
-      if (fatal) {
-        this.#end(job, 'failed', fatal);
-        return [];
-      }
-      const leases: AttemptRecord[] = [];
-      if (!enoughMappers && !map.complete && plan.kind !== 'scan') {
-        for (const want of exchange.wants) leases.push(...this.#grantTo(job, want, nowMs));
-      }
-      addInto(record.operations, { durableObjectRequest: 1, rowWritten: 1 + leases.length });
-      this.#store.saveRecord(record);
-      return leases;
-    });
-
-    const leaseMs = this.#leaseMs(record);
-    const mapPlan = mapPlanOf(record, spec);
-    const grants = await Promise.all(
-      granted.map(async (attempt) => {
-        const task = { task: attempt.task, split: splitOf(plan, attempt.task) };
-        const lease = await signLease(secret, {
-          plan: mapPlan,
-          task,
-          attempt: attempt.attempt,
-          by: attempt.by,
-          expiresAtMs: nowMs + LEASE_TOKEN_MS,
-          input: record.submission.input,
-        });
-        return { by: attempt.by, lease, attempt: attempt.attempt, task, leaseMs };
-      }),
-    );
-    const holding = Object.fromEntries(exchange.wants.map(({ by }) => [by, map.activeOf(by)]));
-    if (
-      exchange.lobby !== EDGE &&
-      exchange.wants.some((want) => map.activeOf(want.by) < want.outstanding)
-    ) {
-      this.#hungry.add(exchange.lobby);
+    const granted = this.#change(() => this.#takeAndGrant(job, exchange, receipts, nowMs));
+    const grants = await Promise.all(granted.map((attempt) => this.#grantOf(job, attempt, secret)));
+    const { lobby, wants } = exchange;
+    if (lobby !== EDGE && wants.some((want) => map.activeOf(want.by) < want.outstanding)) {
+      this.#announcer.hungry(lobby);
     }
+    const credits = this.#announcer.sendCredits(this.#credits.take(), lobby);
     await this.#advance(job, false);
     const stateNow = job.record.state as JobState;
     if (hasEnded(stateNow) || stateNow === 'reducing') {
-      return { ...nothing, credits: [...credits.values()], reason: `the job is ${record.state}` };
+      return { ...nothing, credits, reason: `the job is ${stateNow}` };
     }
-    return {
-      plan: mapPlan,
-      grants,
-      holding,
-      credits: [...credits.values()],
-      reason: record.reason,
-    };
+    return { plan: mapPlanOf(record, spec), grants, credits, reason: record.reason };
   }
 
-  /** Applies what mappers say, and what time says about silent ones. Returns what ends the job, if anything. */
-  #applyReports(
-    job: Loaded,
-    { reports, gone }: Exchange,
+  #takeAndGrant(
+    job: LoadedJob,
+    exchange: Exchange,
     receipts: Awaited<ReturnType<typeof openReceipt>>[],
-    credits: Map<string, Credit>,
     nowMs: number,
-  ): TaskError | null {
-    const { map, record } = job;
-    let fatal: TaskError | null = null;
-    const apply = (changes: Changes) => {
-      this.#store_(job, changes, credits);
-      fatal ??= changes.fatal;
-    };
-    reports.forEach((report, i) => {
-      const { task, attempt, by, outcome, ms } = report;
-      if (by !== EDGE) this.#lastVolunteerMs = nowMs;
-      switch (outcome.kind) {
-        case 'alive':
-          return map.alive(task, attempt, nowMs + this.#leaseMs(record));
-        case 'returned':
-          this.#event('returned', { by, tasks: [[task, attempt]], reason: outcome.reason });
-          return apply(map.returned(task, attempt, outcome.reason));
-        case 'failed':
-          return apply(map.failed(task, attempt, outcome.error, ms));
-        case 'done': {
-          const receipt = receipts[i];
-          const { submission } = record;
-          const fits =
-            receipt?.job === submission.job && receipt.task === task && receipt.attempt === attempt;
-          if (fits) return apply(map.done(task, attempt, receipt, ms));
-          const message = 'the receipt is not one that the edge signed for this attempt';
-          return apply(map.failed(task, attempt, { code: 'bad_spill', message }, ms));
-        }
-      }
-    });
-    for (const { by, reason } of gone) {
-      const changes = map.gone(by, reason);
-      if (changes.changed.length > 0) {
-        const tasks = changes.changed.map(({ task, attempt }) => [task, attempt]);
-        this.#event('returned', { by, tasks, reason });
-      }
-      apply(changes);
+  ): AttemptRecord[] {
+    const { record, map, plan, bells } = job;
+    const { ring, wants } = exchange;
+    const enoughMappers = ring !== undefined && !bells.seen(ring.ring, nowMs);
+    if (ring?.leaving) bells.left(ring.ring);
+    const { fatal, freed } = this.#desk.apply(job, exchange, receipts, nowMs);
+    if (fatal) {
+      this.#end(job, 'failed', fatal);
+      return [];
     }
-    apply(map.expire(nowMs));
-    return fatal ?? this.#tooManyBadRecords(job);
-  }
-
-  #tooManyBadRecords({ record, spec }: Loaded): TaskError | null {
-    const { badRecords } = record.counters;
-    if (badRecords <= spec.skipBadRecords) return null;
-    const first = record.badRecords[0];
-    const message = `${badRecords} bad records, ${spec.skipBadRecords} may be skipped; the first: ${first?.error ?? 'not listed'}`;
-    return {
-      code: 'too_many_bad_records',
-      message,
-      ...(first && { record: first.offset, task: first.task }),
-    };
-  }
-
-  /** Stores changes, counts commits, writes events, credits mappers. */
-  #store_(job: Loaded, changes: Changes, credits: Map<string, Credit>): void {
-    const { record, spec } = job;
-    const credit = (by: string): Credit => {
-      const known = credits.get(by) ?? { by, tasks: 0, bytes: 0, verified: 0, rejected: 0 };
-      credits.set(by, known);
-      return known;
-    };
-    for (const attempt of changes.changed) {
-      this.#store.saveAttempt(attempt);
-      if (attempt.state !== 'failed' || !attempt.error) continue;
-      const { task, by, name, error } = attempt;
-      this.#event('attemptFailed', { task, attempt: attempt.attempt, by, name, error });
-      if (error.code === 'disagreement') record.counters.disagreements++;
-      if (by !== EDGE && (error.code === 'disagreement' || error.code === 'bad_spill')) {
-        credit(by).rejected++;
-      }
-    }
-    for (const disagreement of changes.disagreements) this.#event('disagreement', disagreement);
-    const committedBy = new Map<string, AttemptRecord[]>();
-    for (const attempt of changes.committed) {
-      const { receipt } = attempt;
-      if (!receipt) throw new Error(`task ${attempt.task} was committed without a receipt`);
-      const sections = unpackReceiptSections(receipt);
-      if (sections.length !== spec.partitions * SECTION_PACKED_BYTES) {
-        throw new Error(
-          `task ${attempt.task}: ${sections.length} bytes of index for ${spec.partitions} partitions`,
-        );
-      }
-      this.#store.saveCommitted(attempt.task, attempt.attempt, sections);
-      countCommitted(record, attempt, receipt.storedBytes);
-      addInto(record.operations, mapOperations(receipt.storedBytes, attempt));
-      if (attempt.by !== EDGE) {
-        const known = credit(attempt.by);
-        known.tasks++;
-        known.bytes += receipt.trailer.bytesIn;
-        known.verified++;
-      }
-      committedBy.set(attempt.by, [...(committedBy.get(attempt.by) ?? []), attempt]);
-    }
-    for (const [by, attempts] of committedBy) {
-      const tasks = attempts.map(({ task, attempt, ms, receipt }) => [
-        task,
-        attempt,
-        Math.round(ms ?? 0),
-        receipt?.trailer.recordsIn ?? 0,
-        receipt?.trailer.bytesIn ?? 0,
-      ]);
-      this.#event('committed', { by, name: attempts[0]?.name, tasks });
-    }
-    if (changes.freed > 0) this.ctx.waitUntil(this.#callLobbies(true));
-  }
-
-  #grantTo(job: Loaded, want: Exchange['wants'][number], nowMs: number): AttemptRecord[] {
-    const { map, record } = job;
-    // Several edge mappers share one name: each asks for new leases only.
-    const count = want.outstanding - (want.by === EDGE ? 0 : map.activeOf(want.by));
-    if (count <= 0) return [];
-    const timing = {
-      nowMs,
-      leaseMs: want.by === EDGE ? EDGE_LEASE_MS : this.#leaseMs(record),
-      freshForEdge: this.#edgeMayBegin(job, nowMs),
-    };
-    const granted = map.grant(want, count, timing);
-    if (granted.length === 0) return granted;
-    if (want.by !== EDGE) this.#lastVolunteerMs = nowMs;
-    if (record.state === 'queued') {
-      record.state = 'mapping';
-      record.startedAtMs ??= nowMs;
-      this.#event('mapping', {});
-    }
-    for (const attempt of granted) this.#store.saveAttempt(attempt);
-    record.counters.attempts += granted.length;
-    const tasks = granted.map(({ task, attempt }) => [task, attempt]);
-    this.#event('granted', { by: want.by, name: want.name, tasks });
+    const granted =
+      enoughMappers || map.complete || plan.kind === 'scan'
+        ? []
+        : wants.flatMap((want) => this.#desk.grant(job, want, nowMs));
+    addInto(record.operations, { durableObjectRequest: 1, rowWritten: 1 + granted.length });
+    this.#store.saveRecord(record);
+    if (freed > 0) this.#announcer.callLobbies(job, true);
     return granted;
   }
 
-  #leaseMs(record: JobRecord): number {
-    const bounds = {
-      initial: LEASE_MS,
-      min: LEASE_MIN_MS,
-      max: LEASE_MAX_MS,
-      factor: LEASE_FACTOR,
-    };
-    return leaseLengthMs(record.medianMs, bounds);
-  }
-
-  /** Whether the edge may take tasks that nobody has tried yet. */
-  #edgeMayBegin({ spec, record, map }: Loaded, nowMs: number): boolean {
-    if (spec.mappers === 'edge') return true;
-    if (spec.mappers === 'volunteers' || map.volunteersActive) return false;
-    return nowMs >= Math.max(record.edgeFromMs, this.#lastVolunteerMs + EDGE_GRACE_MS);
+  async #grantOf(job: LoadedJob, attempt: AttemptRecord, secret: string): Promise<Granted> {
+    const { record, spec, plan } = job;
+    const task = { task: attempt.task, split: splitOf(plan, attempt.task) };
+    const lease = await signLease(secret, {
+      plan: mapPlanOf(record, spec),
+      task,
+      attempt: attempt.attempt,
+      by: attempt.by,
+      expiresAtMs: attempt.grantedAtMs + LEASE_TOKEN_MS,
+      input: record.submission.input,
+    });
+    return { by: attempt.by, lease, attempt: attempt.attempt, task, leaseMs: leaseMsOf(record) };
   }
 
   // --- The edge: mappers and scans -------------------------------------------------------------------
@@ -467,7 +322,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     }
     const plan: SplitPlan = { kind: 'boundaries', boundaries, splits };
     const { record, spec } = job;
-    const opened = this.#store.transaction(() => {
+    const opened = this.#change(() => {
       record.csvHeader = csvHeader;
       record.edgeFromMs = Date.now() + (spec.mappers === 'edge' ? 0 : EDGE_GRACE_MS);
       this.#store.savePlan(plan);
@@ -477,13 +332,13 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       return this.#open(record, spec, plan);
     });
     await this.#advance(opened, true);
-    this.ctx.waitUntil(this.#callLobbies());
+    this.#announcer.callLobbies(opened, false);
   }
 
   async planFailed(error: TaskError): Promise<void> {
     const job = this.#job;
     if (!job || hasEnded(job.record.state)) return;
-    this.#store.transaction(() => this.#end(job, 'failed', error));
+    this.#change(() => this.#end(job, 'failed', error));
     await this.#advance(job, true);
   }
 
@@ -511,7 +366,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     const job = this.#job;
     if (job?.record.state !== 'reducing') return false;
     const { record, spec } = job;
-    const committed = this.#store.transaction(() => {
+    const committed = this.#change(() => {
       if (!this.#reduce.commit(commit)) return false;
       countPart(record, commit);
       addInto(record.operations, {
@@ -533,7 +388,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   async failPart(partition: number, attempt: number, error: TaskError): Promise<boolean> {
     const job = this.#job;
     if (job?.record.state !== 'reducing') return false;
-    const again = this.#store.transaction(() => {
+    const again = this.#change(() => {
       const ringAgain = this.#reduce.fail(partition, attempt, error, Date.now());
       if (ringAgain === null) return false; // An older attempt, or it is committed: nothing to do.
       this.#event('reduceFailed', { partition, attempt, error });
@@ -544,7 +399,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     return again;
   }
 
-  #startReduce(job: Loaded, nowMs: number): number[] {
+  #startReduce(job: LoadedJob, nowMs: number): number[] {
     const { record, spec, plan } = job;
     const problem = this.#reduce.reconcile(record, spec, plan);
     if (problem) {
@@ -571,7 +426,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     const job = this.#job;
     if (!job) return null;
     if (hasEnded(job.record.state)) return 'conflict';
-    this.#store.transaction(() => this.#end(job, 'cancelled', null));
+    this.#change(() => this.#end(job, 'cancelled', null));
     await this.#advance(job, true);
     return this.#view(job);
   }
@@ -582,9 +437,9 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     const { record, spec, map } = job;
     if (record.state !== 'failed') return 'conflict';
     const nowMs = Date.now();
-    this.#store.transaction(() => {
+    this.#change(() => {
       this.#timers.clear('garbage');
-      map.forgive();
+      for (const attempt of map.forgive().changed) this.#store.saveAttempt(attempt);
       this.#store.clearParts();
       record.error = null;
       record.finishedAtMs = null;
@@ -596,7 +451,8 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     });
     job.bells = new EdgeBells(record.lastRing);
     await this.#advance(job, true);
-    this.ctx.waitUntil(this.#callLobbies());
+    this.#announcer.callLobbies(job, false);
+
     return this.#view(job);
   }
 
@@ -607,7 +463,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     const id = job.record.submission.job;
     await catalog(this.env).deleteJob(id);
     this.#job = null;
-    this.#store.transaction(() => {
+    this.#change(() => {
       this.#store.wipe(id);
       this.#timers.clear('garbage');
       this.#timers.clear('summary');
@@ -618,7 +474,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   }
 
   /** Ends the job. Inside a transaction; `advance` tells the others. */
-  #end(job: Loaded, state: 'done' | 'failed' | 'cancelled', error: TaskError | null): void {
+  #end(job: LoadedJob, state: 'done' | 'failed' | 'cancelled', error: TaskError | null): void {
     const { record, map } = job;
     const nowMs = Date.now();
     const why = state === 'done' ? 'the job is done' : `the job was ${state}`;
@@ -635,7 +491,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   // --- Going on ------------------------------------------------------------------------------------
 
   /** After every change: the next stage, bells for the edge, timers, and who has to be told. */
-  async #advance(job: Loaded, tellNow: boolean): Promise<void> {
+  async #advance(job: LoadedJob, tellNow: boolean): Promise<void> {
     const nowMs = Date.now();
     const { record, map, plan } = job;
     const before = record.state;
@@ -643,7 +499,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     let rings: number[] = [];
     if (record.state === 'queued' || record.state === 'mapping') {
       if (plan.kind !== 'scan' && map.complete) {
-        partitions = this.#store.transaction(() => this.#startReduce(job, nowMs));
+        partitions = this.#change(() => this.#startReduce(job, nowMs));
       } else {
         rings = this.#wakeEdge(job, nowMs);
       }
@@ -651,49 +507,37 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       partitions = this.#reduce.ringAgain(nowMs);
     }
     this.#setTimers(job, nowMs);
-    await Promise.all([this.#ringMap(job, rings), this.#ringReduce(job, partitions)]);
+    await Promise.all([
+      this.#announcer.ringMap(job, rings),
+      this.#announcer.ringReduce(job, partitions),
+    ]);
     const ended = hasEnded(record.state);
     if (tellNow || ended || before !== record.state) await this.#tellCatalog(job, nowMs);
     else if (nowMs - this.#lastSummaryMs >= SUMMARY_MS)
       this.ctx.waitUntil(this.#tellCatalog(job, nowMs));
     else this.#timers.set('summary', this.#lastSummaryMs + SUMMARY_MS);
-    if (ended || before !== record.state) this.ctx.waitUntil(this.#endLobbies(job));
+    if (ended || before !== record.state) this.#announcer.endLobbies(job);
     this.#wakeReaders();
   }
 
   /** Which edge mappers to wake; sets the reason that is shown. */
-  #wakeEdge(job: Loaded, nowMs: number): number[] {
+  #wakeEdge(job: LoadedJob, nowMs: number): number[] {
     const { record, spec, map, plan, bells } = job;
     const before = record.reason;
-    let work = 0;
-    if (plan.kind === 'scan') {
-      work = 1;
-      record.reason = 'finding the records of the CSV input';
-    } else {
-      const fresh = this.#edgeMayBegin(job, nowMs);
-      work = map.edgeWork(fresh);
-      if (map.volunteersActive || work > 0) record.reason = '';
-      else if (map.activeOf(EDGE) > 0) record.reason = '';
-      else if (spec.mappers === 'any') {
-        const waitMs = Math.max(record.edgeFromMs, this.#lastVolunteerMs + EDGE_GRACE_MS) - nowMs;
-        const seconds = Math.max(1, Math.ceil(waitMs / 1000));
-        record.reason = `no volunteer connected; edge mappers start in ${seconds} s`;
-      } else if (map.committedCount === 0 || spec.verify.mode !== 'quorum') {
-        record.reason = 'waiting for a volunteer: none has a task of this job';
-      } else {
-        record.reason = `waiting for another volunteer: a quorum needs ${spec.verify.copies} different ones`;
-      }
-    }
+    const scanning = plan.kind === 'scan';
+    const work = scanning ? 1 : map.edgeWork(this.#desk.edgeMayBegin(job, nowMs));
+    record.reason = scanning
+      ? 'finding the records of the CSV input'
+      : this.#desk.waitingReason(job, work, nowMs);
     const rings = bells.ring(work, nowMs);
-    if (rings.length > 0 && plan.kind !== 'scan') {
-      const reason =
-        spec.mappers === 'edge'
-          ? 'the job asks for the edge'
-          : 'no volunteer at work, or one stalled';
+    if (rings.length > 0 && !scanning) {
+      const asked = spec.mappers === 'edge';
+      const reason = asked ? 'the job asks for the edge' : 'no volunteer at work, or one stalled';
       this.#event('edge', { reason, bells: rings.length });
     }
-    if (record.reason !== before && record.reason !== '')
+    if (record.reason !== before && record.reason !== '') {
       this.#event('waiting', { reason: record.reason });
+    }
     if (rings.length > 0 || record.reason !== before) {
       record.lastRing = bells.lastRing;
       this.#store.saveRecord(record);
@@ -701,7 +545,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     return rings;
   }
 
-  #setTimers(job: Loaded, nowMs: number): void {
+  #setTimers(job: LoadedJob, nowMs: number): void {
     const { record, spec, map, bells } = job;
     let nextMs: number | null = null;
     const at = (ms: number | null) => {
@@ -710,8 +554,8 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     if (record.state === 'queued' || record.state === 'mapping') {
       at(map.nextDeadlineMs());
       at(bells.nextCheckMs());
-      if (spec.mappers === 'any' && !map.volunteersActive && !this.#edgeMayBegin(job, nowMs)) {
-        at(Math.max(record.edgeFromMs, this.#lastVolunteerMs + EDGE_GRACE_MS));
+      if (spec.mappers === 'any' && !map.volunteersActive && !this.#desk.edgeMayBegin(job, nowMs)) {
+        at(this.#desk.edgeBeginsMs(job));
       }
     } else if (record.state === 'reducing') {
       at(this.#reduce.nextRingMs());
@@ -731,11 +575,12 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     this.#timers.rearm();
   }
 
-  async #passTime(job: Loaded, nowMs: number): Promise<void> {
+  async #passTime(job: LoadedJob, nowMs: number): Promise<void> {
     if (job.record.state === 'queued' || job.record.state === 'mapping') {
-      this.#store.transaction(() => {
+      this.#change(() => {
         const changes = job.map.expire(nowMs);
-        this.#store_(job, changes, new Map());
+        this.#desk.enter(job, changes);
+        if (changes.freed > 0) this.#announcer.callLobbies(job, true);
         if (changes.fatal) this.#end(job, 'failed', changes.fatal);
         else if (changes.changed.length > 0) this.#store.saveRecord(job.record);
       });
@@ -744,18 +589,18 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   }
 
   /** Spills and merge runs of an ended job; a failed one starts over afterwards. */
-  async #collectGarbage(job: Loaded): Promise<void> {
+  async #collectGarbage(job: LoadedJob): Promise<void> {
     const { record } = job;
     if (!hasEnded(record.state)) return;
     const id = record.submission.job;
     await catalog(this.env).unpin(id);
     await deletePrefix(this.env.BUCKET, spillPrefix(id));
     await deletePrefix(this.env.BUCKET, mergesPrefix(id));
-    if (record.state === 'failed') this.#store.transaction(() => this.#startOver(job));
+    if (record.state === 'failed') this.#change(() => this.#startOver(job));
     this.#timers.set('sweep', Date.now() + LEASE_TOKEN_MS);
   }
 
-  #startOver(job: Loaded): void {
+  #startOver(job: LoadedJob): void {
     this.#store.clearMap();
     this.#store.clearAllParts();
     const fresh = newJobRecord(
@@ -778,43 +623,11 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
 
   // --- Telling others ------------------------------------------------------------------------------
 
-  async #ringMap({ record }: Loaded, rings: number[]): Promise<void> {
-    if (rings.length === 0) return;
-    const { job } = record.submission;
-    await this.env.MAP_QUEUE.sendBatch(rings.map((ring) => ({ body: { job, ring } })));
-    addInto(record.operations, { queueOperation: 3 * rings.length, workerRequest: rings.length });
-  }
-
-  async #ringReduce({ record }: Loaded, partitions: number[]): Promise<void> {
-    const { job } = record.submission;
-    for (let i = 0; i < partitions.length; i += 100) {
-      const batch = partitions.slice(i, i + 100).map((partition) => ({ body: { job, partition } }));
-      await this.env.REDUCE_QUEUE.sendBatch(batch);
-    }
-  }
-
-  async #tellCatalog(job: Loaded, nowMs: number): Promise<void> {
+  async #tellCatalog(job: LoadedJob, nowMs: number): Promise<void> {
     if (!this.#job) return; // Forgotten meanwhile.
     this.#lastSummaryMs = nowMs;
     this.#timers.clear('summary');
-    await catalog(this.env).updateJob(this.#summary(job));
-  }
-
-  /** Says to lobbies that this job has tasks: to all, or only to those that asked in vain. */
-  async #callLobbies(onlyHungry = false): Promise<void> {
-    const job = this.#job;
-    if (!job || job.spec.mappers === 'edge' || job.plan.kind === 'scan' || !job.map.hasWork) return;
-    const names = onlyHungry ? [...this.#hungry] : null;
-    this.#hungry.clear();
-    const stubs = names ? names.map((name) => lobbyByName(this.env, name)) : lobbies(this.env);
-    const { job: id } = job.record.submission;
-    await Promise.allSettled(stubs.map((lobby) => lobby.jobAvailable(id)));
-  }
-
-  async #endLobbies({ record, spec }: Loaded): Promise<void> {
-    if (record.state === 'queued' || record.state === 'mapping' || spec.mappers === 'edge') return;
-    const { job: id } = record.submission;
-    await Promise.allSettled(lobbies(this.env).map((lobby) => lobby.jobEnded(id, record.reason)));
+    await this.#announcer.tellCatalog(this.#summary(job));
   }
 
   #event(type: JobEvent['type'], fields: Record<string, unknown>): void {
@@ -825,21 +638,10 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     for (const wake of [...this.#waiters]) wake();
   }
 
-  #view({ record, spec, plan }: Loaded): Job {
+  #view({ record, spec, plan }: LoadedJob): Job {
     return jobView(record, spec, plan);
   }
-  #summary({ record, spec, plan }: Loaded): JobSummary {
+  #summary({ record, spec, plan }: LoadedJob): JobSummary {
     return summaryView(record, spec, plan);
   }
-}
-
-/** Operations that one committed map attempt cost: three requests, range reads, one object. */
-function mapOperations(storedBytes: number, attempt: AttemptRecord): Record<string, number> {
-  const bytesIn = attempt.receipt?.trailer.bytesIn ?? 0;
-  return {
-    workerRequest: attempt.by === EDGE ? 0 : 2,
-    r2Read: bytesIn > 0 ? 3 : 0,
-    r2Write: storedBytes > 0 ? 1 : 0,
-    rowWritten: 3,
-  };
 }

@@ -73,8 +73,6 @@ export interface Exchanged {
   /** Null when the job no longer maps: forget it. */
   plan: MapPlan | null;
   grants: Granted[];
-  /** Leases that each wanting mapper now holds. */
-  holding: Record<string, number>;
   /** What became of this lobby's volunteers' results. */
   credits: Credit[];
   /** Why nothing (more) was granted. */

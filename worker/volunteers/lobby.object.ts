@@ -104,6 +104,10 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
     this.#serveAll();
   }
 
+  async credit(credits: Credit[]): Promise<void> {
+    for (const credit of credits) this.#credit(credit);
+  }
+
   async presence() {
     const volunteers = [...this.#connected.values()].map((volunteer) => volunteer.shown());
     return { volunteers, tasksPerSecond: this.#rate.perSecond(Date.now()) };

@@ -1,4 +1,5 @@
 // What others may ask of a LobbyObject shard.
+import type { Credit } from '../mapreduce/job.rpc.ts';
 import type { Volunteer } from '../../shared/schemas/swarm.ts';
 
 export interface LobbyRpc {
@@ -8,5 +9,7 @@ export interface LobbyRpc {
   jobAvailable(job: string): Promise<void>;
   /** A job no longer maps: its leases are revoked. */
   jobEnded(job: string, reason: string): Promise<void>;
+  /** What this lobby's volunteers earned, where it was not part of an answer. */
+  credit(credits: Credit[]): Promise<void>;
   presence(): Promise<{ volunteers: Volunteer[]; tasksPerSecond: number }>;
 }

@@ -1,0 +1,203 @@
+// The desk where mappers report and are given leases: turns reports into changes of the map stage, stores
+// them, counts them once and writes the events. Runs inside the JobObject's transactions.
+import {
+  EDGE_GRACE_MS,
+  EDGE_LEASE_MS,
+  LEASE_FACTOR,
+  LEASE_MAX_MS,
+  LEASE_MIN_MS,
+  LEASE_MS,
+} from '../../shared/limits.ts';
+import { SECTION_PACKED_BYTES } from '../../shared/mapreduce/spill.ts';
+import type { SpillReceipt } from '../../shared/mapreduce/task.ts';
+import type { JobEvent, TaskError } from '../../shared/schemas/job.ts';
+import { type AttemptRecord, EDGE, leaseLengthMs } from './attempts.ts';
+import type { CreditBook } from './credits.ts';
+import { addInto, countCommitted, type JobRecord, type LoadedJob } from './job-record.ts';
+import type { Exchange, Want } from './job.rpc.ts';
+import type { JobStore } from './job-store.ts';
+import { unpackReceiptSections } from './lease.ts';
+import type { Changes } from './map-stage.ts';
+
+export type WriteEvent = (type: JobEvent['type'], fields: Record<string, unknown>) => void;
+
+export class MapDesk {
+  readonly #store: JobStore;
+  readonly #credits: CreditBook;
+  readonly #event: WriteEvent;
+  #lastVolunteerMs = 0;
+
+  constructor(store: JobStore, credits: CreditBook, event: WriteEvent) {
+    this.#store = store;
+    this.#credits = credits;
+    this.#event = event;
+  }
+
+  /** Applies what mappers say, and what time says about silent ones. Receipts are those of the reports, opened. */
+  apply(
+    job: LoadedJob,
+    { reports, gone }: Exchange,
+    receipts: (SpillReceipt | null)[],
+    nowMs: number,
+  ): { fatal: TaskError | null; freed: number } {
+    const { map, record } = job;
+    let fatal: TaskError | null = null;
+    let freed = 0;
+    const apply = (changes: Changes) => {
+      this.enter(job, changes);
+      fatal ??= changes.fatal;
+      freed += changes.freed;
+    };
+    reports.forEach((report, i) => {
+      const { task, attempt, by, outcome, ms } = report;
+      if (by !== EDGE) this.#lastVolunteerMs = nowMs;
+      switch (outcome.kind) {
+        case 'alive':
+          return map.alive(task, attempt, nowMs + leaseMsOf(record));
+        case 'returned':
+          this.#event('returned', { by, tasks: [[task, attempt]], reason: outcome.reason });
+          return apply(map.returned(task, attempt, outcome.reason));
+        case 'failed':
+          return apply(map.failed(task, attempt, outcome.error, ms));
+        case 'done': {
+          const receipt = receipts[i];
+          const { job: id } = record.submission;
+          if (receipt?.job === id && receipt.task === task && receipt.attempt === attempt) {
+            return apply(map.done(task, attempt, receipt, ms));
+          }
+          const message = 'the receipt is not one that the edge signed for this attempt';
+          return apply(map.failed(task, attempt, { code: 'bad_spill', message }, ms));
+        }
+      }
+    });
+    for (const { by, reason } of gone) {
+      const changes = map.gone(by, reason);
+      if (changes.changed.length > 0) {
+        const tasks = changes.changed.map(({ task, attempt }) => [task, attempt]);
+        this.#event('returned', { by, tasks, reason });
+      }
+      apply(changes);
+    }
+    apply(map.expire(nowMs));
+    return { fatal: fatal ?? tooManyBadRecords(job), freed };
+  }
+
+  /** Stores what changed, counts commits, writes events, credits volunteers. */
+  enter(job: LoadedJob, changes: Changes): void {
+    const { record } = job;
+    this.#credits.enter(changes);
+    for (const attempt of changes.changed) {
+      this.#store.saveAttempt(attempt);
+      if (attempt.state !== 'failed' || !attempt.error) continue;
+      const { task, by, name, error } = attempt;
+      this.#event('attemptFailed', { task, attempt: attempt.attempt, by, name, error });
+      if (error.code === 'disagreement') record.counters.disagreements++;
+    }
+    for (const disagreement of changes.disagreements) this.#event('disagreement', disagreement);
+    const committedBy = new Map<string, AttemptRecord[]>();
+    for (const attempt of changes.committed) {
+      this.#commit(job, attempt);
+      committedBy.set(attempt.by, [...(committedBy.get(attempt.by) ?? []), attempt]);
+    }
+    for (const [by, attempts] of committedBy) {
+      const tasks = attempts.map(({ task, attempt, ms, receipt }) => [
+        task,
+        attempt,
+        Math.round(ms ?? 0),
+        receipt?.trailer.recordsIn ?? 0,
+        receipt?.trailer.bytesIn ?? 0,
+      ]);
+      this.#event('committed', { by, name: attempts[0]?.name, tasks });
+    }
+  }
+
+  #commit({ record, spec }: LoadedJob, attempt: AttemptRecord): void {
+    const { receipt } = attempt;
+    if (!receipt) throw new Error(`task ${attempt.task} was committed without a receipt`);
+    const sections = unpackReceiptSections(receipt);
+    if (sections.length !== spec.partitions * SECTION_PACKED_BYTES) {
+      throw new Error(
+        `task ${attempt.task}: ${sections.length} bytes of index for ${spec.partitions} partitions`,
+      );
+    }
+    this.#store.saveCommitted(attempt.task, attempt.attempt, sections);
+    countCommitted(record, attempt, receipt.storedBytes);
+    addInto(record.operations, mapOperations(receipt.storedBytes, attempt));
+  }
+
+  grant(job: LoadedJob, want: Want, nowMs: number): AttemptRecord[] {
+    const { map, record } = job;
+    // Several edge mappers share one name: each asks for new leases only.
+    const count = want.outstanding - (want.by === EDGE ? 0 : map.activeOf(want.by));
+    if (count <= 0) return [];
+    const granted = map.grant(want, count, {
+      nowMs,
+      leaseMs: want.by === EDGE ? EDGE_LEASE_MS : leaseMsOf(record),
+      freshForEdge: this.edgeMayBegin(job, nowMs),
+    });
+    if (granted.length === 0) return granted;
+    if (want.by !== EDGE) this.#lastVolunteerMs = nowMs;
+    if (record.state === 'queued') {
+      record.state = 'mapping';
+      record.startedAtMs ??= nowMs;
+      this.#event('mapping', {});
+    }
+    for (const attempt of granted) this.#store.saveAttempt(attempt);
+    record.counters.attempts += granted.length;
+    const tasks = granted.map(({ task, attempt }) => [task, attempt]);
+    this.#event('granted', { by: want.by, name: want.name, tasks });
+    return granted;
+  }
+
+  /** Whether the edge may take tasks that nobody has tried yet. */
+  edgeMayBegin(job: LoadedJob, nowMs: number): boolean {
+    const { spec, map } = job;
+    if (spec.mappers === 'edge') return true;
+    if (spec.mappers === 'volunteers' || map.volunteersActive) return false;
+    return nowMs >= this.edgeBeginsMs(job);
+  }
+
+  /** When the edge may begin, unless a volunteer does something before. */
+  edgeBeginsMs({ record }: LoadedJob): number {
+    return Math.max(record.edgeFromMs, this.#lastVolunteerMs + EDGE_GRACE_MS);
+  }
+
+  /** Why nothing is being mapped; empty when something is. `work`: what the edge could take now. */
+  waitingReason(job: LoadedJob, work: number, nowMs: number): string {
+    const { map, spec } = job;
+    if (map.volunteersActive || work > 0 || map.activeOf(EDGE) > 0) return '';
+    if (spec.mappers === 'any') {
+      const seconds = Math.max(1, Math.ceil((this.edgeBeginsMs(job) - nowMs) / 1000));
+      return `no volunteer connected; edge mappers start in ${seconds} s`;
+    }
+    if (map.committedCount === 0 || spec.verify.mode !== 'quorum') {
+      return 'waiting for a volunteer: none has a task of this job';
+    }
+    return `waiting for another volunteer: a quorum needs ${spec.verify.copies} different ones`;
+  }
+}
+
+export function leaseMsOf({ medianMs }: JobRecord): number {
+  const bounds = { initial: LEASE_MS, min: LEASE_MIN_MS, max: LEASE_MAX_MS, factor: LEASE_FACTOR };
+  return leaseLengthMs(medianMs, bounds);
+}
+
+function tooManyBadRecords({ record, spec }: LoadedJob): TaskError | null {
+  const { badRecords } = record.counters;
+  if (badRecords <= spec.skipBadRecords) return null;
+  const first = record.badRecords[0];
+  const message = `${badRecords} bad records, ${spec.skipBadRecords} may be skipped; the first: ${first?.error ?? 'not listed'}`;
+  const place = first && { record: first.offset, task: first.task };
+  return { code: 'too_many_bad_records', message, ...place };
+}
+
+/** Operations that one committed map attempt cost: three requests, range reads, one object. */
+function mapOperations(storedBytes: number, attempt: AttemptRecord): Record<string, number> {
+  const bytesIn = attempt.receipt?.trailer.bytesIn ?? 0;
+  return {
+    workerRequest: attempt.by === EDGE ? 0 : 2,
+    r2Read: bytesIn > 0 ? 3 : 0,
+    r2Write: storedBytes > 0 ? 1 : 0,
+    rowWritten: 3,
+  };
+}
