@@ -5,6 +5,7 @@ import { IDEMPOTENCY_MS, UPLOAD_KEEP_MS } from '../../shared/limits.ts';
 import type { List } from '../../shared/schemas/common.ts';
 import type { Dataset } from '../../shared/schemas/dataset.ts';
 import type { JobSummary } from '../../shared/schemas/job.ts';
+import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { migrate } from '../platform/migrations.ts';
 import { Timers } from '../platform/timers.ts';
@@ -39,7 +40,7 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
   readonly #timers: Timers;
 
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env);
+    super(ctx, guardBindings(env));
     this.#sql = ctx.storage.sql;
     migrate(ctx.storage, MIGRATIONS);
     this.#timers = new Timers(ctx.storage);

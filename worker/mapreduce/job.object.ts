@@ -19,6 +19,7 @@ import type {
   Task,
   TaskError,
 } from '../../shared/schemas/job.ts';
+import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { jobPrefix, mergesPrefix, partKey, programKey, spillPrefix } from '../platform/keys.ts';
 import { catalog } from '../platform/objects.ts';
@@ -71,7 +72,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   #lastSummaryMs = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env);
+    super(ctx, guardBindings(env));
     this.#store = new JobStore(ctx.storage);
     this.#store.migrate();
     this.#timers = new Timers(ctx.storage);
@@ -79,7 +80,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     this.#desk = new MapDesk(this.#store, this.#credits, (type, fields) =>
       this.#event(type, fields),
     );
-    this.#announcer = new Announcer(env, (work) => ctx.waitUntil(work));
+    this.#announcer = new Announcer(this.env, (work) => ctx.waitUntil(work));
     this.#load();
   }
 

@@ -8,6 +8,7 @@ import { merge } from '../../shared/mapreduce/merge.ts';
 import { TaskFailure } from '../../shared/mapreduce/task-error.ts';
 import { SpillFormatError } from '../../shared/mapreduce/varint.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
+import { meterBucket, type R2Counts } from '../platform/bindings.ts';
 import type { Env, ReduceBell } from '../platform/env.ts';
 import { mergeRunKey, partKey } from '../platform/keys.ts';
 import { ObjectWriter } from '../platform/object-writer.ts';
@@ -66,22 +67,24 @@ class PartReducer {
   readonly #env: Env;
   readonly #job: JobRpc;
   readonly #work: ReduceWork;
+  readonly #counts: R2Counts = { r2Read: 0, r2Write: 0 };
+  readonly #bucket: R2Bucket;
   readonly #reader: SectionReader;
   readonly #beganMs = Date.now();
   #beatMs = this.#beganMs;
-  #writes = 0;
 
   constructor(env: Env, job: JobRpc, work: ReduceWork) {
     this.#env = env;
     this.#job = job;
     this.#work = work;
-    this.#reader = new SectionReader(env.BUCKET);
+    this.#bucket = meterBucket(env.BUCKET, this.#counts);
+    this.#reader = new SectionReader(this.#bucket);
   }
 
   async run(): Promise<PartCommit> {
     const { job, partition, attempt, records } = this.#work;
     const sections = await this.#mergeDown(await this.#sources());
-    const out = new ObjectWriter(this.#env.BUCKET, partKey(job, partition));
+    const out = new ObjectWriter(this.#bucket, partKey(job, partition));
     try {
       const merged = this.#merged(sections);
       const { keys, recordsIn, userCounters } = await (this.#work.reduce === 'code'
@@ -93,9 +96,8 @@ class PartReducer {
           `partition ${partition} holds ${recordsIn} records, its index says ${records}`,
         );
       }
-      const { bytes, writes } = await out.finish();
-      this.#writes += writes;
-      const operations = { r2Read: this.#reader.reads, r2Write: this.#writes };
+      const bytes = await out.finish();
+      const operations = { ...this.#counts };
       const ms = Date.now() - this.#beganMs;
       return { partition, attempt, bytes, keys, recordsIn: records, ms, userCounters, operations };
     } catch (error) {
@@ -138,7 +140,7 @@ class PartReducer {
   async #writeRun(group: Section[], pass: number, run: number): Promise<Section> {
     const { job, partition, attempt } = this.#work;
     const key = mergeRunKey(job, partition, attempt, pass, run);
-    const out = new ObjectWriter(this.#env.BUCKET, key);
+    const out = new ObjectWriter(this.#bucket, key);
     try {
       const blocks = new BlockWriter();
       for await (const { keys, values } of this.#merged(group)) {
@@ -149,8 +151,7 @@ class PartReducer {
       }
       const last = blocks.finish();
       if (last) await out.write(last);
-      const { bytes, writes } = await out.finish();
-      this.#writes += writes;
+      const bytes = await out.finish();
       return { key, offset: 0, storedBytes: bytes };
     } catch (error) {
       await out.abort().catch(() => undefined);
@@ -194,7 +195,7 @@ class PartReducer {
       this.#env.LOADER,
       { hash: programHash, guard },
       async () => {
-        const program = await this.#env.BUCKET.get(programKey);
+        const program = await this.#bucket.get(programKey);
         if (!program) throw new Error(`the program of ${job} is gone`);
         return program.text();
       },

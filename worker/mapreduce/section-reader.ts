@@ -13,8 +13,6 @@ export interface Section {
 const CHUNK_MIN_BYTES = 32 * KIB;
 
 export class SectionReader {
-  /** Range reads made. */
-  reads = 0;
   readonly #bucket: R2Bucket;
   #free = CONNECTIONS_MAX - 1; // One stays for what is written meanwhile.
   readonly #queue: (() => void)[] = [];
@@ -42,7 +40,6 @@ export class SectionReader {
     while (this.#free === 0) await new Promise<void>((resolve) => void this.#queue.push(resolve));
     this.#free--;
     try {
-      this.reads++;
       const object = await this.#bucket.get(key, { range: { offset, length } });
       if (!object) throw new Error(`the object ${key} is gone`);
       return new Uint8Array(await object.arrayBuffer());

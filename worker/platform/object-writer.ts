@@ -2,12 +2,6 @@
 // upload of equal parts. Nothing is visible before `finish`; `abort` leaves nothing behind.
 import { UPLOAD_PART_BYTES } from '../../shared/limits.ts';
 
-export interface WrittenObject {
-  bytes: number;
-  /** R2 writes made. */
-  writes: number;
-}
-
 export class ObjectWriter {
   readonly #bucket: R2Bucket;
   readonly #key: string;
@@ -16,7 +10,6 @@ export class ObjectWriter {
   #buffer: Uint8Array<ArrayBuffer>;
   #length = 0;
   #bytes = 0;
-  #writes = 0;
   #upload: R2MultipartUpload | null = null;
   readonly #parts: R2UploadedPart[] = [];
 
@@ -50,14 +43,15 @@ export class ObjectWriter {
     }
   }
 
-  async finish(): Promise<WrittenObject> {
+  /** The number of bytes written. */
+  async finish(): Promise<number> {
     if (!this.#upload) {
       await this.#bucket.put(this.#key, this.#buffer.subarray(0, this.#length), this.#options);
-      return { bytes: this.#bytes, writes: 1 };
+      return this.#bytes;
     }
     if (this.#length > 0) await this.#sendPart();
     await this.#upload.complete(this.#parts);
-    return { bytes: this.#bytes, writes: this.#writes + 1 };
+    return this.#bytes;
   }
 
   async abort(): Promise<void> {
@@ -81,13 +75,11 @@ export class ObjectWriter {
   async #sendPart(): Promise<void> {
     if (!this.#upload) {
       this.#upload = await this.#bucket.createMultipartUpload(this.#key, this.#options);
-      this.#writes++;
     }
     const part = await this.#upload.uploadPart(
       this.#parts.length + 1,
       this.#buffer.subarray(0, this.#length),
     );
-    this.#writes++;
     this.#parts.push(part);
     this.#length = 0;
   }

@@ -22,6 +22,7 @@ import {
 } from '../../shared/protocol.ts';
 import type { Credit, Exchanged, Report, Want } from '../mapreduce/job.rpc.ts';
 import { openLease } from '../mapreduce/lease.ts';
+import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { catalog, jobObject } from '../platform/objects.ts';
 import { leaseSecret } from '../platform/token.ts';
@@ -45,7 +46,7 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
   readonly #networks = new Map<string, FrameBudget>();
 
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env);
+    super(ctx, guardBindings(env));
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
     const nowMs = Date.now();
     for (const socket of ctx.getWebSockets()) {
