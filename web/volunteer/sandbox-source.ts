@@ -1,0 +1,36 @@
+// The texts that the sandbox is made of. The two functions travel as their own source, so that they are
+// written, typed and minified like the rest of the page.
+import { RUNTIME_SOURCE } from '../../shared/mapreduce/runtime.generated.ts';
+import { frameMain, TICK_MS } from './sandbox-frame.ts';
+import { ALLOWED_GLOBALS, workerMain } from './sandbox-worker.ts';
+
+/** Strict as a whole: no function of ours can be looked into by `caller` or `arguments`. */
+export function workerSource(): string {
+  return (
+    '(function () { "use strict";\n' +
+    `${RUNTIME_SOURCE}\n` +
+    `(${workerMain.toString()})(manyhandsRuntime, ${JSON.stringify(ALLOWED_GLOBALS)});\n` +
+    '})();'
+  );
+}
+
+/** No network, no storage, no navigation by forms; scripts by nonce, by `new Function`, and blobs as workers. */
+export function contentSecurityPolicy(nonce: string): string {
+  return [
+    "default-src 'none'",
+    "connect-src 'none'",
+    'worker-src blob:',
+    `script-src 'nonce-${nonce}' 'unsafe-eval' blob:`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+}
+
+/** The frame's document. */
+export function frameDocument(nonce: string): string {
+  return (
+    '<!doctype html><meta charset="utf-8">' +
+    `<meta http-equiv="Content-Security-Policy" content="${contentSecurityPolicy(nonce)}">` +
+    `<script nonce="${nonce}">"use strict";(${frameMain.toString()})(${TICK_MS});</script>`
+  );
+}

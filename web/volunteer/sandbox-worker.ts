@@ -1,0 +1,128 @@
+// The glue inside a sandboxed Web Worker: takes everything away from the global object that is not on a
+// list, then runs programs with the runtime and talks to the host by a port that user code cannot reach.
+// The frame's CSP is the wall; this is the moat. WebRTC, the one network API that CSP does not govern, does
+// not exist in workers; whatever the platform adds later is not on the list either.
+import type { runDryRun } from '../../shared/mapreduce/dry-run.ts';
+import type { ProgramFactory, runMap } from '../../shared/mapreduce/map-run.ts';
+import type { FromWorker, RunMessage, ToWorker } from './sandbox-messages.ts';
+
+export interface Runtime {
+  runMap: typeof runMap;
+  runDryRun: typeof runDryRun;
+}
+
+/** What user code finds besides the language's own objects: what browsers and the edge agree upon. */
+export const ALLOWED_GLOBALS = [
+  // The language. No SharedArrayBuffer, Atomics, WeakRef, FinalizationRegistry, WebAssembly: clocks, shared
+  // state, or not to be had at the edge.
+  ...['globalThis', 'Infinity', 'NaN', 'undefined', 'eval', 'isFinite', 'isNaN', 'parseFloat'],
+  ...['parseInt', 'decodeURI', 'decodeURIComponent', 'encodeURI', 'encodeURIComponent', 'escape'],
+  ...['unescape', 'Object', 'Function', 'Boolean', 'Symbol', 'Number', 'BigInt', 'Math', 'Date'],
+  ...['String', 'RegExp', 'Array', 'Map', 'Set', 'WeakMap', 'WeakSet', 'ArrayBuffer', 'DataView'],
+  ...['Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array'],
+  ...['Uint32Array', 'Float16Array', 'Float32Array', 'Float64Array', 'BigInt64Array'],
+  ...['BigUint64Array', 'JSON', 'Promise', 'Reflect', 'Proxy', 'Iterator', 'Error', 'EvalError'],
+  ...['RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError', 'AggregateError'],
+  ...['SuppressedError', 'DisposableStack', 'AsyncDisposableStack', 'Intl', 'Temporal'],
+  // Of the platform: pure functions only.
+  ...['self', 'TextEncoder', 'TextDecoder', 'URL', 'URLSearchParams', 'atob', 'btoa'],
+  ...['structuredClone', 'queueMicrotask'],
+];
+
+/**
+ * Travels as text (see sandbox-source.ts): it may use its arguments and globals, and nothing else of this
+ * module. Everything that it needs later is taken into constants before user code runs.
+ */
+export function workerMain(runtime: Runtime, allowedGlobals: string[]): void {
+  const scope = globalThis as unknown as {
+    onmessage: ((event: MessageEvent) => void) | null;
+    performance: object;
+    console: object;
+  };
+  const { apply, defineProperty, deleteProperty, getPrototypeOf, ownKeys } = Reflect;
+  const { runMap, runDryRun } = runtime;
+  const NewFunction = Function;
+  const clock = performance;
+  const readClock = performance.now;
+  const nowMs = () => apply(readClock, clock, []) as number;
+  const postMessage = MessagePort.prototype.postMessage;
+  const ObjectPrototype = Object.prototype;
+  const textOf = String;
+  let factory: ProgramFactory | null = null;
+
+  /** Deletes what is not allowed from the global object and its prototypes; gives what could not be deleted. */
+  const lockDown = (): string[] => {
+    const allowed = new Set<PropertyKey>(allowedGlobals);
+    const left: string[] = [];
+    for (
+      let object: object | null = globalThis;
+      object !== null && object !== ObjectPrototype;
+      object = getPrototypeOf(object)
+    ) {
+      for (const name of ownKeys(object)) {
+        if (name === Symbol.toStringTag || (allowed.has(name) && name !== 'constructor')) continue;
+        if (!deleteProperty(object, name)) left.push(String(name));
+      }
+    }
+    // A blob: URL is the only thing that the CSP would let a program load as a script.
+    for (const name of ['createObjectURL', 'revokeObjectURL']) {
+      if (!deleteProperty(URL, name)) left.push(`URL.${name}`);
+    }
+    // Harmless stand-ins for what programs use out of habit.
+    const silent = () => undefined;
+    const log = { log: silent, info: silent, debug: silent, warn: silent, error: silent };
+    defineProperty(scope, 'console', { value: log, writable: true, configurable: true });
+    const stopped = { now: () => 0, timeOrigin: 0 };
+    defineProperty(scope, 'performance', { value: stopped, writable: true, configurable: true });
+    return left;
+  };
+
+  const converse = (port: MessagePort): void => {
+    const say = (message: FromWorker, transfer: Transferable[]) => {
+      apply(postMessage, port, [message, transfer]);
+    };
+    const runOf = ({ plan, task, input, origin }: RunMessage) => {
+      if (factory === null) throw new Error('a run came before its program');
+      return { factory, plan, task, input, origin, realm: globalThis };
+    };
+    const map = async (message: RunMessage): Promise<void> => {
+      const { run } = message;
+      const onProgress = (fraction: number) => say({ type: 'progress', run, fraction }, []);
+      const startedMs = nowMs();
+      const result = await runMap({ ...runOf(message), onProgress });
+      const ms = nowMs() - startedMs;
+      say({ type: 'mapped', run, ms, result }, result.ok ? [result.spill.buffer] : []);
+    };
+    const dryRun = async (message: RunMessage & { recordsMax: number }): Promise<void> => {
+      const result = await runDryRun({ ...runOf(message), recordsMax: message.recordsMax });
+      say({ type: 'dry-ran', run: message.run, result }, []);
+    };
+    port.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+      if (data.type === 'program') {
+        // A text that does not evaluate gives a factory that throws: the runtime says where.
+        const { text } = data;
+        try {
+          factory = NewFunction(`return ${text}\n//# sourceURL=program.js`)() as ProgramFactory;
+        } catch (thrown) {
+          factory = () => {
+            throw thrown;
+          };
+        }
+        return;
+      }
+      const { run } = data;
+      const work = data.type === 'map' ? map(data) : dryRun(data);
+      work.catch((thrown: unknown) => say({ type: 'broke', run, message: textOf(thrown) }, []));
+    };
+    const left = lockDown();
+    if (left.length > 0) port.onmessage = null;
+    say(left.length > 0 ? { type: 'unsafe', names: left } : { type: 'ready' }, []);
+  };
+
+  // The first and only message to the global object brings the port.
+  scope.onmessage = ({ ports }: MessageEvent) => {
+    scope.onmessage = null;
+    const port = ports[0];
+    if (port) converse(port);
+  };
+}
