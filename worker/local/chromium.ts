@@ -75,5 +75,7 @@ function candidates(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string[]
 }
 
 export function launchChromiumAt(executablePath: string): Promise<Browser> {
-  return chromium.launch({ executablePath, args: FLAGS, headless: true });
+  // Signals are the command's own affair (shutdown.ts): Playwright would end the process before the edge.
+  const signals = { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false };
+  return chromium.launch({ executablePath, args: FLAGS, headless: true, ...signals });
 }
