@@ -13,6 +13,9 @@ import { sha256Hex } from './isolates.ts';
 import type { Submission } from './job.rpc.ts';
 import { planSplits } from './plan.ts';
 
+/** The same submission sent twice at once writes the same objects: the second write finds them there. */
+const IF_ABSENT: R2PutOptions = { onlyIf: { etagDoesNotMatch: '*' } };
+
 /** Throws ProblemError. The same `idempotencyKey` with the same specification is the same job. */
 export async function submitJob(
   env: Env,
@@ -48,7 +51,7 @@ export async function submitJob(
       { path: 'input', message: planned.reason },
     ]);
   }
-  await env.BUCKET.put(programKey(job), program.text);
+  await env.BUCKET.put(programKey(job), program.text, IF_ABSENT);
   return jobObject(env, job).submit({
     job,
     spec,
@@ -83,7 +86,7 @@ async function storeInput(
   if ('inline' in input) {
     const bytes = new TextEncoder().encode(input.inline);
     const key = inlineInputKey(job);
-    await env.BUCKET.put(key, bytes);
+    await env.BUCKET.put(key, bytes, IF_ABSENT);
     return { key, bytes: bytes.length, gzip: false };
   }
   const dataset = await catalog(env).pin(job, input.dataset);
