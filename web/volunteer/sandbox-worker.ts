@@ -39,7 +39,14 @@ export function workerMain(runtime: Runtime, allowedGlobals: string[]): void {
     performance: object;
     console: object;
   };
-  const { apply, defineProperty, deleteProperty, getPrototypeOf, ownKeys } = Reflect;
+  const {
+    apply,
+    defineProperty,
+    deleteProperty,
+    getOwnPropertyDescriptor,
+    getPrototypeOf,
+    ownKeys,
+  } = Reflect;
   const { runMap, runDryRun } = runtime;
   const NewFunction = Function;
   const clock = performance;
@@ -61,7 +68,10 @@ export function workerMain(runtime: Runtime, allowedGlobals: string[]): void {
     ) {
       for (const name of ownKeys(object)) {
         if (name === Symbol.toStringTag || (allowed.has(name) && name !== 'constructor')) continue;
-        if (!deleteProperty(object, name)) left.push(String(name));
+        if (deleteProperty(object, name)) continue;
+        // Constants cannot be deleted, and do nothing.
+        const { value } = getOwnPropertyDescriptor(object, name) ?? {};
+        if (typeof value !== 'number') left.push(textOf(name));
       }
     }
     // A blob: URL is the only thing that the CSP would let a program load as a script.
