@@ -68,7 +68,7 @@ async function problemOf(response: Response): Promise<ApiProblem> {
 }
 
 function toProblem(status: number, body: unknown): Problem {
-  if (status === 401) token.ask();
+  if (status === 401) token.refused();
   const said = (typeof body === 'object' && body !== null ? body : {}) as Partial<Problem>;
   return {
     type: said.type ?? 'about:blank',

@@ -11,24 +11,15 @@ export interface CurlRequest {
 
 /** `authorized`: the reader's token goes in by a variable, so that it is never on the screen. */
 export function curlCommand(origin: string, request: CurlRequest, authorized: boolean): string {
-  const parts = ['curl'];
   const method = request.method ?? 'GET';
-  if (method !== 'GET') parts.push(`-X ${method}`);
-  parts.push(quote(origin + request.path));
-  if (authorized) parts.push('-H "authorization: Bearer $MANYHANDS_TOKEN"');
+  const lines = [`curl ${method === 'GET' ? '' : `-X ${method} `}${quote(origin + request.path)}`];
+  if (authorized) lines.push('-H "authorization: Bearer $MANYHANDS_TOKEN"');
   if (request.body !== undefined) {
-    parts.push(quoteHeader('content-type: application/json'));
-    parts.push(`--data-binary ${quote(JSON.stringify(request.body))}`);
+    lines.push(`-H ${quote('content-type: application/json')}`);
+    lines.push(`--data-binary ${quote(JSON.stringify(request.body))}`);
   }
-  if (request.file !== undefined) parts.push(`--data-binary @${quote(request.file)}`);
-  return parts
-    .join(' \\\n  ')
-    .replace(/^curl \\\n {2}-X (\w+) \\\n {2}/, 'curl -X $1 ')
-    .replace(/^curl \\\n {2}/, 'curl ');
-}
-
-function quoteHeader(header: string): string {
-  return `-H ${quote(header)}`;
+  if (request.file !== undefined) lines.push(`--data-binary @${quote(request.file)}`);
+  return lines.join(' \\\n  ');
 }
 
 /** Single quotes keep everything but themselves. */

@@ -3,13 +3,11 @@
 import type { JobEvent } from '../../shared/schemas/job.ts';
 import { ApiProblem, request } from './api.ts';
 import { fullJitterMs } from './backoff.ts';
-import { createSseParser } from './sse.ts';
+import { readEvents } from './event-follower.ts';
 
 const BATCH_MS = 100;
 const RETRY_BASE_MS = 500;
 const RETRY_MAX_MS = 15_000;
-/** After one of these a stream that closes is over, not broken. */
-const LAST_TYPES: ReadonlySet<JobEvent['type']> = new Set(['done', 'failed', 'cancelled']);
 
 export interface FollowOptions {
   /** Only events past this sequence number. */
@@ -27,7 +25,6 @@ export function followEvents(
   { after = 0 }: FollowOptions = {},
 ): () => void {
   const stop = new AbortController();
-  let lastSeq = after;
   let pending: JobEvent[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -39,59 +36,37 @@ export function followEvents(
     pending = [];
     onEvents(batch);
   };
-  const take = (event: JobEvent) => {
-    if (event.seq <= lastSeq) return; // a resume may repeat what we have
-    lastSeq = event.seq;
-    pending.push(event);
-    timer ??= setTimeout(flush, BATCH_MS);
+  const end = (problem: ApiProblem | null) => {
+    flush();
+    if (!stop.signal.aborted) onEnd(problem);
   };
 
-  const readOnce = async (): Promise<'ended' | 'broken'> => {
-    const headers: Record<string, string> = { accept: 'text/event-stream' };
-    if (lastSeq > 0) headers['last-event-id'] = String(lastSeq);
-    const path = `/api/jobs/${encodeURIComponent(jobId)}/events/live`;
-    const response = await request(path, { headers, signal: stop.signal, cache: 'no-store' });
-    if (!response.body) return 'broken';
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    const parse = createSseParser();
-    let last: JobEvent['type'] | null = null;
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) return last !== null && LAST_TYPES.has(last) ? 'ended' : 'broken';
-      for (const message of parse(value)) {
-        if (message.event === 'end') return 'ended';
-        const event = JSON.parse(message.data) as JobEvent;
-        take(event);
-        last = event.type;
-      }
-    }
-  };
-
-  const run = async () => {
-    let failures = 0;
-    while (!stop.signal.aborted) {
-      const before = lastSeq;
-      try {
-        if ((await readOnce()) === 'ended') {
-          flush();
-          if (!stop.signal.aborted) onEnd(null);
-          return;
-        }
-      } catch (error) {
-        if (stop.signal.aborted) return;
-        const status = error instanceof ApiProblem ? error.problem.status : 0;
-        if (error instanceof ApiProblem && status >= 400 && status < 500 && status !== 429) {
-          flush();
-          onEnd(error);
-          return;
-        }
-      }
-      flush();
-      failures = lastSeq > before ? 0 : failures + 1;
-      await wait(fullJitterMs(failures, RETRY_BASE_MS, RETRY_MAX_MS, Math.random()), stop.signal);
-    }
-  };
-  void run();
+  void readEvents(after, {
+    open: (afterSeq) =>
+      request(`/api/jobs/${encodeURIComponent(jobId)}/events/live`, {
+        headers: {
+          accept: 'text/event-stream',
+          ...(afterSeq > 0 ? { 'last-event-id': String(afterSeq) } : {}),
+        },
+        signal: stop.signal,
+        cache: 'no-store',
+      }),
+    isFinal: (error) =>
+      error instanceof ApiProblem &&
+      error.problem.status >= 400 &&
+      error.problem.status < 500 &&
+      error.problem.status !== 429,
+    wait: (failures) =>
+      wait(fullJitterMs(failures, RETRY_BASE_MS, RETRY_MAX_MS, Math.random()), stop.signal),
+    onEvent: (event) => {
+      pending.push(event);
+      timer ??= setTimeout(flush, BATCH_MS);
+    },
+    isStopped: () => stop.signal.aborted,
+  }).then(
+    () => end(null),
+    (error: unknown) => end(error instanceof ApiProblem ? error : null),
+  );
 
   return () => {
     stop.abort();

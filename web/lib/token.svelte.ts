@@ -1,5 +1,5 @@
-// The bearer token of this browser, if the edge wants one. A 401 anywhere sets `wanted`; the shell then
-// asks for it.
+// The bearer token of this browser, if the edge wants one. A 401 anywhere makes the shell ask for it once;
+// after that the key in the top bar does.
 const STORED_AS = 'manyhands.token';
 
 function stored(): string {
@@ -12,24 +12,30 @@ function stored(): string {
 
 function createToken() {
   let value = $state(stored());
-  let wanted = $state(false);
+  let asking = $state(false);
+  let needed = $state(false);
   return {
     get value() {
       return value;
     },
-    /** True after a request was refused for want of a token. */
-    get wanted() {
-      return wanted;
+    /** The dialog is open. */
+    get asking() {
+      return asking;
     },
-    ask() {
-      wanted = true;
+    set asking(next: boolean) {
+      asking = next;
     },
-    dismiss() {
-      wanted = false;
+    /** True once a request was refused for want of a token: the top bar then has a key. */
+    get needed() {
+      return needed;
+    },
+    refused() {
+      if (!needed) asking = true; // pages that poll must not open the dialog again and again
+      needed = true;
     },
     keep(next: string) {
       value = next.trim();
-      wanted = false;
+      asking = false;
       try {
         if (value) localStorage.setItem(STORED_AS, value);
         else localStorage.removeItem(STORED_AS);

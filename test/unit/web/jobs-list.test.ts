@@ -1,0 +1,79 @@
+// The list on the screen stays whole while its first page changes under it.
+import { expect, test } from 'vitest';
+import type { JobSummary } from '../../../shared/schemas/job.ts';
+import { appendPage, mergeFirstPage } from '../../../web/features/jobs/merge-pages.ts';
+import { elapsedMs, stageShare } from '../../../web/features/jobs/job-figures.ts';
+
+function job(second: number, change: Partial<JobSummary> = {}): JobSummary {
+  return {
+    id: `job-${second}`,
+    kind: 'mapreduce',
+    name: 'page hits',
+    state: 'done',
+    reason: '',
+    createdAt: new Date(second * 1000).toISOString(),
+    startedAt: null,
+    finishedAt: null,
+    progress: { splits: 0, mapped: 0, partitions: 0, reduced: 0 },
+    counters: {
+      recordsIn: 0,
+      recordsOut: 0,
+      bytesIn: 0,
+      bytesShuffled: 0,
+      keysOut: 0,
+      attempts: 0,
+      backups: 0,
+      disagreements: 0,
+      badRecords: 0,
+      edgeTasks: 0,
+      volunteerTasks: 0,
+      user: {},
+    },
+    cost: { operations: {}, usd: 0 },
+    error: null,
+    inputBytes: 0,
+    ...change,
+  };
+}
+const ids = (jobs: readonly JobSummary[]) => jobs.map(({ id }) => id);
+
+test('a new job comes first and pushes nobody out', () => {
+  const loaded = [job(5), job(4), job(3), job(2)];
+  expect(ids(mergeFirstPage([job(6), job(5)], loaded, false))).toEqual([
+    'job-6',
+    'job-5',
+    'job-4',
+    'job-3',
+    'job-2',
+  ]);
+});
+
+test('a forgotten job of the first page is gone, older ones stay', () => {
+  const loaded = [job(5), job(4), job(3), job(2)];
+  expect(ids(mergeFirstPage([job(5), job(3)], loaded, false))).toEqual(['job-5', 'job-3', 'job-2']);
+});
+
+test('a first page that is the whole list is the list', () => {
+  expect(ids(mergeFirstPage([job(5)], [job(5), job(4)], true))).toEqual(['job-5']);
+  expect(mergeFirstPage([], [job(5)], true)).toEqual([]);
+});
+
+test('a page that overlaps what is shown adds each job once', () => {
+  expect(ids(appendPage([job(5), job(4)], [job(4), job(3)]))).toEqual(['job-5', 'job-4', 'job-3']);
+});
+
+test('a job that is not planned has done nothing, one that is done has done all', () => {
+  expect(stageShare(job(1, { state: 'queued' }))).toEqual({ mapped: 0, reduced: 0 });
+  expect(stageShare(job(1))).toEqual({ mapped: 1, reduced: 1 });
+  const progress = { splits: 8, mapped: 2, partitions: 4, reduced: 0 };
+  expect(stageShare(job(1, { state: 'mapping', progress }))).toEqual({ mapped: 0.25, reduced: 0 });
+});
+
+test('time runs from the start to the end, and never backwards', () => {
+  const startedAt = new Date(10_000).toISOString();
+  expect(elapsedMs(job(1), 99_000)).toBeNull();
+  expect(elapsedMs(job(1, { startedAt }), 13_000)).toBe(3_000);
+  expect(elapsedMs(job(1, { startedAt }), 9_000)).toBe(0);
+  const finishedAt = new Date(12_000).toISOString();
+  expect(elapsedMs(job(1, { startedAt, finishedAt }), 99_000)).toBe(2_000);
+});

@@ -1,0 +1,28 @@
+// The list on the screen is a fresh first page and what "Load more" brought earlier. Pure.
+import type { JobSummary } from '../../../shared/schemas/job.ts';
+
+/**
+ * `fresh` is the first page as it is now, newest first; `loaded` what is shown. What is not older than the
+ * last of `fresh` and not in it is gone (forgotten, or no longer of the chosen state). A fresh page that
+ * is the whole list (`whole`) has nothing after it.
+ */
+export function mergeFirstPage(
+  fresh: readonly JobSummary[],
+  loaded: readonly JobSummary[],
+  whole: boolean,
+): JobSummary[] {
+  const last = fresh.at(-1);
+  if (whole || !last) return [...fresh];
+  const ids = new Set(fresh.map((job) => job.id));
+  const older = loaded.filter((job) => !ids.has(job.id) && job.createdAt < last.createdAt);
+  return [...fresh, ...older];
+}
+
+/** Adds the next page after what is shown, each job once. */
+export function appendPage(
+  loaded: readonly JobSummary[],
+  page: readonly JobSummary[],
+): JobSummary[] {
+  const ids = new Set(loaded.map((job) => job.id));
+  return [...loaded, ...page.filter((job) => !ids.has(job.id))];
+}
