@@ -1,10 +1,7 @@
 // What the dry run reads: the first bytes of the job's input, cut where a record ends, unpacked if need be.
 import { DRY_RUN_BYTES, DRY_RUN_RECORDS } from '../../../shared/limits.ts';
-import type { Format, MapReduceSpecInput } from '../../../shared/schemas/job.ts';
-
-export type DryRunInput =
-  | { kind: 'text'; format: Format; text: string | Uint8Array }
-  | { kind: 'integers'; from: number; to: number };
+import type { MapReduceSpecInput } from '../../../shared/schemas/job.ts';
+import type { DryRunInput } from '../../volunteer/dry-run.ts';
 
 /** `readDataset` gives the first bytes of a dataset. */
 export async function dryRunInput(
