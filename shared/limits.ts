@@ -21,6 +21,9 @@ export const IDEMPOTENCY_KEY_MAX_CHARS = 255;
 export const UPLOAD_PART_BYTES = 8 * MIB;
 export const UPLOAD_PART_MIN_BYTES = 5 * MIB;
 export const UPLOAD_PARTS_MAX = 10_000;
+/** A streamed upload holds one part in memory. Longer bodies go in parts that the client makes. */
+export const UPLOAD_PART_HELD_MAX_BYTES = 32 * MIB;
+export const CONTENT_TYPE_MAX_CHARS = 255;
 /** An upload in parts that nobody completes is given up after this long. */
 export const UPLOAD_KEEP_MS = 24 * 3600_000;
 
@@ -70,6 +73,16 @@ export const REDUCE_RING_AGAIN_MS = 60_000;
 export const REDUCE_ATTEMPTS_MAX = 4;
 export const TOP_DEFAULT_ITEMS = 20;
 export const TOP_MAX_ITEMS = 1_000;
+/** What the best records of a `top` may hold: n large values would not fit in an isolate. */
+export const TOP_MAX_BYTES = 24 * MIB;
+
+// --- Results ------------------------------------------------------------------------------------
+/** Range reads of a result ordered by key: the platform allows 10,000 subrequests. */
+export const RESULT_READS_MAX = 9_000;
+/** Read-ahead of all the parts together while a result is merged by key. */
+export const RESULT_MERGE_BYTES = 32 * MIB;
+export const RESULT_CHUNK_MIN_BYTES = 64 * KIB;
+export const RESULT_CHUNK_MAX_BYTES = 2 * MIB;
 
 // --- Jobs ---------------------------------------------------------------------------------------
 /** A failed job keeps its spills this long, so that a retry runs only what is not committed. */
@@ -136,9 +149,14 @@ function assertThat(holds: boolean, relation: string): void {
   if (!holds) throw new Error(`limits.ts: ${relation} does not hold`);
 }
 assertThat(UPLOAD_PART_BYTES >= UPLOAD_PART_MIN_BYTES, 'UPLOAD_PART_BYTES ≥ UPLOAD_PART_MIN_BYTES');
+assertThat(UPLOAD_PART_BYTES <= UPLOAD_PART_HELD_MAX_BYTES, 'a part can be held in memory');
 assertThat(KEY_MAX_BYTES + VALUE_MAX_BYTES < SPILL_BUFFER_BYTES, 'a record fits the spill buffer');
 assertThat(SPILL_BUFFER_BYTES <= SPILL_MAX_BYTES, 'SPILL_BUFFER_BYTES ≤ SPILL_MAX_BYTES');
 assertThat(MERGE_FAN_IN * MERGE_CHUNK_BYTES <= 48 * MIB, 'merge read-ahead fits in an isolate');
+assertThat(
+  PARTITIONS_MAX * RESULT_CHUNK_MIN_BYTES <= RESULT_MERGE_BYTES,
+  'every part of a result can be read ahead',
+);
 assertThat(VALUE_MAX_BYTES <= GROUP_MAX_BYTES, 'VALUE_MAX_BYTES ≤ GROUP_MAX_BYTES');
 assertThat(LEASE_MIN_MS <= LEASE_MS && LEASE_MS <= LEASE_MAX_MS, 'LEASE_MIN ≤ LEASE ≤ LEASE_MAX');
 assertThat(EDGE_TASK_MS < EDGE_LEASE_MS, 'EDGE_TASK_MS < EDGE_LEASE_MS');

@@ -4,6 +4,7 @@ import { Hono } from 'hono';
 import { authorize } from './platform/auth.ts';
 import type { AppEnv } from './platform/env.ts';
 import { ProblemError, problemResponse } from './platform/problem.ts';
+import { datasetRoutes } from './routes/datasets.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { leaseRoutes } from './routes/leases.ts';
 import { swarmRoutes } from './routes/swarm.ts';
@@ -18,6 +19,7 @@ export const app = new Hono<AppEnv>()
     await next();
   })
   .route('/', swarmRoutes)
+  .route('/datasets', datasetRoutes)
   .route('/jobs', jobRoutes)
   .route('/leases', leaseRoutes);
 

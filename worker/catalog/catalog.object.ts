@@ -247,7 +247,8 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
     return [...rows];
   }
 
-  async endUpload(name: string): Promise<void> {
+  async endUpload(name: string, uploadId: string): Promise<void> {
+    if ((await this.upload(name))?.uploadId !== uploadId) return;
     this.ctx.storage.transactionSync(() => {
       this.#sql.exec('DELETE FROM parts WHERE name = ?', name);
       this.#sql.exec('DELETE FROM uploads WHERE name = ?', name);
@@ -277,7 +278,7 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
       await this.env.BUCKET.resumeMultipartUpload(key, uploadId)
         .abort()
         .catch(() => undefined);
-      await this.endUpload(name);
+      await this.endUpload(name, uploadId);
     }
   }
 }

@@ -63,5 +63,6 @@ export interface CatalogRpc {
   beginUpload(name: string, upload: Upload): Promise<Upload>;
   addPart(name: string, uploadId: string, part: UploadPart): Promise<void>;
   parts(name: string): Promise<UploadPart[]>;
-  endUpload(name: string): Promise<void>;
+  /** Does nothing when another upload of the name has begun since. */
+  endUpload(name: string, uploadId: string): Promise<void>;
 }

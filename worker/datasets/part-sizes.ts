@@ -1,0 +1,46 @@
+// The rules that R2 has for multipart uploads, as arithmetic: how large the parts of a body of known length
+// must be, and whether the parts that a client made can be put together.
+import {
+  MIB,
+  UPLOAD_PART_BYTES,
+  UPLOAD_PART_HELD_MAX_BYTES,
+  UPLOAD_PART_MIN_BYTES,
+  UPLOAD_PARTS_MAX,
+} from '../../shared/limits.ts';
+import type { FieldError } from '../../shared/schemas/problem.ts';
+
+/** Bytes a part for a body of `contentLength` (null: unknown), such that UPLOAD_PARTS_MAX parts hold it. */
+export function partBytesFor(contentLength: number | null): number {
+  const needed = Math.ceil((contentLength ?? 0) / UPLOAD_PARTS_MAX);
+  const whole = Math.ceil(needed / MIB) * MIB;
+  return Math.min(UPLOAD_PART_HELD_MAX_BYTES, Math.max(UPLOAD_PART_BYTES, whole));
+}
+
+/** What is wrong with a client's parts, in ascending order of their numbers; empty when nothing is. */
+export function partErrors(parts: readonly { part: number; bytes: number }[]): FieldError[] {
+  const first = parts[0];
+  if (!first) return [{ path: 'parts', message: 'no part has been uploaded' }];
+  const errors: FieldError[] = [];
+  let expected = 1;
+  parts.forEach(({ part, bytes }, i) => {
+    const path = `parts.${part}`;
+    if (part !== expected) {
+      const missing =
+        part - 1 === expected ? `part ${expected}` : `parts ${expected} to ${part - 1}`;
+      errors.push({ path: `parts.${expected}`, message: `${missing} missing` });
+    }
+    expected = part + 1;
+    const last = i === parts.length - 1;
+    if (!last && bytes < UPLOAD_PART_MIN_BYTES) {
+      const message = `has ${bytes} bytes; every part but the last has at least ${UPLOAD_PART_MIN_BYTES}`;
+      errors.push({ path, message });
+    } else if (last ? bytes > first.bytes : bytes !== first.bytes) {
+      const rule = last ? 'the last part may not be larger' : 'all parts but the last are equal';
+      errors.push({
+        path,
+        message: `has ${bytes} bytes, part ${first.part} has ${first.bytes}: ${rule}`,
+      });
+    }
+  });
+  return errors;
+}
