@@ -1,6 +1,7 @@
 // The data plane as a volunteer sees it: three routes, each opened by a lease. Bytes go between the edge
 // and this page; the sandbox has no network. `no-store` keeps the browser from writing every split to
 // its disk cache, which halves the rate.
+import { DIGEST_HEADER, INPUT_START_HEADER } from '../../shared/protocol.ts';
 import { type Backoff, backoffMs } from './backoff.ts';
 
 /** The edge does not honour this lease any more, or cannot be reached: give it back. */
@@ -8,9 +9,16 @@ export class LeaseLost extends Error {}
 /** The edge looked at the spill and refused it. */
 export class SpillRefused extends Error {}
 
+/** A split's records. The edge aligned it: where its bytes lie may differ from the task's raw range. */
+export interface SplitInput {
+  bytes: Uint8Array<ArrayBuffer>;
+  /** Byte offset in the whole input. */
+  start: number;
+}
+
 export interface DataRoutes {
   program(lease: string, signal: AbortSignal): Promise<string>;
-  input(lease: string, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  input(lease: string, signal: AbortSignal): Promise<SplitInput>;
   /** Resolves to the receipt. */
   output(
     lease: string,
@@ -33,7 +41,8 @@ export function dataRoutes(origin: string): DataRoutes {
       attempt(url(lease, 'program'), { signal }, (response) => response.text()),
     input: (lease, signal) =>
       attempt(url(lease, 'input'), { signal }, async (response) => {
-        return new Uint8Array(await response.arrayBuffer());
+        const start = Number(response.headers.get(INPUT_START_HEADER));
+        return { bytes: new Uint8Array(await response.arrayBuffer()), start };
       }),
     output: (lease, spill, digest, signal) =>
       attempt(
@@ -42,7 +51,7 @@ export function dataRoutes(origin: string): DataRoutes {
           method: 'PUT',
           signal,
           body: spill,
-          headers: { 'content-type': BINARY, 'x-manyhands-digest': digest },
+          headers: { 'content-type': BINARY, [DIGEST_HEADER]: digest },
         },
         async (response) => receiptOf(await response.json()),
       ),

@@ -2,10 +2,10 @@
 // reports each lease exactly once, unless it was revoked. What it decides is in planning.ts.
 import { SLOTS_MAX } from '../../shared/limits.ts';
 import { programSource } from '../../shared/mapreduce/program-text.ts';
-import type { MapPlan } from '../../shared/mapreduce/task.ts';
+import type { MapPlan, MapTask } from '../../shared/mapreduce/task.ts';
 import type { Grant } from '../../shared/protocol.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
-import { type DataRoutes, LeaseLost, SpillRefused } from './data-routes.ts';
+import { type DataRoutes, LeaseLost, SpillRefused, type SplitInput } from './data-routes.ts';
 import {
   inputsHeldMax,
   nextToRun,
@@ -43,7 +43,7 @@ interface Held extends Timed {
   plan: MapPlan;
   programHash: string;
   readyAtMs: number;
-  input: Uint8Array<ArrayBuffer> | null;
+  input: SplitInput | null;
   abort: AbortController;
   fraction: number;
   startedAtMs: number;
@@ -322,7 +322,7 @@ export class Pool {
       const { plan, input } = held;
       held.input = null;
       const ran = await worker.run(
-        { plan, programText, task, input },
+        { plan, programText, task: alignedTask(task, input), input: input?.bytes ?? null },
         { onProgress: (fraction) => void (held.fraction = fraction) },
       );
       if (this.#held.get(lease) === held) this.#ran(held, ran);
@@ -449,6 +449,13 @@ export class Pool {
     const code = programSource(programText);
     this.seen = [{ job, name, code }, ...others].slice(0, PROGRAMS_MAX);
   }
+}
+
+/** The task with the range that its input really has. */
+function alignedTask(task: MapTask, input: SplitInput | null): MapTask {
+  if (!input) return task;
+  const { start, bytes } = input;
+  return { ...task, split: { kind: 'bytes', start, end: start + bytes.length } };
 }
 
 function enter(held: Held, stage: Held['stage']): void {
