@@ -31,7 +31,7 @@ export async function buildRuntime(): Promise<void> {
 export async function buildPage(): Promise<void> {
   const { build } = await import('vite');
   await mkdir(`${ROOT}web/dist`, { recursive: true });
-  await build({ configFile: `${ROOT}web/vite.config.ts`, logLevel: 'warn' });
+  await build({ configFile: `${ROOT}web/vite.config.ts`, logLevel: 'error' });
 }
 
 /** Builds the page when it is missing or older than anything that it is made of. */

@@ -172,8 +172,9 @@ async function follow(rest: Rest, id: string): Promise<{ job: Job; elapsedMs: nu
     id,
     'its end',
     (now) => {
+      if (['done', 'failed', 'cancelled'].includes(now.state)) return true;
       bar.show(fractionOf(now), note(now, performance.now() - startedMs));
-      return ['done', 'failed', 'cancelled'].includes(now.state);
+      return false;
     },
     JOB_MAX_MS,
   );
@@ -183,5 +184,6 @@ async function follow(rest: Rest, id: string): Promise<{ job: Job; elapsedMs: nu
 }
 
 /** Mapping is most of the work: nine tenths of the bar. */
-const fractionOf = ({ progress: { splits, mapped, partitions, reduced } }: Job) =>
-  (0.9 * mapped) / Math.max(1, splits) + (0.1 * reduced) / Math.max(1, partitions);
+function fractionOf({ progress: { splits, mapped, partitions, reduced } }: Job): number {
+  return (0.9 * mapped) / Math.max(1, splits) + (0.1 * reduced) / Math.max(1, partitions);
+}

@@ -80,6 +80,8 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
       log: new Log(quiet ? LogLevel.ERROR : LogLevel.WARN),
       logRequests: false,
       handleStructuredLogs: ({ level, message }) => {
+        // The runtime's own remarks, about alarms of a server that was stopped: nothing for anybody here.
+        if (message.startsWith('NOSENTRY')) return;
         const isError = level === 'error';
         if (isError || !quiet)
           (isError ? console.error : console.log)(mapStack(message, sourceMap));
