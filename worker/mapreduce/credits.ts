@@ -2,15 +2,14 @@
 // by another volunteer or the edge, had the same digest; unverified ones count as work, not as reputation.
 import { type AttemptRecord, EDGE } from './attempts.ts';
 import type { Credit } from './job.rpc.ts';
-import type { Changes } from './map-stage.ts';
 
 export class CreditBook {
   #credits = new Map<string, Credit>();
 
-  /** Enters what one call to the map stage changed. */
-  enter(changes: Changes): void {
+  /** Enters the attempts that one call to the map stage changed, each once. */
+  enter(changed: AttemptRecord[]): void {
     const agreeing = new Map<number, AttemptRecord[]>();
-    for (const attempt of changes.changed) {
+    for (const attempt of changed) {
       const { state, error, by, task } = attempt;
       if (state === 'committed' || state === 'discarded') {
         agreeing.set(task, [...(agreeing.get(task) ?? []), attempt]);

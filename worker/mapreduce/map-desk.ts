@@ -85,8 +85,10 @@ export class MapDesk {
   /** Stores what changed, counts commits, writes events, credits volunteers. */
   enter(job: LoadedJob, changes: Changes): void {
     const { record } = job;
-    this.#credits.enter(changes);
-    for (const attempt of changes.changed) {
+    // One call may touch an attempt twice: what it is in the end is what counts.
+    const changed = [...new Set(changes.changed)];
+    this.#credits.enter(changed);
+    for (const attempt of changed) {
       this.#store.saveAttempt(attempt);
       if (attempt.state !== 'failed' || !attempt.error) continue;
       const { task, by, name, error } = attempt;
