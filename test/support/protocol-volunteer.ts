@@ -22,6 +22,7 @@ export interface Behaviour {
   id: string;
   slots?: number;
   protocol?: number;
+  secret?: string;
   /** Sees each grant first; true: it is dealt with, do not map it. */
   onGrant?: (volunteer: ProtocolVolunteer, grant: Grant) => Promise<boolean> | boolean;
   /** Alters what is mapped: a lie. Gets the honest run and gives what is run instead. */
@@ -50,7 +51,7 @@ export class ProtocolVolunteer {
         type: 'hello',
         protocol: behaviour.protocol ?? PROTOCOL_VERSION,
         volunteer: this.id,
-        secret: `secret-of-${this.id}`,
+        secret: behaviour.secret ?? `secret-of-${this.id}`,
         name: this.id,
         cores: 4,
         slots: behaviour.slots ?? 2,

@@ -1,0 +1,254 @@
+// Volunteers that an honest page never is: they lie, hang, vanish, forge and speak other versions, over the
+// real protocol. The result stays right, and nothing else is disturbed.
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { SpillWriter } from '../../shared/mapreduce/spill.ts';
+import { DIGEST_HEADER, type Grant } from '../../shared/protocol.ts';
+import { startTestEdge, type TestEdge } from '../support/edge.ts';
+import { type Behaviour, ProtocolVolunteer } from '../support/protocol-volunteer.ts';
+
+const CODE = `export function map(line, emit) { emit(line.split(' ')[0], 1) }
+export const combine = 'sum'
+export const reduce = 'sum'`;
+const LINES = Array.from({ length: 4_000 }, (_, i) => `w${(i * 7) % 50} ${i}`);
+const EXPECTED = new Map<string, number>();
+for (const line of LINES) {
+  const key = line.split(' ')[0] as string;
+  EXPECTED.set(key, (EXPECTED.get(key) ?? 0) + 1);
+}
+const spec = {
+  input: { inline: LINES.join('\n') },
+  splitBytes: 2_000,
+  code: CODE,
+  mappers: 'volunteers' as const,
+};
+
+let edge: TestEdge;
+let volunteers: ProtocolVolunteer[] = [];
+let count = 0;
+
+beforeAll(async () => {
+  edge = await startTestEdge();
+});
+afterAll(() => edge.stop());
+
+const idOf = (name: string) => `${name}-${String(++count).padStart(8, '0')}`;
+
+async function join(
+  name: string,
+  behaviour: Omit<Behaviour, 'id'> = {},
+): Promise<ProtocolVolunteer> {
+  const volunteer = new ProtocolVolunteer(edge.url, { ...behaviour, id: idOf(name) });
+  volunteers.push(volunteer);
+  await volunteer.until(({ messages }) => messages.some(({ type }) => type === 'welcome'));
+  return volunteer;
+}
+
+async function leave(): Promise<void> {
+  for (const volunteer of volunteers) volunteer.close();
+  await Promise.all(volunteers.map((volunteer) => volunteer.until(({ closed }) => closed)));
+  volunteers = [];
+}
+
+async function resultOf(id: string): Promise<Map<string, unknown>> {
+  return new Map((await edge.rest.result(id)).map(({ key, value }) => [key, value]));
+}
+
+/** Reads one byte less than it should: the first line's key loses its first character. */
+const liar: Omit<Behaviour, 'id'> = {
+  distort: (run) => ({ ...run, input: run.input?.slice(1) ?? null }),
+};
+
+it('honest volunteers share a job, and each gets its credit', async () => {
+  const [first, second] = [await join('first'), await join('second')];
+  const done = await edge.rest.waitFor((await edge.rest.submit(spec)).id, 'done');
+  expect(await resultOf(done.id)).toEqual(EXPECTED);
+  expect(done.counters.volunteerTasks).toBe(done.progress.splits);
+  expect(first.mapped.length).toBeGreaterThan(0);
+  expect(second.mapped.length).toBeGreaterThan(0);
+  await expect
+    .poll(async () => (await edge.rest.volunteers()).reduce((sum, { tasks }) => sum + tasks, 0))
+    .toBe(done.progress.splits);
+  await leave();
+});
+
+it('a quorum outvotes a volunteer that lies, and shows the disagreement', async () => {
+  const lying = await join('liar', liar);
+  await join('honest');
+  await join('honest');
+  const { id } = await edge.rest.submit({ ...spec, verify: { mode: 'quorum', copies: 2 } });
+  const done = await edge.rest.waitFor(id, 'done');
+  expect(await resultOf(id)).toEqual(EXPECTED);
+  expect(lying.mapped.length).toBeGreaterThan(0);
+  expect(done.counters.disagreements).toBeGreaterThan(0);
+  const blamed = (await edge.rest.tasks(id)).flatMap(({ attempts }) =>
+    attempts.filter(({ error }) => error?.code === 'disagreement').map(({ by }) => by),
+  );
+  expect(new Set(blamed)).toEqual(new Set([lying.id]));
+  await expect
+    .poll(async () => (await edge.rest.volunteers()).find(({ id }) => id === lying.id)?.reputation)
+    .toMatchObject({ streak: 0, invalid: blamed.length });
+  await leave();
+});
+
+it('the edge catches a lie among the tasks that it repeats', async () => {
+  const lying = await join('liar', liar);
+  const many = { ...spec, splitBytes: 200 };
+  const done = await edge.rest.waitFor((await edge.rest.submit(many)).id, 'done');
+  const failed = (await edge.rest.tasks(done.id)).flatMap(({ attempts }) =>
+    attempts.filter(({ state }) => state === 'failed'),
+  );
+  // Of some 200 tasks, 5 % are repeated: that none is has a chance below 1 in 10,000.
+  expect(done.progress.splits).toBeGreaterThan(180);
+  expect(failed.length).toBeGreaterThan(0);
+  expect(new Set(failed.map(({ by, error }) => `${by} ${error?.code}`))).toEqual(
+    new Set([`${lying.id} disagreement`]),
+  );
+  await leave();
+});
+
+it('a volunteer that vanishes gives its leases back at once', async () => {
+  const hanging = await join('hanging', { onGrant: () => true });
+  const { id } = await edge.rest.submit(spec);
+  await hanging.until(({ messages }) => messages.some(({ type }) => type === 'grant'));
+  await leave();
+  await join('honest');
+  const done = await edge.rest.waitFor(id, 'done');
+  expect(await resultOf(id)).toEqual(EXPECTED);
+  const events = await edge.rest.events(id);
+  expect(events.some(({ type, by }) => type === 'returned' && by === hanging.id)).toBe(true);
+  expect(done.counters.attempts).toBeGreaterThan(done.progress.splits);
+  await leave();
+});
+
+it('a volunteer that only gives leases back does not keep the job from ending', async () => {
+  const lazy = await join('lazy', {
+    onGrant: (volunteer, { lease }) => {
+      volunteer.send({ type: 'returned', leases: [lease] });
+      return true;
+    },
+  });
+  const { id } = await edge.rest.submit({ ...spec, mappers: 'any' });
+  const done = await edge.rest.waitFor(id, 'done');
+  expect(await resultOf(id)).toEqual(EXPECTED);
+  expect(done.counters.edgeTasks).toBe(done.progress.splits);
+  const returned = (await edge.rest.events(id)).filter(
+    ({ type, by }) => type === 'returned' && by === lazy.id,
+  );
+  expect(returned.length).toBeLessThanOrEqual(done.progress.splits * 3);
+  await leave();
+});
+
+it('refuses spills that are not what they say, and takes each attempt once', async () => {
+  const problems: { status: number; code: string }[] = [];
+  const put = async (
+    volunteer: ProtocolVolunteer,
+    { lease }: Grant,
+    body: BodyInit,
+    digest: string,
+  ) => {
+    const response = await fetch(volunteer.leaseUrl(lease, 'output'), {
+      method: 'PUT',
+      headers: { 'content-type': 'application/octet-stream', [DIGEST_HEADER]: digest },
+      body,
+    });
+    if (!response.ok) problems.push((await response.json()) as { status: number; code: string });
+    return response;
+  };
+  const empty = new SpillWriter(4).finish({
+    recordsIn: 0,
+    bytesIn: 0,
+    emitted: 0,
+    recordsOut: 0,
+    badRecords: 0,
+    badRecordsListed: [],
+    userCounters: {},
+  });
+  let tried = false;
+  const forger = await join('forger', {
+    onGrant: async (volunteer, grant) => {
+      if (tried) return false;
+      tried = true;
+      await put(volunteer, grant, 'rubbish', '0'.repeat(64));
+      await put(volunteer, grant, empty.spill, '0'.repeat(64));
+      const mapped = await volunteer.map(grant);
+      if (!('response' in mapped)) throw new Error('the honest run failed');
+      expect((await put(volunteer, grant, mapped.result.spill, mapped.result.digest)).status).toBe(
+        200,
+      );
+      await put(volunteer, { ...grant, lease: `${grant.lease}x` }, empty.spill, empty.digest);
+      volunteer.send({
+        type: 'done',
+        results: [{ lease: grant.lease, receipt: 'forged.receipt', ms: 1 }],
+      });
+      return true;
+    },
+  });
+  const { id } = await edge.rest.submit(spec);
+  const done = await edge.rest.waitFor(id, 'done');
+  expect(await resultOf(id)).toEqual(EXPECTED);
+  expect(problems.map(({ code }) => code)).toEqual(['bad_spill', 'bad_spill', 'bad_lease']);
+  const failed = (await edge.rest.tasks(id)).flatMap(({ attempts }) =>
+    attempts.filter(({ error }) => error?.code === 'bad_spill'),
+  );
+  expect(failed).toMatchObject([{ by: forger.id }]);
+  expect(done.counters.volunteerTasks).toBe(done.progress.splits);
+  await leave();
+});
+
+it('a failed job that is tried again runs only what is not committed', async () => {
+  let broken = true;
+  const moody = await join('moody', {
+    onGrant: (volunteer, { lease, task }) => {
+      if (!broken || task.task !== 0) return false;
+      volunteer.send({
+        type: 'failed',
+        failures: [{ lease, error: { code: 'program_threw', message: 'no' }, ms: 1 }],
+      });
+      return true;
+    },
+  });
+  const { id } = await edge.rest.submit({ ...spec, verify: { mode: 'none' } });
+  const failed = await edge.rest.waitFor(id, 'failed');
+  expect(failed.error).toMatchObject({ code: 'program_threw', message: 'no', task: 0 });
+  const committed = new Set(
+    (await edge.rest.tasks(id))
+      .filter(({ state }) => state === 'committed')
+      .map(({ task }) => task),
+  );
+  broken = false;
+  const before = moody.mapped.length;
+  await edge.rest.call('POST', `/api/jobs/${id}/retry`);
+  const done = await edge.rest.waitFor(id, 'done');
+  expect(await resultOf(id)).toEqual(EXPECTED);
+  const again = moody.mapped.slice(before).map(({ task }) => task.task);
+  expect(again.filter((task) => committed.has(task))).toEqual([]);
+  expect(done.counters.recordsIn).toBe(LINES.length);
+  await leave();
+});
+
+it.each([['another protocol version', 99, 'protocol_mismatch', 4001]])(
+  'refuses %s by name, and the others work on',
+  async (_, protocol, code, closeCode) => {
+    const volunteer = new ProtocolVolunteer(edge.url, { id: idOf('other'), protocol });
+    const closed = await volunteer.until((v) => v.closed);
+    expect(closed).toMatchObject({ code: closeCode, reason: code });
+    expect(volunteer.messages).toMatchObject([{ type: 'refused', code }]);
+  },
+);
+
+it('refuses rubbish, another’s name, and floods', async () => {
+  const rubbish = await join('rubbish');
+  rubbish.sendRaw('{"type":');
+  expect(await rubbish.until((v) => v.closed)).toMatchObject({ reason: 'bad_message' });
+  const owner = await join('owner');
+  const thief = new ProtocolVolunteer(edge.url, { id: owner.id, secret: 'another-secret-of-mine' });
+  expect(await thief.until((v) => v.closed)).toMatchObject({ reason: 'bad_message' });
+  expect(owner.closed).toBeNull();
+  const flood = await join('flood');
+  for (let i = 0; i < 1_000; i++) flood.send({ type: 'progress', leases: [] });
+  expect(await flood.until((v) => v.closed)).toMatchObject({ reason: 'rate_limited' });
+  const { id } = await edge.rest.submit(spec);
+  await edge.rest.waitFor(id, 'done');
+  volunteers = [owner];
+  await leave();
+});
