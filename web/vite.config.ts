@@ -7,13 +7,15 @@ const web = fileURLToPath(new URL('.', import.meta.url));
 
 export default defineConfig({
   root: web,
-  plugins: [svelte()],
+  plugins: [svelte({ configFile: false })],
   build: {
     outDir: `${web}dist`,
     emptyOutDir: true,
     target: ['chrome123', 'edge123', 'firefox125', 'safari17.5'],
     // Assets are files, never data: URLs: simple to cache, and the page needs no data: in a policy.
     assetsInlineLimit: 0,
+    // The editor is half a megabyte; it is loaded with the new-job screen only.
+    chunkSizeWarningLimit: 600,
   },
   server: {
     host: '127.0.0.1',

@@ -1,7 +1,7 @@
 // The list on the screen stays whole while its first page changes under it.
 import { expect, test } from 'vitest';
 import type { JobSummary } from '../../../shared/schemas/job.ts';
-import { appendPage, mergeFirstPage } from '../../../web/features/jobs/merge-pages.ts';
+import { appendPage, mergeFirstPage, replaceJobs } from '../../../web/features/jobs/merge-pages.ts';
 import { elapsedMs, stageShare } from '../../../web/features/jobs/job-figures.ts';
 
 function job(second: number, change: Partial<JobSummary> = {}): JobSummary {
@@ -60,6 +60,21 @@ test('a first page that is the whole list is the list', () => {
 
 test('a page that overlaps what is shown adds each job once', () => {
   expect(ids(appendPage([job(5), job(4)], [job(4), job(3)]))).toEqual(['job-5', 'job-4', 'job-3']);
+});
+
+test('who was asked for is replaced; who is gone or of another state leaves', () => {
+  const loaded = [5, 4, 3, 2].map((second) => job(second, { state: 'mapping' }));
+  const fresh = [job(5, { state: 'mapping', reason: 'now' }), job(4), null];
+  const next = replaceJobs(loaded, loaded.slice(0, 3), fresh, 'mapping');
+  expect(next.map(({ id, reason }) => [id, reason])).toEqual([
+    ['job-5', 'now'],
+    ['job-2', ''],
+  ]);
+  expect(ids(replaceJobs(loaded, loaded.slice(0, 3), fresh, undefined))).toEqual([
+    'job-5',
+    'job-4',
+    'job-2',
+  ]);
 });
 
 test('a job that is not planned has done nothing, one that is done has done all', () => {

@@ -3,19 +3,22 @@ import { expect, test } from 'vitest';
 import {
   CIRCLES_MAX,
   coreHistogram,
-  PICTURE,
+  NARROW,
   placeVolunteers,
+  WIDE,
 } from '../../../web/features/home/swarm-layout.ts';
 
-const HEXAGON_RADIUS = 54;
-
-test('for any number up to the bound, nobody overlaps anybody', () => {
-  const centre = { x: PICTURE.width / 2, y: PICTURE.height / 2, radius: HEXAGON_RADIUS };
+test.each([
+  ['wide', WIDE],
+  ['narrow', NARROW],
+])('%s: for any number up to the bound, nobody overlaps anybody', (_, picture) => {
+  const { width, height, hexagonRadius } = picture;
+  const centre = { x: width / 2, y: height / 2, radius: hexagonRadius };
   for (let total = 0; total <= CIRCLES_MAX; total++) {
-    const places = placeVolunteers(total);
+    const places = placeVolunteers(total, picture);
     expect(places).toHaveLength(total);
     const gaps = places.flatMap((a, index) => [
-      Math.min(a.x, PICTURE.width - a.x, a.y, PICTURE.height - a.y) - a.radius,
+      Math.min(a.x, width - a.x, a.y, height - a.y) - a.radius,
       ...[centre, ...places.slice(index + 1)].map(
         (b) => Math.hypot(a.x - b.x, a.y - b.y) - a.radius - b.radius,
       ),

@@ -6,39 +6,70 @@ export interface Place {
   radius: number;
 }
 
-export const PICTURE = { width: 640, height: 400 } as const;
+/** What it is drawn on: one for wide screens, one for phones, so that words stay readable. */
+export interface Picture {
+  width: number;
+  height: number;
+  hexagonRadius: number;
+  /** Up to here there is room for a name under each circle. */
+  namedMax: number;
+  /** Half-axes of the one ring on which those with names stand. */
+  ring: { rx: number; ry: number; radius: number };
+  crowdRadius: number;
+}
+export const WIDE: Picture = {
+  width: 640,
+  height: 400,
+  hexagonRadius: 54,
+  namedMax: 12,
+  ring: { rx: 222, ry: 130, radius: 26 },
+  crowdRadius: 11,
+};
+export const NARROW: Picture = {
+  width: 360,
+  height: 350,
+  hexagonRadius: 46,
+  namedMax: 8,
+  ring: { rx: 126, ry: 122, radius: 24 },
+  crowdRadius: 7.5,
+};
 /** Past this, single circles say nothing any more: the picture becomes a histogram. */
 export const CIRCLES_MAX = 100;
-/** Up to here there is room for a name under each circle. */
-export const NAMED_MAX = 12;
 
-const CENTRE = { x: PICTURE.width / 2, y: PICTURE.height / 2 };
-/** Rings from the inside out: half-axes, how many stand on it, how large they are. */
+/** The rings of a crowd from the inside out: shares of the half width and height, and how many stand there. */
 const CROWD = [
-  { rx: 130, ry: 95, seats: 16 },
-  { rx: 190, ry: 130, seats: 24 },
-  { rx: 240, ry: 158, seats: 28 },
-  { rx: 288, ry: 184, seats: 32 },
+  { x: 0.41, y: 0.475, seats: 16 },
+  { x: 0.59, y: 0.65, seats: 24 },
+  { x: 0.75, y: 0.79, seats: 28 },
+  { x: 0.9, y: 0.92, seats: 32 },
 ] as const;
 
-export function placeVolunteers(total: number): Place[] {
-  if (total <= NAMED_MAX) return ring(total, 222, 130, total <= 6 ? 30 : 24);
+export function placeVolunteers(total: number, picture: Picture): Place[] {
+  if (total <= picture.namedMax) {
+    const { rx, ry, radius } = picture.ring;
+    return ring(total, rx, ry, radius, picture);
+  }
   const places: Place[] = [];
   let left = Math.min(total, CIRCLES_MAX);
-  for (const { rx, ry, seats } of CROWD) {
+  for (const { x, y, seats } of CROWD) {
     const here = Math.min(left, seats);
-    places.push(...ring(here, rx, ry, 11));
+    const [rx, ry] = [(x * picture.width) / 2, (y * picture.height) / 2];
+    places.push(...ring(here, rx, ry, picture.crowdRadius, picture));
     left -= here;
   }
   return places;
 }
 
 /** Two stand left and right, four on the diagonals: an ellipse looks best without anybody at the poles. */
-function ring(total: number, rx: number, ry: number, radius: number): Place[] {
+function ring(total: number, rx: number, ry: number, radius: number, on: Picture): Place[] {
   const turn = total === 2 || total % 2 === 1 ? Math.PI : Math.PI + Math.PI / total;
   return Array.from({ length: total }, (_, index) => {
     const angle = turn + (index * 2 * Math.PI) / total;
-    return { x: CENTRE.x + rx * Math.cos(angle), y: CENTRE.y + ry * Math.sin(angle), radius };
+    return {
+      x: on.width / 2 + rx * Math.cos(angle),
+      y: on.height / 2 + ry * Math.sin(angle),
+      radius,
+    };
   });
 }
 

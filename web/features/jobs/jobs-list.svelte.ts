@@ -3,7 +3,7 @@ import type { JobState, JobSummary } from '../../../shared/schemas/job.ts';
 import { api } from '../../lib/api.ts';
 import { poll } from '../../lib/poll.svelte.ts';
 import { isOver } from '../../lib/theme/kinds.ts';
-import { appendPage, mergeFirstPage } from './merge-pages.ts';
+import { appendPage, mergeFirstPage, replaceJobs } from './merge-pages.ts';
 
 const PAGE_ITEMS = 50;
 const REFRESH_MS = 2_000;
@@ -32,12 +32,7 @@ export function createJobsList(state: JobState | undefined) {
     if (running.length === 0) return;
     const asked = running.slice(0, OLDER_REFRESHED_MAX);
     const fresh = await Promise.all(asked.map((job) => api.jobs.get(job.id).catch(() => null)));
-    const byId = new Map(asked.map((job, index) => [job.id, fresh[index] ?? null]));
-    items = items.flatMap((job): JobSummary[] => {
-      const now = byId.get(job.id);
-      if (now === undefined) return [job];
-      return now === null || (state && now.state !== state) ? [] : [now];
-    });
+    items = replaceJobs(items, asked, fresh, state);
   }
 
   return {

@@ -1,5 +1,5 @@
 // The list on the screen is a fresh first page and what "Load more" brought earlier. Pure.
-import type { JobSummary } from '../../../shared/schemas/job.ts';
+import type { JobState, JobSummary } from '../../../shared/schemas/job.ts';
 
 /**
  * `fresh` is the first page as it is now, newest first; `loaded` what is shown. What is not older than the
@@ -25,4 +25,19 @@ export function appendPage(
 ): JobSummary[] {
   const ids = new Set(loaded.map((job) => job.id));
   return [...loaded, ...page.filter((job) => !ids.has(job.id))];
+}
+
+/** `fresh[i]` is what became of `asked[i]`; null = gone. Who has left the chosen state leaves the list. */
+export function replaceJobs(
+  loaded: readonly JobSummary[],
+  asked: readonly JobSummary[],
+  fresh: readonly (JobSummary | null)[],
+  state: JobState | undefined,
+): JobSummary[] {
+  const byId = new Map(asked.map((job, index) => [job.id, fresh[index] ?? null]));
+  return loaded.flatMap((job) => {
+    const next = byId.get(job.id);
+    if (next === undefined) return [job];
+    return next === null || (state && next.state !== state) ? [] : [next];
+  });
 }

@@ -18,7 +18,7 @@ export function statusWords(
     case 'off':
       return { headline: 'Not lending', detail: 'Nothing runs in this tab.' };
     case 'connecting':
-      return { headline: 'Connecting', detail: why || 'Looking for the lobby.' };
+      return { headline: 'Connecting', detail: sentence(why || 'looking for the lobby') };
     case 'lending':
       return busyCores > 0
         ? { headline: `${plural(busyCores, 'core')} at work`, detail: `of ${cores} that you lend` }
