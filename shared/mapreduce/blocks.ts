@@ -22,6 +22,7 @@ export interface RecordBlock {
 
 /** A block that is full is closed before the next record; one record alone may be larger. */
 const BLOCK_MAX_BYTES = SPILL_BLOCK_BYTES + KEY_MAX_BYTES + VALUE_MAX_BYTES + 16;
+const FIRST_BYTES = 8 * 1024;
 /** Deflating pays from here on; smaller blocks are stored. */
 const DEFLATE_FROM_BYTES = 512;
 
@@ -30,7 +31,8 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export class BlockWriter {
   records = 0;
-  readonly #raw = new Uint8Array(BLOCK_MAX_BYTES);
+  /** Grows: most tasks write far less than a block. */
+  #raw = new Uint8Array(FIRST_BYTES);
   #length = 0;
   #lastKey: string | null = null;
   readonly #onRaw: ((raw: Uint8Array) => void) | undefined;
@@ -46,6 +48,7 @@ export class BlockWriter {
     const room = 16 + (key.length + value.length) * 3;
     const full = this.#length > 0 && this.#length + room > SPILL_BLOCK_BYTES;
     const finished = full ? this.finish() : null;
+    if (this.#length + room > this.#raw.length) this.#grow(room);
     const raw = this.#raw;
     let at = this.#length;
     if (key === this.#lastKey) raw[at++] = 0;
@@ -56,6 +59,12 @@ export class BlockWriter {
     this.#length = writeText(raw, at, value, 0);
     this.records++;
     return finished;
+  }
+
+  #grow(room: number): void {
+    const raw = new Uint8Array(Math.max(this.#raw.length * 2, this.#length + room));
+    raw.set(this.#raw.subarray(0, this.#length));
+    this.#raw = raw;
   }
 
   /** Closes the open block; null when it is empty. */

@@ -62,7 +62,8 @@ function readQuotedRow(text: string, at: number, ended: boolean): CsvRow | null 
     if (from > at && text.charCodeAt(from - 1) === QUOTE && plain !== '') {
       bad ??= 'text follows the quote that closes a field';
     }
-    fields.push(quoted + plain);
+    const empty = last && from === at && plain === '';
+    if (!empty) fields.push(quoted + plain);
     if (last) return { fields, bad, end: Math.min(stop + 1, text.length) };
     from = stop + 1;
   }

@@ -129,21 +129,26 @@ export async function* merge(sources: AsyncIterator<RecordBlock>[]): AsyncGenera
       if (cursor.load(next.value)) return true;
     }
   };
-  const cursors = sources.map((_, order) => new Cursor(order));
-  const filled = await Promise.all(cursors.map(refill));
-  cursors.forEach((cursor, i) => {
-    if (filled[i]) heap.push(cursor);
-  });
-  let batch: RecordBlock = { keys: [], values: [] };
-  for (let cursor = heap.top; cursor; cursor = heap.top) {
-    batch.keys.push(cursor.key);
-    batch.values.push(cursor.value);
-    if (cursor.advance() || (await refill(cursor))) heap.settle();
-    else heap.drop();
-    if (batch.keys.length >= BATCH_RECORDS) {
-      yield batch;
-      batch = { keys: [], values: [] };
+  try {
+    const cursors = sources.map((_, order) => new Cursor(order));
+    const filled = await Promise.all(cursors.map(refill));
+    cursors.forEach((cursor, i) => {
+      if (filled[i]) heap.push(cursor);
+    });
+    let batch: RecordBlock = { keys: [], values: [] };
+    for (let cursor = heap.top; cursor; cursor = heap.top) {
+      batch.keys.push(cursor.key);
+      batch.values.push(cursor.value);
+      if (cursor.advance() || (await refill(cursor))) heap.settle();
+      else heap.drop();
+      if (batch.keys.length >= BATCH_RECORDS) {
+        yield batch;
+        batch = { keys: [], values: [] };
+      }
     }
+    if (batch.keys.length > 0) yield batch;
+  } finally {
+    // One failed, or nobody reads on: the others' connections are let go.
+    await Promise.allSettled(sources.map((source) => source.return?.()));
   }
-  if (batch.keys.length > 0) yield batch;
 }

@@ -1,7 +1,15 @@
 // A program as it is submitted (one ES module) becomes an expression whose value is a factory: each call
 // gives a fresh { map, combine, reduce }, so that no task sees what another left in module variables.
 // The user's lines keep their numbers. Runs at submission, and in the editor while one types.
-import { type Node, parse, type Program } from 'acorn';
+import {
+  type ArrowFunctionExpression,
+  type FunctionDeclaration,
+  type FunctionExpression,
+  type Node,
+  parse,
+  type Pattern,
+  type Program,
+} from 'acorn';
 import { simple } from 'acorn-walk';
 import MagicString from 'magic-string';
 import { type BuiltinName, BUILTINS, isBuiltin } from './builtins.ts';
@@ -27,26 +35,34 @@ export type Compiled =
   { ok: true; program: CompiledProgram } | { ok: false; errors: ProgramError[] };
 
 type Statement = Program['body'][number];
+type AnyFunction = FunctionDeclaration | FunctionExpression | ArrowFunctionExpression;
 type Named = {
   node: Node;
   kind: 'function' | 'literal' | 'other';
   value?: unknown;
+  async?: boolean;
   problem?: string;
 };
 
 /** Checks a program and compiles it. Never throws. */
 export function compileProgram(code: string): Compiled {
-  let tree: Program;
   try {
-    tree = parse(code, {
-      ecmaVersion: 'latest',
-      sourceType: 'module',
-      locations: true,
-      allowAwaitOutsideFunction: false,
-    });
+    return compile(code);
   } catch (error) {
+    // Also: nested so deeply that the parser or the walk runs out of stack.
     return { ok: false, errors: [syntaxError(error)] };
   }
+}
+
+/** Throws what the parser throws. */
+function compile(code: string): Compiled {
+  const tree = parse(code, {
+    ecmaVersion: 'latest',
+    sourceType: 'module',
+    locations: true,
+    allowAwaitOutsideFunction: false,
+    allowHashBang: false,
+  });
   const errors: ProgramError[] = [];
   const refuse = (node: Node, message: string) => {
     const { line, column } = node.loc?.start ?? { line: 1, column: 0 };
@@ -63,8 +79,7 @@ export function compileProgram(code: string): Compiled {
   simple(tree, {
     ImportExpression: (node) => refuse(node, 'a program cannot import anything: it has no network'),
     MetaProperty: (node) => {
-      if (code.slice(node.start, node.end) === 'import.meta')
-        refuse(node, 'import.meta is not available');
+      if (node.meta.name === 'import') refuse(node, 'import.meta is not available');
     },
   });
 
@@ -78,8 +93,10 @@ export function compileProgram(code: string): Compiled {
         named.node,
         `${name} is ${JSON.stringify(named.value)}; it has to be a function or one of ${BUILTINS.map((b) => `"${b}"`).join(', ')}`,
       );
+    } else if (named?.problem) refuse(named.node, `${name} ${named.problem}`);
+    else if (name === 'combine' && named?.async) {
+      refuse(named.node, 'combine cannot be async: it runs while records are being emitted');
     }
-    if (named?.problem) refuse(named.node, `${name} ${named.problem}`);
     return 'code';
   };
   const combine = stageOf('combine');
@@ -120,14 +137,7 @@ function declare(statement: Statement, declared: Map<string, Named>): void {
     statement.type === 'ExportNamedDeclaration' ? statement.declaration : statement;
   if (!declaration) return;
   if (declaration.type === 'FunctionDeclaration' && declaration.id) {
-    const problem = declaration.generator
-      ? 'cannot be a generator: call emit instead of yielding'
-      : undefined;
-    declared.set(declaration.id.name, {
-      node: declaration,
-      kind: 'function',
-      ...(problem && { problem }),
-    });
+    declared.set(declaration.id.name, namedFunction(declaration));
   } else if (declaration.type === 'ClassDeclaration' && declaration.id) {
     const problem = 'cannot be a class';
     declared.set(declaration.id.name, { node: declaration, kind: 'other', problem });
@@ -136,13 +146,25 @@ function declare(statement: Statement, declared: Map<string, Named>): void {
       if (id.type !== 'Identifier') continue;
       if (init?.type === 'Literal') {
         declared.set(id.name, { node: init, kind: 'literal', value: init.value });
+      } else if (init?.type === 'TemplateLiteral' && init.expressions.length === 0) {
+        const value = init.quasis[0]?.value.cooked;
+        declared.set(id.name, { node: init, kind: 'literal', value });
       } else if (init?.type === 'FunctionExpression' || init?.type === 'ArrowFunctionExpression') {
-        declared.set(id.name, { node: init, kind: 'function' });
+        declared.set(id.name, namedFunction(init));
       } else {
         declared.set(id.name, { node: declaration, kind: 'other' });
       }
     }
   }
+}
+
+function namedFunction(node: AnyFunction): Named {
+  return {
+    node,
+    kind: 'function',
+    async: node.async,
+    ...(node.generator && { problem: 'cannot be a generator: call emit instead of yielding' }),
+  };
 }
 
 /** Takes the export keywords out and notes what they export. */
@@ -164,10 +186,13 @@ function readExport(
         return refuse(statement, 'a program cannot export from another module: it is one module');
       }
       if (statement.declaration) {
-        text.remove(statement.start, statement.declaration.start);
-        for (const name of namesOf(statement.declaration)) {
-          exported.set(name, { local: name, node: statement });
-        }
+        const { declaration } = statement;
+        blank(text, statement.start, declaration.start, '');
+        const names =
+          declaration.type === 'VariableDeclaration'
+            ? declaration.declarations.flatMap(({ id }) => namesIn(id))
+            : [declaration.id.name];
+        for (const name of names) exported.set(name, { local: name, node: statement });
         return;
       }
       for (const { local, exported: as, ...node } of statement.specifiers) {
@@ -175,27 +200,33 @@ function readExport(
         const name = as.type === 'Identifier' ? as.name : String(as.value);
         exported.set(name, { local: local.name, node });
       }
-      // Newlines stay, so that the lines below keep their numbers.
-      text.overwrite(
-        statement.start,
-        statement.end,
-        ';' + text.original.slice(statement.start, statement.end).replace(/[^\n]/g, ''),
-      );
+      blank(text, statement.start, statement.end, ';');
     }
   }
 }
 
-function namesOf(declaration: Node): string[] {
-  const names: string[] = [];
-  if ('id' in declaration) {
-    const { id } = declaration as { id: { name: string } | null };
-    if (id) names.push(id.name);
+/** Takes out what lies between, but for newlines: the lines below keep their numbers. */
+function blank(text: MagicString, start: number, end: number, by: string): void {
+  const newlines = text.original.slice(start, end).replace(/[^\n\r\u2028\u2029]/g, '');
+  text.overwrite(start, end, by + newlines);
+}
+
+/** The variables that a declaration's left side makes. */
+function namesIn(pattern: Pattern): string[] {
+  switch (pattern.type) {
+    case 'Identifier':
+      return [pattern.name];
+    case 'ObjectPattern':
+      return pattern.properties.flatMap((property) =>
+        namesIn(property.type === 'RestElement' ? property.argument : property.value),
+      );
+    case 'ArrayPattern':
+      return pattern.elements.flatMap((element) => (element ? namesIn(element) : []));
+    case 'RestElement':
+      return namesIn(pattern.argument);
+    case 'AssignmentPattern':
+      return namesIn(pattern.left);
+    case 'MemberExpression':
+      return [];
   }
-  if ('declarations' in declaration) {
-    for (const { id } of (declaration as { declarations: { id: { type: string; name: string } }[] })
-      .declarations) {
-      if (id.type === 'Identifier') names.push(id.name);
-    }
-  }
-  return names;
 }

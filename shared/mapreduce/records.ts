@@ -179,7 +179,6 @@ abstract class TextSource {
 
   /** Place in `#bytes` of the record that begins at `index` of the text. */
   #byteOf(index: number): number {
-    if (index >= this.text.length) return this.#bytes.length;
     if (index < this.#knownIndex) this.#knownIndex = this.#knownByte = 0;
     let byte = this.#knownByte;
     for (let at = this.#knownIndex; at < index; byte++) {

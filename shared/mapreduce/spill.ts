@@ -114,14 +114,17 @@ export class SpillWriter {
   readonly #blocks: Uint8Array[] = [];
   readonly #sections: SpillSection[] = [];
   readonly #partitions: number;
+  readonly #rawMaxBytes: number;
   #storedBytes = 0;
   #sectionStart = 0;
   #sectionRecords = 0;
 
-  constructor(partitions: number) {
+  constructor(partitions: number, rawMaxBytes = SPILL_RAW_MAX_BYTES) {
     this.#partitions = partitions;
+    this.#rawMaxBytes = rawMaxBytes;
   }
 
+  /** Throws SpillTooLargeError. */
   add(partition: number, key: string, value: string): void {
     while (this.#sections.length < partition) this.#closeSection();
     this.#keep(this.#writer.add(key, value));
@@ -161,8 +164,8 @@ export class SpillWriter {
     const over =
       this.#storedBytes > SPILL_MAX_BYTES - TRAILER_MAX_BYTES
         ? SPILL_MAX_BYTES
-        : this.#digest.rawBytes > SPILL_RAW_MAX_BYTES
-          ? SPILL_RAW_MAX_BYTES
+        : this.#digest.rawBytes > this.#rawMaxBytes
+          ? this.#rawMaxBytes
           : null;
     if (over !== null) {
       throw new SpillTooLargeError(
@@ -194,6 +197,7 @@ export interface VerifiedSpill {
 /** Reads a spill as it streams by and refuses whatever a SpillWriter would not have written. */
 export class SpillVerifier {
   readonly #partitions: number;
+  readonly #rawMaxBytes: number;
   readonly #digest = new Digest();
   readonly #head = new ByteQueue();
   #trailer: Trailer | null = null;
@@ -206,10 +210,12 @@ export class SpillVerifier {
   #lastKey: string | null = null;
   #reader = new BlockReader(this.#digest.raw);
 
-  constructor(partitions: number) {
+  constructor(partitions: number, rawMaxBytes = SPILL_RAW_MAX_BYTES) {
     this.#partitions = partitions;
+    this.#rawMaxBytes = rawMaxBytes;
   }
 
+  /** Throws SpillFormatError. */
   push(chunk: Uint8Array): void {
     this.#storedBytes += chunk.length;
     if (this.#storedBytes > SPILL_MAX_BYTES) throw new SpillFormatError('the spill is too large');
@@ -229,8 +235,8 @@ export class SpillVerifier {
       this.#leftInSection -= part.length;
       for (const { keys } of this.#reader.push(part)) {
         this.#check(keys);
-        if (this.#digest.rawBytes > SPILL_RAW_MAX_BYTES) {
-          throw new SpillFormatError(`the spill unpacks to over ${SPILL_RAW_MAX_BYTES} bytes`);
+        if (this.#digest.rawBytes > this.#rawMaxBytes) {
+          throw new SpillFormatError(`the spill unpacks to over ${this.#rawMaxBytes} bytes`);
         }
       }
       if (this.#leftInSection === 0) this.#endSection();

@@ -21,8 +21,6 @@ const COMBINE_AT_VALUES = 64;
 /** Estimated memory of a key besides its characters, and of a small value. */
 const KEY_OVERHEAD_BYTES = 96;
 const VALUE_OVERHEAD_BYTES = 24;
-/** Runs are held in memory: no more of them than of the spill that they become. */
-const RUNS_MAX_BYTES = SPILL_MAX_BYTES;
 
 type Kept = number | string;
 
@@ -34,6 +32,7 @@ export class Table {
   readonly #combine: Combine;
   readonly #partitions: number;
   readonly #bufferBytes: number;
+  readonly #runsMaxBytes: number;
   /**
    * Built-in combine: one value a key. Otherwise its values, in order. Numbers are kept as they are, other
    * values as JSON texts: a program may go on changing an object that it has emitted.
@@ -44,10 +43,16 @@ export class Table {
   readonly #runs: Run[] = [];
   #runBytes = 0;
 
-  constructor(combine: Combine, partitions: number, bufferBytes = SPILL_BUFFER_BYTES) {
+  /** Runs are held in memory: no more of them than of the spill that they become. */
+  constructor(
+    combine: Combine,
+    partitions: number,
+    { bufferBytes = SPILL_BUFFER_BYTES, runsMaxBytes = SPILL_MAX_BYTES } = {},
+  ) {
     this.#combine = combine;
     this.#partitions = partitions;
     this.#bufferBytes = bufferBytes;
+    this.#runsMaxBytes = runsMaxBytes;
   }
 
   /** Throws BadKeyError or BadValueError. */
@@ -149,9 +154,9 @@ export class Table {
       if (!block) return;
       run[open]?.push(block);
       this.#runBytes += block.length;
-      if (this.#runBytes > RUNS_MAX_BYTES) {
+      if (this.#runBytes > this.#runsMaxBytes) {
         throw new SpillTooLargeError(
-          `the map output of one split takes over ${RUNS_MAX_BYTES} bytes while it is sorted; use smaller splits or a combine`,
+          `the map output of one split takes over ${this.#runsMaxBytes} bytes while it is sorted; use smaller splits or a combine`,
         );
       }
     };

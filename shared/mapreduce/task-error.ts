@@ -32,7 +32,10 @@ export interface ProgramOrigin {
   firstLineColumns: number;
 }
 
-const FRAME = new RegExp(`${PROGRAM_FILE.replace('.', '\\.')}:(\\d+):(\\d+)`, 'g');
+/** A stack's row: "    at name (program.js:1:2)", or "name@program.js:1:2". The message's rows are not. */
+const FRAME = new RegExp(
+  `^(?:\\s+at .*|[^\\s]*@)\\b${PROGRAM_FILE.replace('.', '\\.')}:(\\d+):(\\d+)`,
+);
 
 /** Never throws, whatever was thrown. */
 export function taskErrorOf(
@@ -77,7 +80,6 @@ function ownFrames(
 ): { line: number; column: number; text: string }[] {
   const frames: { line: number; column: number; text: string }[] = [];
   for (const row of stack.split('\n')) {
-    FRAME.lastIndex = 0;
     const place = FRAME.exec(row);
     if (!place) continue;
     const line = Number(place[1]) - origin.lines;
@@ -86,7 +88,7 @@ function ownFrames(
     const name =
       /at (?:async )?([\w$.<>[\] ]+?) \(/.exec(row)?.[1]?.replace(/^(?:Object|eval)\.?/, '') ?? '';
     // The loop guard's own frame is not the person's code.
-    if (name === '__step') continue;
+    if (/^__step_*$/.test(name)) continue;
     frames.push({
       line,
       column: Math.max(1, column),
