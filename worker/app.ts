@@ -7,6 +7,7 @@ import { ProblemError, problemResponse } from './platform/problem.ts';
 import { datasetRoutes } from './routes/datasets.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { leaseRoutes } from './routes/leases.ts';
+import { resultRoutes } from './routes/results.ts';
 import { swarmRoutes } from './routes/swarm.ts';
 
 /** Open to anybody: health, what the page shows of the swarm, the documentation, and volunteering, where leases are the permission. */
@@ -21,6 +22,7 @@ export const app = new Hono<AppEnv>()
   .route('/', swarmRoutes)
   .route('/datasets', datasetRoutes)
   .route('/jobs', jobRoutes)
+  .route('/jobs', resultRoutes)
   .route('/leases', leaseRoutes);
 
 app.notFound((c) =>
