@@ -1,5 +1,5 @@
-// The bearer token of this browser, if the edge wants one. A 401 anywhere makes the shell ask for it once;
-// after that the key in the top bar does.
+// The bearer token of this browser, if the edge wants one. A 401 anywhere sets `needed`: the shell then has
+// a key in its bar, and on pages that are nothing without a token asks for it (see TokenDialog).
 const STORED_AS = 'manyhands.token';
 
 function stored(): string {
@@ -25,12 +25,11 @@ function createToken() {
     set asking(next: boolean) {
       asking = next;
     },
-    /** True once a request was refused for want of a token: the top bar then has a key. */
+    /** True once a request was refused for want of a token. */
     get needed() {
       return needed;
     },
     refused() {
-      if (!needed) asking = true; // pages that poll must not open the dialog again and again
       needed = true;
     },
     keep(next: string) {
