@@ -8,7 +8,7 @@ import { type AttemptRecord, copiesOf, EDGE, isDeterministic } from './attempts.
 
 /** Silent lapses a task may have before the job is given up. */
 const LAPSES_MAX = 8;
-/** Candidates looked at in one grant before it is left at that. */
+/** Candidates looked at in one grant before the rest is left for the next one. */
 const SCAN_MAX = 2_000;
 
 interface OpenTask {
@@ -52,9 +52,11 @@ export class MapStage {
   readonly #copies: number;
   readonly #committed: Uint8Array;
   readonly #open = new Map<number, OpenTask>();
-  /** Open tasks that need another attempt now, oldest first. */
+  /** Open tasks that need another attempt now, oldest first: by a volunteer, or by anybody. */
   readonly #wanting = new Set<number>();
-  /** Active attempts by mapper: task numbers, with how many attempts of it (the edge may hold several). */
+  /** Those of them, and those being checked, that the edge may take even while volunteers are at work. */
+  readonly #wantingEdge = new Set<number>();
+  /** Active attempts by mapper. */
   readonly #activeBy = new Map<string, Set<AttemptRecord>>();
   #nextFresh = 0;
   #committedCount = 0;
@@ -79,7 +81,7 @@ export class MapStage {
       const open = this.#openTask(attempt.task);
       open.attempts.push(attempt);
       if (attempt.state === 'leased') this.#activate(attempt);
-      if (attempt.error?.code === 'deadline' && attempt.ms === null) open.lapses++;
+      if (hasLapsed(attempt)) open.lapses++;
       this.#nextFresh = Math.max(this.#nextFresh, attempt.task + 1);
     }
     // Tasks below the mark without any row were never leased: possible after a crash in the middle.
@@ -123,33 +125,44 @@ export class MapStage {
     const granted: AttemptRecord[] = [];
     const edge = mapper.by === EDGE;
     if (!edge && this.#options.mappers === 'edge') return granted;
-    let looked = 0;
-    for (const task of this.#wanting) {
-      if (granted.length >= count || ++looked > SCAN_MAX) break;
-      const open = this.#open.get(task);
-      if (open && this.#mayTake(open, mapper.by, timing.freshForEdge)) {
-        granted.push(this.#lease(task, mapper, timing));
+    const take = (task: number): void => {
+      granted.push(this.#lease(task, mapper, timing));
+    };
+    if (edge) {
+      for (const task of this.#wantingEdge) {
+        if (granted.length >= count) break;
+        take(task);
       }
     }
     if (!edge || timing.freshForEdge) {
+      const passed: number[] = [];
+      for (const task of this.#wanting) {
+        if (granted.length >= count || passed.length >= SCAN_MAX) break;
+        const open = this.#open.get(task);
+        if (open && (edge || this.#mayTake(open, mapper.by))) take(task);
+        else passed.push(task);
+      }
+      // A long row of tasks that this mapper may not take must not hide those behind it.
+      if (passed.length >= SCAN_MAX) {
+        for (const task of passed) {
+          this.#wanting.delete(task);
+          this.#wanting.add(task);
+        }
+      }
       while (granted.length < count && this.#nextFresh < this.tasks) {
         const task = this.#nextFresh++;
         if (this.#committed[task] || this.#open.has(task)) continue;
-        granted.push(this.#lease(task, mapper, timing));
+        take(task);
       }
     }
     return granted;
   }
 
-  /** How many attempts the edge could take now. */
+  /** How many tasks the edge could take now. */
   edgeWork(freshForEdge: boolean): number {
-    let work = freshForEdge ? this.tasks - this.#nextFresh : 0;
-    let looked = 0;
-    for (const task of this.#wanting) {
-      if (++looked > SCAN_MAX) break;
-      const open = this.#open.get(task);
-      if (open && this.#mayTake(open, EDGE, freshForEdge)) work++;
-    }
+    if (!freshForEdge) return this.#wantingEdge.size;
+    let work = this.tasks - this.#nextFresh + this.#wanting.size;
+    for (const task of this.#wantingEdge) if (!this.#wanting.has(task)) work++;
     return work;
   }
 
@@ -162,11 +175,20 @@ export class MapStage {
   done(task: number, attempt: number, receipt: SpillReceipt, ms: number): Changes {
     const changes = noChanges();
     const record = this.#find(task, attempt);
-    if (!record || record.state === 'failed' || record.state === 'held') return changes;
+    if (!record || !mayStillFinish(record)) return changes;
     this.#deactivate(record);
-    Object.assign(record, { state: 'held', digest: receipt.digest, receipt, ms, error: null });
-    changes.changed.push(record);
     const open = this.#openTask(task);
+    // One volunteer is one voice, also when a lease that ran out and the one that followed both end well.
+    const spoke =
+      record.by !== EDGE && open.attempts.some((a) => a.state === 'held' && a.by === record.by);
+    const state = spoke ? 'discarded' : 'held';
+    Object.assign(record, { state, digest: receipt.digest, receipt, ms, error: null });
+    changes.changed.push(record);
+    if (spoke) {
+      changes.freed++;
+      this.#reconsider(task);
+      return changes;
+    }
     const { verify, mappers, recheckShare, random } = this.#options;
     if (verify.mode === 'adaptive' && !open.checking && record.by !== EDGE && mappers !== 'edge') {
       open.checking = random() < recheckShare;
@@ -182,10 +204,12 @@ export class MapStage {
     this.#deactivate(record);
     Object.assign(record, { state: 'failed', error: { ...error, task }, ms });
     changes.changed.push(record);
-    const failures = this.#openTask(task).attempts.filter((a) => a.state === 'failed');
+    const { attempts } = this.#openTask(task);
+    const failures = attempts.filter((a) => a.state === 'failed' && !hasLapsed(a));
     const deterministic = failures.filter((a) => a.error && isDeterministic(a.error));
-    const certain = isDeterministic(error) && (record.by === EDGE || deterministic.length >= 2);
-    if (certain || failures.length >= ATTEMPTS_MAX) changes.fatal = { ...error, task };
+    const certain =
+      isDeterministic(error) && (record.by === EDGE || this.#voices(deterministic) >= 2);
+    if (certain || this.#voices(failures) >= ATTEMPTS_MAX) changes.fatal = { ...error, task };
     this.#reconsider(task);
     changes.freed++;
     return changes;
@@ -259,14 +283,18 @@ export class MapStage {
   }
 
   /** A failed job is tried again: failures of open tasks are forgiven, not forgotten. */
-  forgive(): void {
+  forgive(): Changes {
+    const changes = noChanges();
     for (const [task, open] of this.#open) {
       open.lapses = 0;
       for (const record of open.attempts) {
-        if (record.state === 'failed') record.state = 'discarded';
+        if (record.state !== 'failed') continue;
+        record.state = 'discarded';
+        changes.changed.push(record);
       }
       this.#reconsider(task);
     }
+    return changes;
   }
 
   #openTask(task: number): OpenTask {
@@ -338,20 +366,36 @@ export class MapStage {
 
   #reconsider(task: number): void {
     const open = this.#open.get(task);
-    if (open && this.#need(open) > 0) this.#wanting.add(task);
+    const needed = open !== undefined && this.#need(open) > 0;
+    // Adding what is there already leaves it in its place.
+    if (needed && !open.checking) this.#wanting.add(task);
     else this.#wanting.delete(task);
+    if (needed && (open.checking || this.#edgeHelps(open))) this.#wantingEdge.add(task);
+    else this.#wantingEdge.delete(task);
   }
 
-  #mayTake(open: OpenTask, by: string, freshForEdge: boolean): boolean {
-    if (by === EDGE) {
-      if (open.checking || freshForEdge) return true;
-      // With volunteers at work the edge helps where one of them stalled or failed.
-      const { mappers } = this.#options;
-      return mappers === 'any' && open.attempts.some((a) => a.state === 'failed');
-    }
-    if (open.checking) return false;
-    // Nobody checks himself, and who failed at it leaves it to others unless he is alone.
-    return !open.attempts.some((a) => a.by === by && (a.state === 'held' || a.state === 'leased'));
+  /** With volunteers at work the edge helps where one of them stalled or failed, or where they disagree. */
+  #edgeHelps({ attempts }: OpenTask): boolean {
+    if (this.#options.mappers !== 'any') return false;
+    if (attempts.some((a) => a.state === 'failed')) return true;
+    return new Set(attempts.filter((a) => a.state === 'held').map((a) => a.digest)).size > 1;
+  }
+
+  /** Nobody checks himself; and who failed at it leaves it to others, the edge if there is nobody else. */
+  #mayTake({ attempts }: OpenTask, by: string): boolean {
+    const leftToOthers = this.#options.mappers === 'any';
+    return !attempts.some(
+      (a) =>
+        a.by === by &&
+        (a.state === 'held' || a.state === 'leased' || (leftToOthers && a.state === 'failed')),
+    );
+  }
+
+  /** One volunteer must not be able to fail a job that others could finish: where there are others. */
+  #voices(records: AttemptRecord[]): number {
+    if (this.#options.mappers !== 'any') return records.length;
+    const edge = records.filter((record) => record.by === EDGE).length;
+    return edge + new Set(records.map((record) => record.by).filter((by) => by !== EDGE)).size;
   }
 
   #largestVote(open: OpenTask): AttemptRecord[] {
@@ -413,7 +457,19 @@ export class MapStage {
     this.#committed[task] = 1;
     this.#committedCount++;
     this.#open.delete(task);
-    this.#wanting.delete(task);
+    this.#reconsider(task);
     changes.committed.push(credited);
   }
 }
+
+/** Its lease ran out in silence: nobody knows whether it failed. */
+const hasLapsed = ({ state, error, ms }: AttemptRecord): boolean =>
+  state === 'failed' && error?.code === 'deadline' && ms === null;
+
+/** Whether a result that comes now is the attempt's first word: out, given back, or thought lost. */
+const mayStillFinish = (record: AttemptRecord): boolean =>
+  record.digest === null &&
+  (record.state === 'leased' ||
+    record.state === 'returned' ||
+    record.state === 'revoked' ||
+    hasLapsed(record));
