@@ -4,7 +4,7 @@ import { compileProgram } from '../../shared/mapreduce/program.ts';
 import type { MapPlan, MapTask } from '../../shared/mapreduce/task.ts';
 import { dryRun } from '../../web/volunteer/dry-run.ts';
 import type { FromFrame } from '../../web/volunteer/sandbox-messages.ts';
-import { contentSecurityPolicy, frameDocument } from '../../web/volunteer/sandbox-source.ts';
+import { frameDocument } from '../../web/volunteer/sandbox-source.ts';
 import { openSandbox, type Sandbox, type SandboxWorker } from '../../web/volunteer/sandbox.ts';
 
 const PLAN: MapPlan = {
@@ -118,13 +118,28 @@ async function runBehindTheWallOnly(source: string): Promise<unknown> {
   }
 }
 
+/** The same in a worker of the page itself, without any sandbox. */
+async function runUnprotected(source: string): Promise<unknown> {
+  const worker = new Worker(URL.createObjectURL(new Blob([source])));
+  const { port1, port2 } = new MessageChannel();
+  try {
+    return await new Promise((resolve, reject) => {
+      port1.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(message));
+      worker.postMessage(null, [port2]);
+    });
+  } finally {
+    worker.terminate();
+  }
+}
+
 const sandboxTest = {
   run,
   runTogether,
   runAndTerminate,
   runBehindTheWallOnly,
+  runUnprotected,
   dryRun,
-  policy: () => contentSecurityPolicy('x'),
 };
 export type SandboxTest = typeof sandboxTest;
 
