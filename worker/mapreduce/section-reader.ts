@@ -2,6 +2,7 @@
 // block being merged, each chunk is one range read, and at most CONNECTIONS_MAX of them are open at once.
 import { CONNECTIONS_MAX, KIB, MERGE_CHUNK_BYTES, MERGE_FAN_IN } from '../../shared/limits.ts';
 import { BlockReader, type RecordBlock } from '../../shared/mapreduce/blocks.ts';
+import { RangeReader } from '../platform/range-reader.ts';
 
 /** A sorted run of framed blocks within an object. */
 export interface Section {
@@ -13,12 +14,11 @@ export interface Section {
 const CHUNK_MIN_BYTES = 32 * KIB;
 
 export class SectionReader {
-  readonly #bucket: R2Bucket;
-  #free = CONNECTIONS_MAX - 1; // One stays for what is written meanwhile.
-  readonly #queue: (() => void)[] = [];
+  readonly #ranges: RangeReader;
 
   constructor(bucket: R2Bucket) {
-    this.#bucket = bucket;
+    // One connection stays for what is written meanwhile.
+    this.#ranges = new RangeReader(bucket, CONNECTIONS_MAX - 1);
   }
 
   /** Blocks of one section, out of `sources` that are read at once. */
@@ -31,21 +31,8 @@ export class SectionReader {
     const chunkBytes = Math.max(CHUNK_MIN_BYTES, Math.min(budget, MERGE_CHUNK_BYTES * 8));
     const end = offset + storedBytes;
     for (let at = offset; at < end; at += chunkBytes) {
-      yield* reader.push(await this.#read(key, at, Math.min(chunkBytes, end - at)));
+      yield* reader.push(await this.#ranges.read(key, at, Math.min(chunkBytes, end - at)));
     }
     reader.end();
-  }
-
-  async #read(key: string, offset: number, length: number): Promise<Uint8Array> {
-    while (this.#free === 0) await new Promise<void>((resolve) => void this.#queue.push(resolve));
-    this.#free--;
-    try {
-      const object = await this.#bucket.get(key, { range: { offset, length } });
-      if (!object) throw new Error(`the object ${key} is gone`);
-      return new Uint8Array(await object.arrayBuffer());
-    } finally {
-      this.#free++;
-      this.#queue.shift()?.();
-    }
   }
 }
