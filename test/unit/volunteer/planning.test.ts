@@ -1,0 +1,92 @@
+// What the pool decides.
+import { describe, expect, test } from 'vitest';
+import {
+  inputsHeldMax,
+  nextToRun,
+  overdue,
+  type Shown,
+  workerViews,
+} from '../../../web/volunteer/planning.ts';
+
+describe('the next task of an idle worker', () => {
+  const ready = [
+    { programHash: 'a', readyAtMs: 0 },
+    { programHash: 'b', readyAtMs: 10 },
+    { programHash: 'a', readyAtMs: 20 },
+  ];
+
+  test('is none when none is ready', () => {
+    expect(nextToRun([], 'a', 100)).toBe(-1);
+  });
+
+  test('is the oldest for a worker that knows no program', () => {
+    expect(nextToRun(ready, null, 100)).toBe(0);
+  });
+
+  test('is the oldest of its own program, before older ones of others', () => {
+    expect(nextToRun(ready, 'b', 100)).toBe(1);
+    expect(nextToRun(ready, 'a', 100)).toBe(0);
+  });
+
+  test("is another's when it has none of its own", () => {
+    expect(nextToRun(ready, 'c', 100)).toBe(0);
+  });
+
+  test('is the oldest of all once that has waited too long: no program starves another', () => {
+    expect(nextToRun(ready, 'b', 1_000)).toBe(1);
+    expect(nextToRun(ready, 'b', 1_001)).toBe(0);
+  });
+});
+
+describe('a lease', () => {
+  const held = { sinceMs: 0, deadlineMs: 60_000 };
+
+  test('is good until its deadline', () => {
+    expect(overdue({ ...held, stage: 'running' }, 59_999)).toBeNull();
+    expect(overdue({ ...held, stage: 'waiting' }, 59_999)).toBeNull();
+  });
+
+  test('past its deadline fails what runs and gives back what does not', () => {
+    expect(overdue({ ...held, stage: 'running' }, 60_000)).toBe('fail');
+    for (const stage of ['waiting', 'downloading', 'ready', 'uploading'] as const) {
+      expect(overdue({ ...held, stage }, 60_000)).toBe('give-back');
+    }
+  });
+
+  test('is given back when a transfer does not end, however often it was renewed', () => {
+    const renewed = { sinceMs: 0, deadlineMs: 400_000 };
+    expect(overdue({ ...renewed, stage: 'uploading' }, 299_000)).toBeNull();
+    expect(overdue({ ...renewed, stage: 'uploading' }, 301_000)).toBe('give-back');
+    expect(overdue({ ...renewed, stage: 'running' }, 301_000)).toBeNull();
+  });
+});
+
+describe('the view of the workers', () => {
+  const shown = (task: number): Shown => ({
+    job: 'j',
+    jobName: 'J',
+    task,
+    fraction: 0.5,
+    startedAtMs: 7,
+  });
+
+  test('shows what runs, then the transfers that keep the others waiting', () => {
+    const views = workerViews([null, shown(1), null, null], [shown(2)], [shown(3)]);
+    expect(views.map(({ index, state, task }) => [index, state, task])).toEqual([
+      [0, 'uploading', 2],
+      [1, 'running', 1],
+      [2, 'downloading', 3],
+      [3, 'idle', null],
+    ]);
+  });
+
+  test('has as many rows as there are workers', () => {
+    expect(workerViews([null], [shown(1), shown(2)], [shown(3)])).toHaveLength(1);
+    expect(workerViews([], [shown(1)], [])).toEqual([]);
+  });
+});
+
+test('one input a worker and two to spare are held', () => {
+  expect(inputsHeldMax(1)).toBe(3);
+  expect(inputsHeldMax(8)).toBe(10);
+});
