@@ -15,6 +15,7 @@ import { layoutLanes, timeTicks } from '../../../web/features/job/lane-layout.ts
 import { Picture, pictureWidth } from '../../../web/features/job/picture.ts';
 import { eachLine } from '../../../web/features/job/result-lines.ts';
 import { barsOf, piOf } from '../../../web/features/job/result-shape.ts';
+import { ThroughputSeries } from '../../../web/features/job/throughput-series.ts';
 import { stagesOf } from '../../../web/features/job/stages.ts';
 
 describe('split grid', () => {
@@ -112,6 +113,25 @@ describe('task stream', () => {
         expect(ticks.at(-1) ?? 0).toBeLessThanOrEqual(spanMs);
       }),
     );
+  });
+});
+
+describe('throughput', () => {
+  test('a steady job of rare tasks is a steady line, a busy one is left as it is', () => {
+    const rare = new ThroughputSeries();
+    for (let second = 0; second < 50; second++) {
+      rare.add(second * 1_000, { tasks: 1, records: 10, bytes: 0 });
+    }
+    const spiky = rare.rates('records').perSecond;
+    expect(Math.max(...spiky)).toBe(40);
+    const middle = rare.smoothed('records').perSecond.slice(30, -30);
+    expect(Math.max(...middle)).toBeLessThan(13);
+    expect(Math.min(...middle)).toBeGreaterThan(7);
+    const busy = new ThroughputSeries();
+    for (let i = 0; i < 2_000; i++) {
+      busy.add(i * 10, { tasks: 1, records: i % 7, bytes: 1 });
+    }
+    expect(busy.smoothed('records')).toEqual(busy.rates('records'));
   });
 });
 

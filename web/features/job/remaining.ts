@@ -15,7 +15,7 @@ export interface Remaining {
 
 const SAMPLES_MAX = 60;
 const SPAN_MIN_MS = 2_000;
-const SPANS_MIN = 3;
+const SPANS_MIN = 2;
 
 /** Keeps samples in time order, the newest SAMPLES_MAX. A fall (a retry) starts over. */
 export function addSample(samples: readonly Sample[], sample: Sample): Sample[] {

@@ -9,6 +9,8 @@ export interface Amount {
 
 const BUCKETS = 240;
 const FIRST_BUCKET_MS = 250;
+/** A point of the chart should stand for this many tasks. */
+const TASKS_A_POINT = 6;
 
 export class ThroughputSeries {
   /** Start of bucket 0; null before anything was committed. */
@@ -43,6 +45,23 @@ export class ThroughputSeries {
       perSecond.push(((this[of][bucket] ?? 0) * 1000) / this.bucketMs);
     }
     return { seconds, perSecond };
+  }
+
+  /**
+   * The same for a chart: averaged over neighbouring buckets where tasks are rarer than buckets, which would
+   * otherwise show as spikes that nobody's speed has.
+   */
+  smoothed(of: keyof Amount): { seconds: number[]; perSecond: number[] } {
+    const { seconds, perSecond } = this.rates(of);
+    const tasks = this.tasks.subarray(0, this.length).reduce((sum, amount) => sum + amount, 0);
+    const reach = Math.floor(
+      Math.min(this.length / 8, tasks > 0 ? (TASKS_A_POINT * this.length) / tasks / 2 : 0),
+    );
+    const averaged = perSecond.map((_, at) => {
+      const window = perSecond.slice(Math.max(0, at - reach), at + reach + 1);
+      return window.reduce((sum, rate) => sum + rate, 0) / window.length;
+    });
+    return { seconds, perSecond: averaged };
   }
 
   #bucketOf(atMs: number): number {
