@@ -25,7 +25,22 @@ export function mappersOf(tasks: Task[], names: ReadonlyMap<string, string>): Ma
     mapper.ms += attempt.ms ?? 0;
     mappers.set(attempt.by, mapper);
   }
-  return [...mappers.values()].sort((a, b) => b.tasks - a.tasks || a.name.localeCompare(b.name));
+  const sorted = [...mappers.values()].sort(
+    (a, b) => b.tasks - a.tasks || a.name.localeCompare(b.name),
+  );
+  return numberNamesakes(sorted);
+}
+
+/** Two tabs of one kind of browser have the same name until somebody gives them another. */
+function numberNamesakes(mappers: Mapper[]): Mapper[] {
+  const seen = new Map<string, number>();
+  const isShared = (name: string) => mappers.filter((mapper) => mapper.name === name).length > 1;
+  return mappers.map((mapper) => {
+    if (!isShared(mapper.name)) return mapper;
+    const number = (seen.get(mapper.name) ?? 0) + 1;
+    seen.set(mapper.name, number);
+    return { ...mapper, name: `${mapper.name} #${number}` };
+  });
 }
 
 export function demoReport(

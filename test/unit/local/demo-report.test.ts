@@ -32,6 +32,22 @@ test('a split is credited to whoever committed it, not to who tried', () => {
   ]);
 });
 
+test('volunteers of the same name are told apart', () => {
+  const tasks = [
+    mapTask(0, attempt('aaaaaaaa', 'committed', 1)),
+    mapTask(1, attempt('aaaaaaaa', 'committed', 1)),
+    mapTask(2, attempt('bbbbbbbb', 'committed', 1)),
+  ];
+  const names = new Map([
+    ['aaaaaaaa', 'Chromium'],
+    ['bbbbbbbb', 'Chromium'],
+  ]);
+  expect(mappersOf(tasks, names).map(({ name, tasks }) => [name, tasks])).toEqual([
+    ['browser Chromium #1', 2],
+    ['browser Chromium #2', 1],
+  ]);
+});
+
 test('the report names pages, mappers, speed and cost', () => {
   const job = {
     inputBytes: 64_000_000,
