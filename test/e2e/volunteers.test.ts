@@ -53,9 +53,9 @@ async function resultOf(id: string): Promise<Map<string, unknown>> {
   return new Map((await edge.rest.result(id)).map(({ key, value }) => [key, value]));
 }
 
-/** Reads one byte less than it should: the first line's key loses its first character. */
+/** Counts a word that is not there: the first line's key begins with another letter. */
 const liar: Omit<Behaviour, 'id'> = {
-  distort: (run) => ({ ...run, input: run.input?.slice(1) ?? null }),
+  distort: (run) => ({ ...run, input: run.input?.with(0, 0x78) as typeof run.input }),
 };
 
 it('honest volunteers share a job, and each gets its credit', async () => {

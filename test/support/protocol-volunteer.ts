@@ -37,6 +37,7 @@ export class ProtocolVolunteer {
   readonly #behaviour: Behaviour;
   readonly #socket: WebSocket;
   readonly #plans = new Map<string, MapPlan>();
+  readonly #programs = new Map<string, ReturnType<typeof evaluate>>();
   readonly #revoked = new Set<string>();
   readonly #waiters = new Set<() => void>();
   closed: { code: number; reason: string } | null = null;
@@ -110,7 +111,7 @@ export class ProtocolVolunteer {
     const plan = this.#plans.get(grant.job);
     if (!plan) throw new Error(`no plan of ${grant.job} came before its grant`);
     const text = await (await fetch(this.leaseUrl(grant.lease, 'program'))).text();
-    const { runtime, ...evaluated } = evaluate(text);
+    const { runtime, ...evaluated } = this.#evaluated(text);
     const run: MapRun = { plan, ...(await this.#inputOf(grant)), ...evaluated };
     const result = await runtime.runMap(this.#behaviour.distort?.(run) ?? run);
     if (!result.ok) return result;
@@ -120,6 +121,13 @@ export class ProtocolVolunteer {
       body: result.spill,
     });
     return { response, result };
+  }
+
+  /** One realm a program, as in a page. */
+  #evaluated(text: string): ReturnType<typeof evaluate> {
+    let evaluated = this.#programs.get(text);
+    if (!evaluated) this.#programs.set(text, (evaluated = evaluate(text)));
+    return evaluated;
   }
 
   async #inputOf({ lease, task }: Grant): Promise<Pick<MapRun, 'task' | 'input'>> {

@@ -18,6 +18,7 @@ import type { Exchange, Want } from './job.rpc.ts';
 import type { JobStore } from './job-store.ts';
 import { unpackReceiptSections } from './lease.ts';
 import type { Changes } from './map-stage.ts';
+import { fairShare, RecentMappers } from './share.ts';
 
 export type WriteEvent = (type: JobEvent['type'], fields: Record<string, unknown>) => void;
 
@@ -25,6 +26,7 @@ export class MapDesk {
   readonly #store: JobStore;
   readonly #credits: CreditBook;
   readonly #event: WriteEvent;
+  readonly #mappers = new RecentMappers();
   #lastVolunteerMs = 0;
 
   constructor(store: JobStore, credits: CreditBook, event: WriteEvent) {
@@ -129,8 +131,11 @@ export class MapDesk {
 
   grant(job: LoadedJob, want: Want, nowMs: number): AttemptRecord[] {
     const { map, record } = job;
+    this.#mappers.seen(want.by, nowMs);
+    const share = fairShare(map.unleased, this.#mappers.count);
     // Several edge mappers share one name: each asks for new leases only.
-    const count = want.outstanding - (want.by === EDGE ? 0 : map.activeOf(want.by));
+    const held = want.by === EDGE ? 0 : map.activeOf(want.by);
+    const count = Math.min(want.outstanding - held, share);
     if (count <= 0) return [];
     const granted = map.grant(want, count, {
       nowMs,

@@ -8,6 +8,10 @@ import { type AttemptRecord, copiesOf, EDGE, isDeterministic } from './attempts.
 
 /** Silent lapses a task may have before the job is given up. */
 const LAPSES_MAX = 8;
+/** A mapper that gave a task back this often waits before it gets that one again, longer each time. */
+const RETURNS_MAX = 3;
+const RETURNED_WAIT_MS = 5_000;
+const RETURNED_WAIT_MAX_MS = 60_000;
 /** Candidates looked at in one grant before the rest is left for the next one. */
 const SCAN_MAX = 2_000;
 
@@ -139,7 +143,7 @@ export class MapStage {
       for (const task of this.#wanting) {
         if (granted.length >= count || passed.length >= SCAN_MAX) break;
         const open = this.#open.get(task);
-        if (open && (edge || this.#mayTake(open, mapper.by))) take(task);
+        if (open && (edge || this.#mayTake(open, mapper.by, timing.nowMs))) take(task);
         else passed.push(task);
       }
       // A long row of tasks that this mapper may not take must not hide those behind it.
@@ -164,6 +168,11 @@ export class MapStage {
     let work = this.tasks - this.#nextFresh + this.#wanting.size;
     for (const task of this.#wantingEdge) if (!this.#wanting.has(task)) work++;
     return work;
+  }
+
+  /** Tasks that nobody has now, and somebody must take. */
+  get unleased(): number {
+    return this.tasks - this.#nextFresh + this.#wanting.size;
   }
 
   /** True if anything could be leased to some volunteer. */
@@ -374,21 +383,27 @@ export class MapStage {
     else this.#wantingEdge.delete(task);
   }
 
-  /** With volunteers at work the edge helps where one of them stalled or failed, or where they disagree. */
+  /** With volunteers at work the edge helps where one stalled or failed, all give it back, or they disagree. */
   #edgeHelps({ attempts }: OpenTask): boolean {
     if (this.#options.mappers !== 'any') return false;
     if (attempts.some((a) => a.state === 'failed')) return true;
+    if (attempts.filter((a) => a.state === 'returned').length >= RETURNS_MAX) return true;
     return new Set(attempts.filter((a) => a.state === 'held').map((a) => a.digest)).size > 1;
   }
 
   /** Nobody checks himself; and who failed at it leaves it to others, the edge if there is nobody else. */
-  #mayTake({ attempts }: OpenTask, by: string): boolean {
+  #mayTake({ attempts }: OpenTask, by: string, nowMs: number): boolean {
     const leftToOthers = this.#options.mappers === 'any';
-    return !attempts.some(
-      (a) =>
-        a.by === by &&
-        (a.state === 'held' || a.state === 'leased' || (leftToOthers && a.state === 'failed')),
+    const own = attempts.filter((a) => a.by === by);
+    const barred = own.some(
+      ({ state }) => state === 'held' || state === 'leased' || (leftToOthers && state === 'failed'),
     );
+    if (barred) return false;
+    const returned = own.filter(({ state }) => state === 'returned');
+    if (returned.length < RETURNS_MAX) return true;
+    const waitMs = RETURNED_WAIT_MS * 2 ** (returned.length - RETURNS_MAX);
+    const lastMs = returned.at(-1)?.grantedAtMs ?? 0;
+    return nowMs - lastMs >= Math.min(RETURNED_WAIT_MAX_MS, waitMs);
   }
 
   /** One volunteer must not be able to fail a job that others could finish: where there are others. */

@@ -39,10 +39,16 @@ interface KnownJob {
   reason: string;
 }
 
+/** Idle volunteers ask again after this long; after a failed exchange sooner. */
+const ASK_AGAIN_MS = 5_000;
+const RETRY_MS = 2_000;
+
 export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
   readonly #jobs = new Map<string, KnownJob>();
   readonly #connected = new Map<WebSocket, Connected>();
   readonly #rate = new TaskRate();
+  /** When the alarm asks the jobs again; null: no need to. */
+  #askingAtMs: number | null = null;
   readonly #networks = new Map<string, FrameBudget>();
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -300,6 +306,8 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
       const reason = reasons[0] ?? (this.#jobs.size > 0 ? 'every task is taken' : 'no job runs');
       if (volunteer.idleReason !== reason) this.#send(socket, { type: 'idle', reason });
       volunteer.idleReason = reason;
+      // A call that got lost, or a task that may be taken again later: ask again while jobs map.
+      if (this.#jobs.size > 0) this.#askLater(ASK_AGAIN_MS);
       return;
     }
     if (!shouldAsk(volunteer.held, volunteer.target(job))) return;
@@ -343,14 +351,22 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
         if (volunteer.asking === job) volunteer.asking = null;
         volunteer.dry.add(job);
       }
-      await this.ctx.storage.setAlarm(Date.now() + 2_000);
+      this.#askLater(RETRY_MS);
     } finally {
       known.inFlight = false;
       this.#serveAll();
     }
   }
 
+  #askLater(ms: number): void {
+    if (this.#askingAtMs !== null) return;
+    this.#askingAtMs = Date.now() + ms;
+    void this.ctx.storage.setAlarm(this.#askingAtMs);
+  }
+
   override async alarm(): Promise<void> {
+    this.#askingAtMs = null;
+    if (this.#connected.size === 0) return;
     await this.#refreshJobs();
     for (const volunteer of this.#connected.values()) volunteer.dry.clear();
     this.#serveAll();
