@@ -10,7 +10,7 @@ import {
   type Pattern,
   type Program,
 } from 'acorn';
-import { simple } from 'acorn-walk';
+import { ancestor } from 'acorn-walk';
 import MagicString from 'magic-string';
 import { type BuiltinName, BUILTINS, isBuiltin } from './builtins.ts';
 import { wrapProgram } from './program-text.ts';
@@ -60,7 +60,6 @@ function compile(code: string): Compiled {
     ecmaVersion: 'latest',
     sourceType: 'module',
     locations: true,
-    allowAwaitOutsideFunction: false,
     allowHashBang: false,
   });
   const errors: ProgramError[] = [];
@@ -76,10 +75,22 @@ function compile(code: string): Compiled {
     declare(statement, declared);
     readExport(statement, text, exported, refuse);
   }
-  simple(tree, {
+  // The parser takes it in modules, whatever it is told.
+  const awaitAtTop = (node: Node, ancestors: Node[]) => {
+    if (ancestors.some(({ type }) => type.includes('Function'))) return;
+    refuse(node, 'a program cannot await outside of its functions');
+  };
+  ancestor(tree, {
     ImportExpression: (node) => refuse(node, 'a program cannot import anything: it has no network'),
     MetaProperty: (node) => {
       if (node.meta.name === 'import') refuse(node, 'import.meta is not available');
+    },
+    AwaitExpression: (node, _, ancestors) => awaitAtTop(node, ancestors),
+    ForOfStatement: (node, _, ancestors) => {
+      if (node.await) awaitAtTop(node, ancestors);
+    },
+    VariableDeclaration: (node, _, ancestors) => {
+      if (node.kind === 'await using') awaitAtTop(node, ancestors);
     },
   });
 
