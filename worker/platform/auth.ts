@@ -11,8 +11,12 @@ export async function authorize(request: Request, tokens: string | undefined): P
     .map((token) => token.trim())
     .filter(Boolean);
   if (allowed.length === 0) {
-    const { hostname } = new URL(request.url);
-    if (LOOPBACK.test(hostname)) return;
+    const { hostname, host } = new URL(request.url);
+    const origin = request.headers.get('origin');
+    // A page of another site must not reach a person's own edge through the person's browser.
+    const foreign = origin !== null && URL.parse(origin)?.host !== host;
+    if (LOOPBACK.test(hostname) && !foreign) return;
+    if (foreign) throw new ProblemError('forbidden', `pages of ${origin} may not call this edge`);
     throw new ProblemError(
       'forbidden',
       'API_TOKENS is not set: only loopback hosts are served. Set it with `wrangler secret put API_TOKENS`.',
