@@ -77,7 +77,8 @@ export async function download(pages: Page[], leases: string[]): Promise<number>
               const path = `/api/leases/${encodeURIComponent(lease)}/input`;
               const response = await fetch(path, { cache: 'no-store' });
               if (!response.ok) throw new Error(`${path}: ${response.status}`);
-              bytes += (await response.arrayBuffer()).byteLength;
+              const { byteLength } = await response.arrayBuffer();
+              bytes += byteLength;
             }
           };
           await Promise.all(Array.from({ length: inFlight }, pull));
