@@ -93,7 +93,7 @@ function describe(value: unknown): string {
     const name: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name;
     if (isArray(value)) return 'an array';
     if (typeof name !== 'string' || name === '') return 'an object';
-    return `${/^[AEIOU]/i.test(name) ? 'an' : 'a'} ${name}`;
+    return `${/^[AEIO]/i.test(name) ? 'an' : 'a'} ${name}`;
   }
   return typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`;
 }

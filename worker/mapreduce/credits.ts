@@ -18,6 +18,8 @@ export class CreditBook {
       }
     }
     for (const attempts of agreeing.values()) {
+      // Discarded without a commit: a second answer of one volunteer.
+      if (!attempts.some(({ state }) => state === 'committed')) continue;
       for (const { by, receipt } of attempts) {
         if (by === EDGE) continue;
         const credit = this.#of(by);

@@ -36,7 +36,8 @@ export class FrameBudget {
   }
 
   spend(nowMs: number): boolean {
-    const refill = ((nowMs - this.#lastMs) / 1000) * this.#perSecond;
+    // Clocks may go back.
+    const refill = (Math.max(0, nowMs - this.#lastMs) / 1000) * this.#perSecond;
     this.#allowance = Math.min(this.#perSecond * 2, this.#allowance + refill);
     this.#lastMs = nowMs;
     if (this.#allowance < 1) return false;
