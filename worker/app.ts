@@ -5,6 +5,7 @@ import { authorize } from './platform/auth.ts';
 import type { AppEnv } from './platform/env.ts';
 import { ProblemError, problemResponse } from './platform/problem.ts';
 import { datasetRoutes } from './routes/datasets.ts';
+import { docsRoutes } from './routes/docs.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { leaseRoutes } from './routes/leases.ts';
 import { resultRoutes } from './routes/results.ts';
@@ -20,6 +21,7 @@ export const app = new Hono<AppEnv>()
     await next();
   })
   .route('/', swarmRoutes)
+  .route('/', docsRoutes)
   .route('/datasets', datasetRoutes)
   .route('/jobs', jobRoutes)
   .route('/jobs', resultRoutes)

@@ -4,6 +4,8 @@ import { LIST_DEFAULT_ITEMS, LIST_MAX_ITEMS, NAME_MAX_CHARS } from '../limits.ts
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
+export const JsonValue = z.json().meta({ id: 'Json', description: 'any JSON value' });
+
 export const ResourceName = z
   .string()
   .min(1)

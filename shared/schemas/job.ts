@@ -16,7 +16,7 @@ import {
   TOP_DEFAULT_ITEMS,
   TOP_MAX_ITEMS,
 } from '../limits.ts';
-import { IsoTime, ListQuery, ResourceName } from './common.ts';
+import { IsoTime, JsonValue, ListQuery, ResourceName } from './common.ts';
 
 export const FORMATS = ['lines', 'ndjson', 'csv', 'bytes'] as const;
 export const Format = z.enum(FORMATS);
@@ -64,7 +64,7 @@ export const MapReduceSpec = z
     code: z.string().min(1).max(CODE_MAX_BYTES),
     partitions: z.number().int().min(1).max(PARTITIONS_MAX).default(PARTITIONS_DEFAULT),
     splitBytes: z.number().int().min(1).max(SPLIT_MAX_BYTES).default(SPLIT_DEFAULT_BYTES),
-    params: z.json().default({}),
+    params: JsonValue.default({}),
     mappers: z.enum(MAPPERS).default('any'),
     verify: Verify.default({ mode: 'adaptive' }),
     skipBadRecords: z.number().int().min(0).max(SKIP_BAD_RECORDS_MAX).default(0),
@@ -211,7 +211,7 @@ export const TopQuery = z.object({
 export type TopQuery = z.infer<typeof TopQuery>;
 
 export const ResultRecord = z
-  .object({ key: z.string(), value: z.json() })
+  .object({ key: z.string(), value: JsonValue })
   .meta({ id: 'ResultRecord' });
 export type ResultRecord = z.infer<typeof ResultRecord>;
 

@@ -10,7 +10,7 @@ const operations = Object.values(document.paths).flatMap((methods) => Object.val
 
 describe('the OpenAPI document', () => {
   it('is valid OpenAPI 3.1', async () => {
-    const { valid, errors } = await new Validator().validate(structuredClone(document));
+    const { valid, errors } = await new Validator().validate({ ...structuredClone(document) });
     expect(errors).toBeUndefined();
     expect(valid).toBe(true);
     expect(document.openapi).toBe('3.1.0');
@@ -19,7 +19,7 @@ describe('the OpenAPI document', () => {
   it('would be found invalid if it were', async () => {
     const broken = structuredClone(document) as { info: unknown };
     broken.info = {};
-    expect((await new Validator().validate(broken)).valid).toBe(false);
+    expect((await new Validator().validate({ ...broken })).valid).toBe(false);
   });
 
   it('refers only to schemas that are there', () => {

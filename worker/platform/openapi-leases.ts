@@ -1,0 +1,70 @@
+// Described here: the data routes of a lease, for those who write a volunteer of their own.
+import * as z from 'zod';
+import type { ZodOpenApiPathsObject } from 'zod-openapi';
+import { DIGEST_HEADER, INPUT_START_HEADER } from '../../shared/protocol.ts';
+import { bytes, json, operation } from './openapi-operation.ts';
+
+const tag = 'Leases';
+const path = z.object({
+  lease: z
+    .string()
+    .meta({ description: 'The lease as it was granted: signed, and with a deadline.' }),
+});
+
+export const leasePaths: ZodOpenApiPathsObject = {
+  '/api/leases/{lease}/input': {
+    get: operation({
+      id: 'getLeaseInput',
+      tag,
+      summary: 'The bytes of the records of a leased split',
+      open: true,
+      params: { path },
+      answers: {
+        200: {
+          ...bytes('Whole records.'),
+          headers: z.object({
+            [INPUT_START_HEADER]: z
+              .string()
+              .meta({ description: 'Offset of the first byte in the whole input.' }),
+          }),
+        },
+      },
+      problems: ['bad_lease', 'not_found', 'gone', 'too_large'],
+      curl: '$API/leases/$LEASE/input -o split',
+    }),
+  },
+  '/api/leases/{lease}/program': {
+    get: operation({
+      id: 'getLeaseProgram',
+      tag,
+      summary: 'The compiled program of a leased task',
+      open: true,
+      params: { path },
+      answers: { 200: bytes('The program’s text.') },
+      problems: ['bad_lease', 'gone'],
+      curl: '$API/leases/$LEASE/program',
+    }),
+  },
+  '/api/leases/{lease}/output': {
+    put: operation({
+      id: 'putLeaseOutput',
+      tag,
+      summary: 'The spill of a leased task',
+      description:
+        'Verified while it is stored, and never replaced. The receipt goes back over the volunteer’s socket.',
+      open: true,
+      params: {
+        path,
+        header: z.object({
+          [DIGEST_HEADER]: z
+            .string()
+            .meta({ description: 'SHA-256 of the spill’s canonical content, in hex.' }),
+        }),
+      },
+      body: { ...bytes('The spill, with its Content-Length.'), required: true },
+      answers: { 200: json('The signed receipt.', z.object({ receipt: z.string() })) },
+      problems: ['bad_lease', 'length_required', 'too_large', 'bad_spill', 'conflict'],
+      curl: `-X PUT -T spill -H '${DIGEST_HEADER}: $DIGEST' $API/leases/$LEASE/output`,
+    }),
+  },
+};

@@ -1,0 +1,26 @@
+// /api/openapi.json and /api/docs: what the API is, for tools and for people.
+import { Hono } from 'hono';
+import type { AppEnv } from '../platform/env.ts';
+import { apiDocument } from '../platform/openapi.ts';
+import { documentPage } from '../platform/openapi-page.ts';
+import type { ApiDocument } from '../platform/openapi-shape.ts';
+import { base64url } from '../platform/token.ts';
+import { VERSION } from '../platform/version.ts';
+
+/** Made at the first call: a plain value, so that requests may share it. */
+let made: ApiDocument | null = null;
+const currentDocument = () => (made ??= apiDocument(VERSION));
+
+const NONCE_BYTES = 16;
+
+export const docsRoutes = new Hono<AppEnv>()
+  .get('/openapi.json', (c) => c.json(currentDocument(), 200, { 'cache-control': 'no-cache' }))
+  .get('/docs', (c) => {
+    const nonce = base64url(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));
+    return c.html(documentPage(currentDocument(), nonce), 200, {
+      'content-security-policy': `default-src 'none'; style-src 'nonce-${nonce}'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-store',
+    });
+  });
