@@ -2,7 +2,6 @@
 // a reload; the name is the browser's. A duplicated tab copies its session storage, so whoever finds the
 // id in use by a living tab makes a new one.
 import { NAME_MAX_CHARS } from '../../shared/limits.ts';
-import { VolunteerId } from '../../shared/protocol.ts';
 import { recall, remember } from './memory.ts';
 
 export interface TabIdentity {
@@ -15,9 +14,9 @@ const SECRET = 'manyhands.volunteer.secret';
 
 /** The id that the tab will most likely have: for showing before `claimIdentity` is asked. */
 export function tabIdentity(): TabIdentity {
-  const id = VolunteerId.safeParse(recall('tab', ID));
+  const id = recall('tab', ID);
   const secret = recall('tab', SECRET);
-  return id.success && secret !== null ? { id: id.data, secret } : newIdentity();
+  return id !== null && secret !== null ? { id, secret } : newIdentity();
 }
 
 function newIdentity(): TabIdentity {
