@@ -267,7 +267,7 @@ class CsvSource extends TextSource implements RecordSource {
       if (!this.bad && fields.length !== header.length) {
         this.bad = `${fields.length} fields where the header has ${header.length}`;
       }
-      if (!this.bad) this.value = Object.fromEntries(header.map((name, i) => [name, fields[i]]));
+      if (!this.bad) this.value = objectOf(header, fields);
       return true;
     }
   }
@@ -299,4 +299,16 @@ class CsvSource extends TextSource implements RecordSource {
   offset(): number {
     return this.byteOffset(this.#start);
   }
+}
+
+/** Plain assignment is many times faster than Object.fromEntries, and wrong for one name only. */
+function objectOf(header: string[], fields: string[]): Record<string, string> {
+  const record: Record<string, string> = {};
+  for (let i = 0; i < header.length; i++) {
+    const name = header[i] as string;
+    const value = fields[i] as string;
+    if (name === '__proto__') Object.defineProperty(record, name, { value, enumerable: true });
+    else record[name] = value;
+  }
+  return record;
 }

@@ -1,6 +1,7 @@
 // CSV rows one by one: what is a row, what is a bad one, and when a row is not complete yet.
 import { describe, expect, test } from 'vitest';
 import { headerNames, readHeader, readRow } from '../../../shared/mapreduce/csv.ts';
+import { openRecords } from '../../../shared/mapreduce/records.ts';
 
 const read = (text: string, ended = true) => {
   const quote = text.indexOf('"');
@@ -70,4 +71,28 @@ describe('a header', () => {
     expect(readHeader('\n\n', true)).toEqual([]);
     expect(readHeader('', false)).toBeNull();
   });
+});
+
+test('a record is a plain object, whatever its columns are called', () => {
+  const bytes = new Uint8Array(Buffer.from('__proto__,constructor,a\n1,2,3\n'));
+  const plan = {
+    job: 'j',
+    name: 'n',
+    programHash: 'h',
+    format: 'csv',
+    gzip: false,
+    partitions: 1,
+    params: {},
+    skipBadRecords: 0,
+    csvHeader: null,
+    nowMs: 0,
+  } as const;
+  const records = openRecords(plan, { kind: 'bytes', start: 0, end: bytes.length }, bytes);
+  expect(records.next()).toBe(true);
+  expect(Object.getPrototypeOf(records.value)).toBe(Object.prototype);
+  expect(Object.entries(records.value as object)).toEqual([
+    ['__proto__', '1'],
+    ['constructor', '2'],
+    ['a', '3'],
+  ]);
 });
