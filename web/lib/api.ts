@@ -154,6 +154,7 @@ export const datasets = {
       return send<Dataset>('PUT', datasetPath(name), file, (bytes) =>
         onUpload(file.size === 0 ? 1 : bytes / file.size),
       );
+    await abandonParts(name);
     const parts = Math.ceil(file.size / UPLOAD_PART_BYTES);
     for (let part = 1; part <= parts; part++) {
       const start = (part - 1) * UPLOAD_PART_BYTES;
@@ -179,6 +180,15 @@ export const datasets = {
     }
   },
 };
+
+/** Parts of an upload that was broken off would become part of this one. */
+async function abandonParts(name: string): Promise<void> {
+  try {
+    await request(datasetPath(name, '/parts'), { method: 'DELETE' });
+  } catch (error) {
+    if (!(error instanceof ApiProblem) || error.problem.status !== 404) throw error;
+  }
+}
 
 async function sendPart(path: string, body: Blob, onBytes: (bytes: number) => void): Promise<void> {
   for (let attempt = 1; ; attempt++) {

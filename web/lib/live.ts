@@ -1,13 +1,12 @@
 // Follows a job's events: an event stream read by fetch (EventSource cannot send a bearer token), resumed
 // with Last-Event-ID after a broken connection, handed on in batches so that a burst costs one update.
 import type { JobEvent } from '../../shared/schemas/job.ts';
+import { backoffMs } from '../volunteer/backoff.ts';
 import { ApiProblem, request } from './api.ts';
-import { fullJitterMs } from './backoff.ts';
 import { readEvents } from './event-follower.ts';
 
 const BATCH_MS = 100;
-const RETRY_BASE_MS = 500;
-const RETRY_MAX_MS = 15_000;
+const RETRY = { baseMs: 500, maxMs: 15_000 };
 
 export interface FollowOptions {
   /** Only events past this sequence number. */
@@ -56,8 +55,7 @@ export function followEvents(
       error.problem.status >= 400 &&
       error.problem.status < 500 &&
       error.problem.status !== 429,
-    wait: (failures) =>
-      wait(fullJitterMs(failures, RETRY_BASE_MS, RETRY_MAX_MS, Math.random()), stop.signal),
+    wait: (failures) => wait(backoffMs(RETRY, failures, Math.random()), stop.signal),
     onEvent: (event) => {
       pending.push(event);
       timer ??= setTimeout(flush, BATCH_MS);
