@@ -5,7 +5,8 @@ import type { MapPlan, MapTask } from '../../shared/mapreduce/task.ts';
 import { dryRun } from '../../web/volunteer/dry-run.ts';
 import type { FromFrame } from '../../web/volunteer/sandbox-messages.ts';
 import { frameDocument } from '../../web/volunteer/sandbox-source.ts';
-import { openSandbox, type Sandbox, type SandboxWorker } from '../../web/volunteer/sandbox.ts';
+import type { SandboxWorker } from '../../web/volunteer/framed-worker.ts';
+import { openSandbox, type Sandbox } from '../../web/volunteer/sandbox.ts';
 
 const PLAN: MapPlan = {
   job: 'job-1',

@@ -5,7 +5,8 @@ import { PROGRESS_MS } from '../../shared/limits.ts';
 import { dataRoutes } from './data-routes.ts';
 import { Outbox } from './outbox.ts';
 import type { WorkerView } from './planning.ts';
-import { Pool, type SeenProgram } from './pool.ts';
+import { Pool } from './pool.ts';
+import type { SeenProgram } from './program-cache.ts';
 import { openSandbox } from './sandbox.ts';
 import { type Greeting, Session } from './session.ts';
 

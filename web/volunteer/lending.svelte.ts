@@ -13,7 +13,7 @@ import {
 } from './lending-status.ts';
 import { recall, remember } from './memory.ts';
 import type { WorkerView } from './planning.ts';
-import type { SeenProgram } from './pool.ts';
+import type { SeenProgram } from './program-cache.ts';
 
 export type { LendingStatus, SeenProgram, WorkerView };
 

@@ -1,10 +1,10 @@
 // The pool: as many sandboxed workers as the person lends. Takes grants, downloads ahead, runs, uploads, and
 // reports each lease exactly once, unless it was revoked. What it decides is in planning.ts.
 import { SLOTS_MAX } from '../../shared/limits.ts';
-import { programSource } from '../../shared/mapreduce/program-text.ts';
 import type { MapPlan, MapTask } from '../../shared/mapreduce/task.ts';
 import type { Grant } from '../../shared/protocol.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
+import type { MapRan, SandboxWorker } from './framed-worker.ts';
 import { type DataRoutes, LeaseLost, SpillRefused, type SplitInput } from './data-routes.ts';
 import {
   inputsHeldMax,
@@ -16,7 +16,8 @@ import {
   type WorkerView,
   workerViews,
 } from './planning.ts';
-import type { MapRan, Sandbox, SandboxWorker } from './sandbox.ts';
+import { ProgramCache, type SeenProgram } from './program-cache.ts';
+import type { Sandbox } from './sandbox.ts';
 
 export interface PoolEvents {
   done(lease: string, receipt: string, ms: number): void;
@@ -30,12 +31,6 @@ export interface PoolDeps {
   data: DataRoutes;
   openSandbox: () => Promise<Sandbox>;
   events: PoolEvents;
-}
-
-export interface SeenProgram {
-  job: string;
-  name: string;
-  code: string;
 }
 
 interface Held extends Timed {
@@ -54,8 +49,6 @@ interface Slot {
   held: Held | null;
 }
 
-/** Programs kept, as texts to run and as lines to show. */
-const PROGRAMS_MAX = 10;
 const SANDBOX_FAILURES_MAX = 3;
 /** Ticks further apart than this: the machine slept, and no program is to blame for what ran out meanwhile. */
 const SLEPT_MS = 5_000;
@@ -63,7 +56,7 @@ const SLEPT_MS = 5_000;
 export class Pool {
   readonly #deps: PoolDeps;
   readonly #plans = new Map<string, MapPlan>();
-  readonly #programs = new Map<string, string>();
+  readonly #programs: ProgramCache;
   readonly #held = new Map<string, Held>();
   readonly #waiting = new Map<string, Held>();
   readonly #downloading = new Set<Held>();
@@ -74,11 +67,15 @@ export class Pool {
   #sandbox: Promise<Sandbox> | null = null;
   #sandboxFailures = 0;
   #lastTickMs = performance.now();
-  /** Newest first. */
-  seen: SeenProgram[] = [];
 
   constructor(deps: PoolDeps) {
     this.#deps = deps;
+    this.#programs = new ProgramCache((lease, signal) => deps.data.program(lease, signal));
+  }
+
+  /** What runs or ran here, newest first. */
+  get seen(): SeenProgram[] {
+    return this.#programs.seen;
   }
 
   get #running(): number {
@@ -112,6 +109,9 @@ export class Pool {
 
   grant(plans: MapPlan[], grants: Grant[]): void {
     for (const plan of plans) this.#plans.set(plan.job, plan);
+    if (plans.length > 0) {
+      this.#programs.trim(new Set([...this.#held.values()].map((held) => held.programHash)));
+    }
     const nowMs = performance.now();
     for (const grant of grants) {
       const plan = this.#plans.get(grant.job);
@@ -230,7 +230,10 @@ export class Pool {
     for (const held of this.#waiting.values()) {
       if (this.#downloading.size + this.#ready.length >= inputsHeldMax(this.#slotsWanted)) return;
       this.#waiting.delete(held.grant.lease);
-      if (held.grant.task.split.kind === 'integers' && this.#programs.has(held.programHash)) {
+      if (
+        held.grant.task.split.kind === 'integers' &&
+        this.#programs.text(held.programHash) !== null
+      ) {
         this.#makeReady(held);
       } else {
         void this.#download(held);
@@ -251,7 +254,7 @@ export class Pool {
     const { signal } = held.abort;
     try {
       const [, input] = await Promise.all([
-        this.#loadProgram(held),
+        this.#programs.load(held.programHash, lease),
         task.split.kind === 'bytes' ? this.#deps.data.input(lease, signal) : null,
       ]);
       if (!this.#downloading.delete(held)) return;
@@ -262,33 +265,6 @@ export class Pool {
       if (!(error instanceof LeaseLost) && !signal.aborted) throw error;
     } finally {
       this.#pump();
-    }
-  }
-
-  readonly #loading = new Map<string, Promise<void>>();
-
-  /** One download a program. If the lease that it travels on is lost, the others that wait go too. */
-  #loadProgram({ programHash, grant }: Held): Promise<void> | null {
-    if (this.#programs.has(programHash)) return null;
-    let loading = this.#loading.get(programHash);
-    if (!loading) {
-      // Not bound to the one lease's signal: others wait for it.
-      const signal = new AbortController().signal;
-      loading = this.#deps.data
-        .program(grant.lease, signal)
-        .then((text) => this.#keepProgram(programHash, text))
-        .finally(() => this.#loading.delete(programHash));
-      this.#loading.set(programHash, loading);
-    }
-    return loading;
-  }
-
-  #keepProgram(programHash: string, text: string): void {
-    this.#programs.set(programHash, text);
-    const inUse = new Set([...this.#held.values()].map((held) => held.programHash));
-    for (const known of this.#programs.keys()) {
-      if (this.#programs.size <= PROGRAMS_MAX) return;
-      if (known !== programHash && !inUse.has(known)) this.#programs.delete(known);
     }
   }
 
@@ -311,10 +287,9 @@ export class Pool {
 
   async #run(slot: Slot, held: Held): Promise<void> {
     const { lease, task } = held.grant;
-    const programText = this.#programs.get(held.programHash) ?? '';
+    const programText = this.#programs.use(held.plan);
     enter(held, 'running');
     held.startedAtMs = Date.now();
-    this.#see(held.plan, programText);
     try {
       const worker = await this.#workerFor(slot, held);
       // Revoked while the worker was made.
@@ -441,13 +416,6 @@ export class Pool {
     if (at >= 0) this.#ready.splice(at, 1);
     held.input = null;
     return true;
-  }
-
-  #see({ job, name }: MapPlan, programText: string): void {
-    if (this.seen[0]?.job === job) return;
-    const others = this.seen.filter((program) => program.job !== job);
-    const code = programSource(programText);
-    this.seen = [{ job, name, code }, ...others].slice(0, PROGRAMS_MAX);
   }
 }
 

@@ -11,7 +11,8 @@ import {
   type SplitInput,
 } from '../../../web/volunteer/data-routes.ts';
 import { Pool } from '../../../web/volunteer/pool.ts';
-import type { MapRan, Sandbox, SandboxWorker, TaskRun } from '../../../web/volunteer/sandbox.ts';
+import type { MapRan, SandboxWorker, TaskRun } from '../../../web/volunteer/framed-worker.ts';
+import type { Sandbox } from '../../../web/volunteer/sandbox.ts';
 
 interface Call<Value> {
   lease: string;
