@@ -60,6 +60,9 @@ import { MapStage } from './map-stage.ts';
 import { planSplits, type SplitPlan, splitCount, splitOf } from './plan.ts';
 import { ReduceStage } from './reduce-stage.ts';
 
+/** A wait that is over sooner is not worth an event. */
+const WAITING_EVENT_MS = 500;
+
 export class JobObject extends DurableObject<Env> implements JobRpc {
   readonly #store: JobStore;
   readonly #timers: Timers;
@@ -70,6 +73,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   readonly #announcer: Announcer;
   readonly #waiters = new Set<() => void>();
   #lastSummaryMs = 0;
+  #saidReason = '';
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
@@ -536,14 +540,24 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       const reason = asked ? 'the job asks for the edge' : 'no volunteer at work, or one stalled';
       this.#event('edge', { reason, bells: rings.length });
     }
-    if (record.reason !== before && record.reason !== '') {
-      this.#event('waiting', { reason: record.reason });
-    }
+    this.#sayWaiting(job, nowMs);
     if (rings.length > 0 || record.reason !== before) {
       record.lastRing = bells.lastRing;
       this.#store.saveRecord(record);
     }
     return rings;
+  }
+
+  /** Waiting that is over in a moment is shown, but no event. */
+  #sayWaiting({ record, map }: LoadedJob, nowMs: number): void {
+    if (record.reason === '' || map.unleased === 0) return;
+    const sinceMs = nowMs - record.createdAtMs;
+    if (sinceMs < WAITING_EVENT_MS) {
+      this.#timers.set('waiting', record.createdAtMs + WAITING_EVENT_MS);
+    } else if (record.reason !== this.#saidReason) {
+      this.#saidReason = record.reason;
+      this.#event('waiting', { reason: record.reason });
+    }
   }
 
   #setTimers(job: LoadedJob, nowMs: number): void {
@@ -571,7 +585,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       if (name === 'sweep') await this.#sweep();
       else if (this.#job && name === 'garbage') await this.#collectGarbage(this.#job);
       else if (this.#job && name === 'summary') await this.#tellCatalog(this.#job, nowMs);
-      else if (this.#job && name === 'advance') await this.#passTime(this.#job, nowMs);
+      else if (this.#job) await this.#passTime(this.#job, nowMs); // 'advance', 'waiting'
     }
     this.#timers.rearm();
   }

@@ -17,7 +17,7 @@ import { addInto, countCommitted, type JobRecord, type LoadedJob } from './job-r
 import type { Exchange, Want } from './job.rpc.ts';
 import type { JobStore } from './job-store.ts';
 import { unpackReceiptSections } from './lease.ts';
-import type { Changes } from './map-stage.ts';
+import { type Changes, noChanges } from './map-stage.ts';
 import { fairShare, RecentMappers } from './share.ts';
 
 export type WriteEvent = (type: JobEvent['type'], fields: Record<string, unknown>) => void;
@@ -43,12 +43,14 @@ export class MapDesk {
     nowMs: number,
   ): { fatal: TaskError | null; freed: number } {
     const { map, record } = job;
-    let fatal: TaskError | null = null;
-    let freed = 0;
+    // Entered together: one event a mapper and not one a task, one row an attempt and not one a change.
+    const all = noChanges();
     const apply = (changes: Changes) => {
-      this.enter(job, changes);
-      fatal ??= changes.fatal;
-      freed += changes.freed;
+      all.changed.push(...changes.changed);
+      all.committed.push(...changes.committed);
+      all.disagreements.push(...changes.disagreements);
+      all.fatal ??= changes.fatal;
+      all.freed += changes.freed;
     };
     reports.forEach((report, i) => {
       const { task, attempt, by, outcome, ms } = report;
@@ -81,7 +83,8 @@ export class MapDesk {
       apply(changes);
     }
     apply(map.expire(nowMs));
-    return { fatal: fatal ?? tooManyBadRecords(job), freed };
+    this.enter(job, all);
+    return { fatal: all.fatal ?? tooManyBadRecords(job), freed: all.freed };
   }
 
   /** Stores what changed, counts commits, writes events, credits volunteers. */
@@ -172,7 +175,8 @@ export class MapDesk {
   /** Why nothing is being mapped; empty when something is. `work`: what the edge could take now. */
   waitingReason(job: LoadedJob, work: number, nowMs: number): string {
     const { map, spec } = job;
-    if (map.volunteersActive || work > 0 || map.activeOf(EDGE) > 0) return '';
+    if (map.volunteersActive || map.activeOf(EDGE) > 0) return '';
+    if (work > 0) return 'an edge mapper was woken; it begins when those before it are done';
     if (spec.mappers === 'any') {
       const seconds = Math.max(1, Math.ceil((this.edgeBeginsMs(job) - nowMs) / 1000));
       return `no volunteer connected; edge mappers start in ${seconds} s`;
