@@ -223,7 +223,10 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
       JSON.stringify(upload),
       untilMs,
     );
-    this.#timers.set('uploads', untilMs);
+    const { firstMs } = this.#sql
+      .exec<{ firstMs: number }>('SELECT min(untilMs) AS firstMs FROM uploads')
+      .one();
+    this.#timers.set('uploads', firstMs);
     return (await this.upload(name)) ?? upload;
   }
 
