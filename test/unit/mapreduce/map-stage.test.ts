@@ -190,6 +190,42 @@ describe('leases that run out', () => {
   });
 });
 
+describe('tasks given back', () => {
+  const giveBack = (stage: MapStage, by: string, nowMs: number) => {
+    const [lease] = stage.grant(named(by), 1, { ...timing, nowMs });
+    if (lease) stage.returned(0, lease.attempt, 'snoozed');
+    return lease !== undefined;
+  };
+
+  test('three times by one volunteer come to him again later and later, to others at once', () => {
+    const stage = stageOf({ mappers: 'volunteers' });
+    for (let i = 0; i < 3; i++) expect(giveBack(stage, 'ann', 0)).toBe(true);
+    expect(giveBack(stage, 'ann', 4_999)).toBe(false);
+    expect(giveBack(stage, 'ann', 5_000)).toBe(true);
+    expect(giveBack(stage, 'ann', 14_999)).toBe(false);
+    expect(giveBack(stage, 'ann', 15_000)).toBe(true);
+    expect(stage.grant(named('bob'), 1, { ...timing, nowMs: 15_000 })).toHaveLength(1);
+  });
+
+  test("three times are the edge's to do, while volunteers are at work", () => {
+    const stage = stageOf();
+    for (const by of ['ann', 'bob']) giveBack(stage, by, 0);
+    expect(stage.edgeWork(false)).toBe(0);
+    giveBack(stage, 'cem', 0);
+    expect(stage.edgeWork(false)).toBe(1);
+  });
+
+  test('count as work that is left, and finished ones do not', () => {
+    const stage = stageOf({ tasks: 3 });
+    expect(stage.unleased).toBe(3);
+    stage.grant(named('ann'), 2, timing);
+    expect(stage.unleased).toBe(1);
+    stage.returned(0, 1, 'snoozed');
+    done(stage, 1, 1);
+    expect(stage.unleased).toBe(2);
+  });
+});
+
 describe('adaptive checks', () => {
   const adaptive = { verify: { mode: 'adaptive' }, recheckShare: 1 } as const;
 
