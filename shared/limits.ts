@@ -138,7 +138,7 @@ export const EDGE_LEASE_MS = 150_000;
 export const EDGE_UNANSWERED_MS = 15_000;
 export const EDGE_RING_AGAIN_MS = 90_000;
 /** Local mode only: loop iterations and calls one edge-run task may make (the local runtime has no CPU limit). */
-export const LOOP_GUARD_STEPS = 500_000_000;
+export const LOOP_GUARD_STEPS = 1_000_000_000;
 
 // --- Dry run ------------------------------------------------------------------------------------
 export const DRY_RUN_RECORDS = 100;

@@ -7,6 +7,7 @@ import {
   getQueueResult,
 } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
+import { ALLOWED_GLOBALS } from '../../shared/mapreduce/realm.ts';
 import worker from '../../worker/index.ts';
 import { jobPrefix, spillPrefix } from '../../worker/platform/keys.ts';
 import { jobObject } from '../../worker/platform/objects.ts';
@@ -106,6 +107,22 @@ export async function reduce(key, values) { return { key, sum: values.reduce((a,
     expect(failed).toMatchObject({ state: 'failed', error: { code: 'too_many_bad_records' } });
     const strict = await run({ mappers: 'edge', input, code });
     expect(strict).toMatchObject({ state: 'failed', error: { code: 'bad_record', record: 8 } });
+  });
+
+  it('finds the same globals at the edge as in a volunteer’s sandbox', async () => {
+    const code = `export function map(line, emit) {
+  for (let object = globalThis; object && object !== Object.prototype; object = Object.getPrototypeOf(object)) {
+    for (const name of Object.getOwnPropertyNames(object)) emit(name, 1)
+  }
+}`;
+    const done = await run({ mappers: 'edge', input: inline('x'), code });
+    const found = new Set((await result(done.id)).map(({ key }) => key));
+    // Two that are silent or stopped, and one that is there and undefined.
+    const known = new Set([...ALLOWED_GLOBALS, 'console', 'performance', 'crypto']);
+    expect([...found].filter((name) => !known.has(name))).toEqual([]);
+    for (const name of ['Math', 'JSON', 'Map', 'TextEncoder', 'URL', 'structuredClone']) {
+      expect(found).toContain(name);
+    }
   });
 
   it('adds up the program’s own counters, once each', async () => {

@@ -1,8 +1,9 @@
 // The texts that the sandbox is made of. The two functions travel as their own source, so that they are
 // written, typed and minified like the rest of the page.
+import { ALLOWED_GLOBALS } from '../../shared/mapreduce/realm.ts';
 import { RUNTIME_SOURCE } from '../../shared/mapreduce/runtime.generated.ts';
 import { frameMain, TICK_MS } from './sandbox-frame.ts';
-import { ALLOWED_GLOBALS, workerMain } from './sandbox-worker.ts';
+import { workerMain } from './sandbox-worker.ts';
 
 /** Strict as a whole: no function of ours can be looked into by `caller` or `arguments`. */
 export function workerSource(): string {

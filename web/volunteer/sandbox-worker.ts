@@ -11,24 +11,6 @@ export interface Runtime {
   runDryRun: typeof runDryRun;
 }
 
-/** What user code finds besides the language's own objects: what browsers and the edge agree upon. */
-export const ALLOWED_GLOBALS = [
-  // The language. No SharedArrayBuffer, Atomics, WeakRef, FinalizationRegistry, WebAssembly: clocks, shared
-  // state, or not to be had at the edge.
-  ...['globalThis', 'Infinity', 'NaN', 'undefined', 'eval', 'isFinite', 'isNaN', 'parseFloat'],
-  ...['parseInt', 'decodeURI', 'decodeURIComponent', 'encodeURI', 'encodeURIComponent', 'escape'],
-  ...['unescape', 'Object', 'Function', 'Boolean', 'Symbol', 'Number', 'BigInt', 'Math', 'Date'],
-  ...['String', 'RegExp', 'Array', 'Map', 'Set', 'WeakMap', 'WeakSet', 'ArrayBuffer', 'DataView'],
-  ...['Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array'],
-  ...['Uint32Array', 'Float16Array', 'Float32Array', 'Float64Array', 'BigInt64Array'],
-  ...['BigUint64Array', 'JSON', 'Promise', 'Reflect', 'Proxy', 'Iterator', 'Error', 'EvalError'],
-  ...['RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError', 'AggregateError'],
-  ...['SuppressedError', 'DisposableStack', 'AsyncDisposableStack', 'Intl', 'Temporal'],
-  // Of the platform: pure functions only.
-  ...['self', 'TextEncoder', 'TextDecoder', 'URL', 'URLSearchParams', 'atob', 'btoa'],
-  ...['structuredClone', 'queueMicrotask'],
-];
-
 /**
  * Travels as text (see sandbox-source.ts): it may use its arguments and globals, and nothing else of this
  * module. Everything that it needs later is taken into constants before user code runs.

@@ -4,6 +4,7 @@
 import { EDGE_CPU_MS, LOOP_GUARD_STEPS } from '../../shared/limits.ts';
 import { guardProgram } from '../../shared/mapreduce/guard.ts';
 import { MODULE_HEAD, MODULE_ORIGIN } from '../../shared/mapreduce/program-text.ts';
+import { ALLOWED_GLOBALS } from '../../shared/mapreduce/realm.ts';
 import { RUNTIME_SOURCE } from '../../shared/mapreduce/runtime.generated.ts';
 import type { Json } from '../../shared/schemas/common.ts';
 import type { MapFailure, MapOutcome, MapPlan, MapTask } from '../../shared/mapreduce/task.ts';
@@ -31,12 +32,20 @@ export interface ProgramIsolate {
   ): Promise<ReduceOutcome>;
 }
 
-/** Runs inside the isolate. The realm's clock is fixed by the runtime before the program sees it. */
+/** Runs inside the isolate. The realm is cut down, and its clock fixed, before the program is called. */
 const MAIN = `
 import { WorkerEntrypoint } from 'cloudflare:workers';
 import './runtime.js';
 import factory from './${PROGRAM_FILE}';
 const { runMap, runReduce } = globalThis.manyhandsRuntime;
+const { Response, TextEncoder } = globalThis;
+const allowed = new Set(ALLOWED);
+for (let object = globalThis; object !== null && object !== Object.prototype; object = Object.getPrototypeOf(object)) {
+  for (const name of Reflect.ownKeys(object)) if (!allowed.has(name)) Reflect.deleteProperty(object, name);
+}
+const silent = () => undefined;
+globalThis.console = { log: silent, info: silent, debug: silent, warn: silent, error: silent };
+globalThis.performance = { now: () => 0, timeOrigin: 0 };
 const origin = ORIGIN;
 export default class extends WorkerEntrypoint {
   async map(plan, task, input, inputBytes) {
@@ -97,7 +106,10 @@ export async function programIsolate(
       compatibilityDate: COMPATIBILITY_DATE,
       mainModule: 'main.js',
       modules: {
-        'main.js': MAIN.replace('ORIGIN', JSON.stringify(origin)),
+        'main.js': MAIN.replace('ORIGIN', JSON.stringify(origin)).replace(
+          'ALLOWED',
+          JSON.stringify(ALLOWED_GLOBALS),
+        ),
         'runtime.js': `${RUNTIME_SOURCE}\nglobalThis.manyhandsRuntime = manyhandsRuntime;`,
         [PROGRAM_FILE]: `${MODULE_HEAD}${guarded}`,
       },

@@ -85,21 +85,25 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       this.#event(type, fields),
     );
     this.#announcer = new Announcer(this.env, (work) => ctx.waitUntil(work));
-    this.#load();
+    const job = this.#load();
+    if (job) this.#resume(job);
   }
 
-  #load(): void {
+  #load(): LoadedJob | null {
     const record = this.#store.loadRecord();
     const spec = this.#store.loadSpec();
     const plan = this.#store.loadPlan();
-    if (!record || !spec || !plan) return;
-    const job = this.#open(record, spec, plan);
-    if (hasEnded(record.state)) return;
-    // Bells are remembered in memory only, and edge mappers may have died with it. One that lives still
-    // may report: what it was given back to others, it may finish first.
-    this.#store.transaction(() =>
-      this.#desk.enter(job, job.map.gone(EDGE, 'the job object restarted')),
-    );
+    return record && spec && plan ? this.#open(record, spec, plan) : null;
+  }
+
+  /** Bells are remembered in memory only, and edge mappers may have died with it. One that lives may report. */
+  #resume(job: LoadedJob): void {
+    if (hasEnded(job.record.state)) return;
+    this.#store.transaction(() => {
+      const changes = job.map.edgeRestarted();
+      this.#desk.enter(job, changes);
+      if (changes.fatal) this.#end(job, 'failed', changes.fatal);
+    });
     this.#timers.set('advance', Date.now());
   }
 
@@ -241,7 +245,9 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     if (hasEnded(stateNow) || stateNow === 'reducing') {
       return { ...nothing, credits, reason: `the job is ${stateNow}` };
     }
-    return { plan: mapPlanOf(record, spec), grants, credits, reason: record.reason };
+    const nothingLeft = map.unleased === 0 && grants.length === 0;
+    const reason = nothingLeft ? 'every task is taken' : record.reason;
+    return { plan: mapPlanOf(record, spec), grants, credits, reason };
   }
 
   #takeAndGrant(

@@ -8,6 +8,9 @@ import { type AttemptRecord, copiesOf, EDGE, isDeterministic } from './attempts.
 
 /** Silent lapses a task may have before the job is given up. */
 const LAPSES_MAX = 8;
+/** Restarts of the edge that one task may cause, or be unlucky with. */
+const EDGE_DEATHS_MAX = 3;
+const EDGE_RESTARTED = 'the edge restarted';
 /** A mapper that gave a task back this often waits before it gets that one again, longer each time. */
 const RETURNS_MAX = 3;
 const RETURNED_WAIT_MS = 5_000;
@@ -229,6 +232,23 @@ export class MapStage {
     const changes = noChanges();
     const record = this.#find(task, attempt);
     if (record?.state === 'leased') this.#release(record, reason, changes);
+    return changes;
+  }
+
+  /**
+   * The edge may have died with what it had in hand. A task that it dies of again and again ends the job:
+   * where nothing bounds memory, one program could otherwise bring the edge down for ever.
+   */
+  edgeRestarted(): Changes {
+    const changes = this.gone(EDGE, EDGE_RESTARTED);
+    for (const { task } of changes.changed) {
+      const deaths = this.#openTask(task).attempts.filter(
+        ({ by, error }) => by === EDGE && error?.message === EDGE_RESTARTED,
+      );
+      if (deaths.length < EDGE_DEATHS_MAX) continue;
+      const message = `the edge restarted ${deaths.length} times while it ran this task: out of memory?`;
+      changes.fatal = { code: 'memory', message, task };
+    }
     return changes;
   }
 

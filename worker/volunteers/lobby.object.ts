@@ -195,6 +195,8 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
       case 'capacity': {
         volunteer.identity.slots = message.slots;
         volunteer.identity.state = message.state;
+        // Tasks may have come while this one took none.
+        volunteer.dry.clear();
         socket.serializeAttachment(volunteer.identity);
         break;
       }

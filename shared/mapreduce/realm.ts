@@ -1,0 +1,20 @@
+// The global objects that user code finds, in a volunteer's sandbox and in an isolate at the edge alike: a
+// program that runs in one must not fail in the other, or give another digest.
+
+/** All others are taken away. */
+export const ALLOWED_GLOBALS: readonly string[] = [
+  // The language. No SharedArrayBuffer, Atomics, WeakRef, FinalizationRegistry, WebAssembly: clocks, shared
+  // state, or not to be had at the edge.
+  ...['globalThis', 'Infinity', 'NaN', 'undefined', 'eval', 'isFinite', 'isNaN', 'parseFloat'],
+  ...['parseInt', 'decodeURI', 'decodeURIComponent', 'encodeURI', 'encodeURIComponent', 'escape'],
+  ...['unescape', 'Object', 'Function', 'Boolean', 'Symbol', 'Number', 'BigInt', 'Math', 'Date'],
+  ...['String', 'RegExp', 'Array', 'Map', 'Set', 'WeakMap', 'WeakSet', 'ArrayBuffer', 'DataView'],
+  ...['Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array'],
+  ...['Uint32Array', 'Float16Array', 'Float32Array', 'Float64Array', 'BigInt64Array'],
+  ...['BigUint64Array', 'JSON', 'Promise', 'Reflect', 'Proxy', 'Iterator', 'Error', 'EvalError'],
+  ...['RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError', 'AggregateError'],
+  ...['SuppressedError', 'DisposableStack', 'AsyncDisposableStack', 'Intl', 'Temporal'],
+  // Of the platform: pure functions only.
+  ...['self', 'TextEncoder', 'TextDecoder', 'URL', 'URLSearchParams', 'atob', 'btoa'],
+  ...['structuredClone', 'queueMicrotask'],
+];
