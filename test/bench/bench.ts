@@ -1,23 +1,17 @@
 // `npm run bench`: how fast it is, beside things that do the same on the same machine in the same run.
 // Medians of several rounds and their spread; never a test, for a busy machine is no bug.
-import { cpus } from 'node:os';
 import { mkdtemp, open, rm } from 'node:fs/promises';
-import { createReadStream } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MIB } from '../../shared/limits.ts';
 import { buildPageIfStale } from '../../worker/local/build.ts';
-import { startEdge } from '../../worker/local/edge.ts';
 import { generateLog } from '../../worker/local/log-generator.ts';
 import { readOptions } from '../../worker/local/options.ts';
-import { Rest } from '../../worker/local/rest.ts';
 import { onShutdown, shutDown } from '../../worker/local/shutdown.ts';
 import { table } from '../../worker/local/terminal.ts';
-import { openVolunteerPage, startLending } from '../../worker/local/volunteers.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { computeBound } from './compute-bound.ts';
 import { dataBound } from './data-bound.ts';
-import { leaseAllSplits } from './lease-downloads.ts';
 import type { Row } from './measure.ts';
 import { reduceMemory } from './memory.ts';
 import { scheduler } from './scheduler.ts';
@@ -31,7 +25,6 @@ const HELP = `Usage: npm run bench -- [options]
 const PARTS = ['data', 'compute', 'scheduler', 'memory'];
 const FULL = { mib: 256, rounds: 3, primes: 24_000_000, tasks: 10_000, shuffleMiB: 256 };
 const QUICK = { mib: 64, rounds: 1, primes: 6_000_000, tasks: 2_000, shuffleMiB: 64 };
-const SPLIT_BYTES = 4 * MIB;
 
 const { values } = readOptions(
   {
@@ -58,67 +51,38 @@ try {
 
 async function bench(): Promise<void> {
   const size = values.quick ? QUICK : FULL;
+  const { rounds } = size;
   const wanted = (part: string) => values.only === undefined || values.only === part;
-  const rows: Row[] = [];
 
-  const folder = await mkdtemp(join(tmpdir(), 'manyhands-bench-'));
+  const folder = await mkdtemp(join(tmpdir(), 'manyhands-bench-log-'));
   onShutdown(() => rm(folder, { recursive: true, force: true }));
   await buildPageIfStale();
-  const edge = await startEdge({ quiet: true, persistDir: join(folder, 'edge') });
-  onShutdown(() => edge.stop());
-  const rest = new Rest(edge.url);
   const browser = await launchChromium();
   onShutdown(() => browser.close());
-  // Two cores a page, of which a page lends all but one: two volunteers of one core, on any machine.
-  const volunteers = await Promise.all([0, 1].map(() => openVolunteerPage(browser, edge.url, 2)));
 
-  const dataset = 'bench-access.log';
-  let data: { file: string; bytes: number; leases: string[] } | undefined;
+  const rows: Row[] = [];
   if (wanted('data')) {
     const file = join(folder, 'access.log');
     const bytes = await writeLog(file, size.mib * MIB);
-    await rest.upload(dataset, createReadStream(file, { highWaterMark: MIB }));
-    // Before anybody lends, else the leases would go to those who compute.
-    const splits = Math.ceil(bytes / SPLIT_BYTES);
-    data = { file, bytes, leases: await leaseAllSplits(rest, dataset, SPLIT_BYTES, splits) };
+    rows.push(...(await dataBound({ browser, file, bytes, rounds }, say)));
   }
-  await Promise.all(volunteers.map(startLending));
-  await rest.waitForVolunteers(volunteers.length);
-
-  const { rounds } = size;
-  if (data !== undefined) {
-    const setup = { rest, volunteers, dataset, splitBytes: SPLIT_BYTES, rounds, ...data };
-    rows.push(...(await dataBound(setup, say)));
+  if (wanted('compute'))
+    rows.push(await computeBound({ browser, items: size.primes, rounds }, say));
+  if (wanted('scheduler')) {
+    rows.push(...(await scheduler({ browser, tasks: size.tasks, rounds }, say)));
   }
-  if (wanted('compute')) {
-    const items = size.primes;
-    rows.push(await computeBound({ rest, items, splitItems: items / 120, rounds }, say));
-  }
-  if (wanted('scheduler'))
-    rows.push(...(await scheduler({ rest, tasks: size.tasks, rounds }, say)));
-  if (wanted('memory')) {
-    const row = await reduceMemory(rest, size.shuffleMiB, say);
-    if (row !== undefined) rows.push(row);
-  }
+  if (wanted('memory')) rows.push(...(await reduceMemory(browser, size.shuffleMiB, say)));
 
   const model = cpus()[0]?.model.trim() ?? 'unknown processor';
   console.log(
     `\n${cpus().length} × ${model}, Node ${process.versions.node}, Chromium ${browser.version()}`,
   );
   console.log(`median (lowest–highest) of ${rounds} round${rounds === 1 ? '' : 's'}\n`);
-  console.log(
-    table(
-      ['what', 'result', 'beside', 'its result', 'ratio', 'aim'],
-      rows.map(({ what, result, beside, peer, ratio, aim }) => [
-        what,
-        result,
-        beside,
-        peer,
-        ratio,
-        aim,
-      ]),
-    ),
-  );
+  const cells = ({ what, result, beside, peer, ratio, aim }: Row) => [
+    ...[what, result, beside],
+    ...[peer, ratio, aim],
+  ];
+  console.log(table(['what', 'result', 'beside', 'its result', 'ratio', 'aim'], rows.map(cells)));
 }
 
 function say(text: string): void {

@@ -1,9 +1,11 @@
 // Compute-bound: counting primes by trial division, two volunteers of one core each, beside the same
 // program over the same ranges in a Node worker pool of two.
+import type { Browser } from 'playwright-core';
 import type { Rest } from '../../worker/local/rest.ts';
 import { medianRatio, spread, timedMs } from './measure.ts';
 import type { Row } from './measure.ts';
 import { runPool } from './peers/pool.ts';
+import { openSwarm } from './swarm.ts';
 
 const PRIMES = `
 export function map(n, emit) {
@@ -16,19 +18,23 @@ export const reduce = 'sum';`;
 
 const THREADS = 2;
 
+const SPLITS = 120;
+
 export interface ComputeBound {
-  rest: Rest;
+  browser: Browser;
   items: number;
-  splitItems: number;
   rounds: number;
 }
 
 export async function computeBound(setup: ComputeBound, say: (text: string) => void): Promise<Row> {
-  const { items, splitItems, rounds } = setup;
+  const { browser, items, rounds } = setup;
+  const splitItems = Math.ceil(items / SPLITS);
   const ranges = Array.from({ length: Math.ceil(items / splitItems) }, (_, split) => ({
     from: split * splitItems,
     to: Math.min(items, (split + 1) * splitItems),
   }));
+  const swarm = await openSwarm(browser);
+  await swarm.lend();
   const ours: number[] = [];
   const theirs: number[] = [];
   for (let round = 1; round <= rounds; round += 1) {
@@ -38,12 +44,13 @@ export async function computeBound(setup: ComputeBound, say: (text: string) => v
       const sums = await runPool({ code: PRIMES, ranges, threads: THREADS, params: {} });
       poolCount = sums.get('primes');
     });
-    const { ms, count } = await primes(setup);
+    const { ms, count } = await primes(swarm.rest, items, splitItems);
     if (count !== poolCount) throw new Error(`${count} primes, and the pool has ${poolCount}`);
     ours.push(items / ms);
     theirs.push(items / poolMs);
     say(`  job ${(ms / 1000).toFixed(2)} s, pool ${(poolMs / 1000).toFixed(2)} s`);
   }
+  await swarm.stop();
   return {
     what: `primes below ${items.toLocaleString('en-US')}, two volunteers`,
     result: `${spread(ours)} k numbers/s`,
@@ -54,7 +61,7 @@ export async function computeBound(setup: ComputeBound, say: (text: string) => v
   };
 }
 
-async function primes({ rest, items, splitItems }: ComputeBound) {
+async function primes(rest: Rest, items: number, splitItems: number) {
   const { id } = await rest.submit({
     name: 'benchmark: primes',
     input: { range: { from: 0, to: items }, splitItems },

@@ -1,32 +1,42 @@
 // Data-bound: hits per page of a big log, end to end, beside (a) only downloading the same bytes by the
 // same route, (b) a plain Node script, (c) awk. One round measures all of them; rounds repeat.
 import { execFile } from 'node:child_process';
+import { createReadStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { LentBrowser } from '../../worker/local/volunteers.ts';
+import type { Browser } from 'playwright-core';
+import { MIB } from '../../shared/limits.ts';
 import { HITS_PER_PAGE } from '../../worker/local/hits-per-page.ts';
 import type { Rest } from '../../worker/local/rest.ts';
-import { download } from './lease-downloads.ts';
-import { median, medianRatio, spread, timedMs } from './measure.ts';
+import { download, leaseAllSplits } from './lease-downloads.ts';
+import { medianRatio, spread, timedMs } from './measure.ts';
 import type { Row } from './measure.ts';
+import { openSwarm } from './swarm.ts';
 
 const run = promisify(execFile);
 const COUNT_PAGES = fileURLToPath(new URL('peers/count-pages.ts', import.meta.url));
 
 export interface DataBound {
-  rest: Rest;
-  volunteers: LentBrowser[];
-  dataset: string;
+  browser: Browser;
+  /** The log as a file, for the peers that read one. */
   file: string;
   bytes: number;
-  splitBytes: number;
-  leases: string[];
   rounds: number;
 }
 
+const DATASET = 'bench-access.log';
+const SPLIT_BYTES = 4 * MIB;
+
 export async function dataBound(setup: DataBound, say: (text: string) => void): Promise<Row[]> {
-  const { rest, volunteers, file, bytes } = setup;
-  const pages = volunteers.map(({ page }) => page);
+  const { browser, file, bytes, rounds } = setup;
+  const swarm = await openSwarm(browser);
+  const { rest } = swarm;
+  await rest.upload(DATASET, createReadStream(file, { highWaterMark: MIB }));
+  const splits = Math.ceil(bytes / SPLIT_BYTES);
+  // Before anybody lends, else the leases would go to those who compute.
+  const leases = await leaseAllSplits(rest, DATASET, SPLIT_BYTES, splits);
+  await swarm.lend();
+  const pages = swarm.volunteers.map(({ page }) => page);
   const speeds = { job: [], download: [], node: [], awk: [] } as Record<string, number[]>;
   const note = (peer: string, ms: number) => {
     const megabytesPerSecond = bytes / 1e3 / ms;
@@ -34,15 +44,15 @@ export async function dataBound(setup: DataBound, say: (text: string) => void): 
     say(`  ${peer} ${megabytesPerSecond.toFixed(0)} MB/s`);
   };
   // One of each before anything counts: caches, compilers, connections.
-  await hitsPerPage(setup);
-  await download(pages, setup.leases);
-  for (let round = 1; round <= setup.rounds; round += 1) {
-    say(`data-bound, round ${round} of ${setup.rounds}`);
-    note('job', await hitsPerPage(setup));
+  await hitsPerPage(rest, bytes);
+  await download(pages, leases);
+  for (let round = 1; round <= rounds; round += 1) {
+    say(`data-bound, round ${round} of ${rounds}`);
+    note('job', await hitsPerPage(rest, bytes));
     note(
       'download',
       await timedMs(async () => {
-        const came = await download(pages, setup.leases);
+        const came = await download(pages, leases);
         if (came !== bytes) throw new Error(`${came} of ${bytes} bytes were downloaded`);
       }),
     );
@@ -52,7 +62,7 @@ export async function dataBound(setup: DataBound, say: (text: string) => void): 
       await timedMs(() => run('awk', [AWK, file], { env: { ...process.env, LC_ALL: 'C' } })),
     );
   }
-  await rest.health();
+  await swarm.stop();
   const of = (peer: string) => speeds[peer] ?? [];
   const row = (peer: string, beside: string, aim: string): Row => ({
     what: 'hits per page, two volunteers',
@@ -62,7 +72,6 @@ export async function dataBound(setup: DataBound, say: (text: string) => void): 
     ratio: medianRatio(of('job'), of(peer)).toFixed(2),
     aim,
   });
-  say(`  median of the job: ${median(of('job')).toFixed(0)} MB/s`);
   return [
     row('download', 'the same browsers, only downloading', '≥ 0.8'),
     row('node', 'one Node thread over the file', ''),
@@ -73,13 +82,13 @@ export async function dataBound(setup: DataBound, say: (text: string) => void): 
 const AWK = '{ hits[$7]++ } END { for (page in hits) print hits[page], page }';
 
 /** From submission to the last committed part, by the edge's clock. */
-async function hitsPerPage({ rest, dataset, splitBytes, bytes }: DataBound): Promise<number> {
+async function hitsPerPage(rest: Rest, bytes: number): Promise<number> {
   const { id } = await rest.submit({
     name: 'benchmark: hits per page',
-    input: { dataset },
+    input: { dataset: DATASET },
     code: HITS_PER_PAGE,
     mappers: 'volunteers',
-    splitBytes,
+    splitBytes: SPLIT_BYTES,
   });
   const job = await rest.waitFor(id, 'done');
   if (job.counters.bytesIn !== bytes) throw new Error(`${id} read ${job.counters.bytesIn} bytes`);

@@ -1,19 +1,24 @@
 // The scheduler alone: tasks that do nothing, and a million records that do next to nothing.
+import type { Browser } from 'playwright-core';
 import type { MapReduceSpecInput } from '../../shared/schemas/job.ts';
 import type { Rest } from '../../worker/local/rest.ts';
 import { spread } from './measure.ts';
 import type { Row } from './measure.ts';
+import { openSwarm } from './swarm.ts';
 
 const JOB_MAX_MS = 300_000;
 
 export interface Scheduler {
-  rest: Rest;
+  browser: Browser;
   tasks: number;
   rounds: number;
 }
 
 export async function scheduler(setup: Scheduler, say: (text: string) => void): Promise<Row[]> {
-  const { rest, tasks, rounds } = setup;
+  const { browser, tasks, rounds } = setup;
+  const swarm = await openSwarm(browser);
+  await swarm.lend();
+  const { rest } = swarm;
   const tasksPerSecond: number[] = [];
   const itemsPerSecond: number[] = [];
   for (let round = 1; round <= rounds; round += 1) {
@@ -35,6 +40,7 @@ export async function scheduler(setup: Scheduler, say: (text: string) => void): 
     itemsPerSecond.push(1_000_000 / (itemsMs / 1000));
     say(`  empty tasks ${emptyMs} ms, a million items ${itemsMs} ms`);
   }
+  await swarm.stop();
   const alone = { beside: '', peer: '', ratio: '', aim: '' };
   return [
     {
