@@ -15,6 +15,7 @@ import { isBuiltin } from './builtins.ts';
 import { installDeterminism, seededRandom } from './determinism.ts';
 import { openRecords, type RecordSource } from './records.ts';
 import { SpillTooLargeError, SpillWriter } from './spill.ts';
+import { keyText, valueText } from './strict-json.ts';
 import { type Combine, Table } from './table.ts';
 import type { MapPlan, MapResult, MapTask, SpillTrailer } from './task.ts';
 import { type ProgramOrigin, TaskFailure, taskErrorOf } from './task-error.ts';
@@ -184,12 +185,12 @@ export async function mapRecords(
   const bad = new BadRecords(plan.skipBadRecords, task.task);
   const { map } = program;
   // What a record emits counts only if the whole record went well: where bad ones may be skipped, emits wait.
-  const pending: [unknown, unknown][] | null = plan.skipBadRecords > 0 ? [] : null;
+  const pending: [string, Json][] | null = plan.skipBadRecords > 0 ? [] : null;
   let refused: unknown = null;
   const emit = (key: unknown, value: unknown): void => {
-    if (pending) return void pending.push([key, value]);
     try {
-      emitTo(key, value);
+      if (pending) pending.push(snapshot(key, value));
+      else emitTo(key, value);
     } catch (error) {
       // The program must not be able to swallow it.
       refused ??= error;
@@ -220,6 +221,12 @@ export async function mapRecords(
     }
   }
   return { ...bad.counts, recordsIn, truncated: false };
+}
+
+/** What is emitted, as it is now: the program may change the value afterwards. */
+function snapshot(key: unknown, value: unknown): [string, Json] {
+  const text = keyText(key);
+  return [text, JSON.parse(valueText(value, text)) as Json];
 }
 
 export function contextOf(
@@ -254,7 +261,6 @@ class BadRecords {
 
   /** Throws when none may be skipped any more. */
   add(records: RecordSource, cause: unknown, error: string): void {
-    const offset = records.offset();
     if (++this.count > this.#allowed) {
       const failure =
         this.#allowed === 0
@@ -263,9 +269,10 @@ class BadRecords {
               'too_many_bad_records',
               `more than ${this.#allowed} bad records; the last: ${error}`,
             );
-      throw new RecordFailure(failure, offset);
+      throw new RecordFailure(failure, records.offset());
     }
     if (this.#listed.length < BAD_RECORDS_LISTED_PER_TASK) {
+      const offset = records.offset();
       this.#listed.push({ task: this.#task, offset, error: error.slice(0, 300).toWellFormed() });
     }
   }

@@ -133,8 +133,7 @@ async function bundleWorker(main: string): Promise<{ code: string; sourceMap: st
     target: 'es2024',
     conditions: ['workerd', 'worker', 'browser'],
     mainFields: ['module', 'main'],
-    // papaparse asks for Node's `stream` in a path that is never taken here.
-    external: ['cloudflare:*', 'node:*', 'stream'],
+    external: ['cloudflare:*', 'node:*'],
     sourcemap: 'external',
     sourceRoot: ROOT,
     keepNames: true,

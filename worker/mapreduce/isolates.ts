@@ -47,6 +47,13 @@ const silent = () => undefined;
 globalThis.console = { log: silent, info: silent, debug: silent, warn: silent, error: silent };
 globalThis.performance = { now: () => 0, timeOrigin: 0 };
 const origin = ORIGIN;
+// Runs share the realm's clock and random numbers: one at a time, also where user code awaits.
+let turn = Promise.resolve();
+const inTurn = (run) => {
+  const result = turn.then(run);
+  turn = result.catch(() => {});
+  return result;
+};
 export default class extends WorkerEntrypoint {
   async map(plan, task, input, inputBytes) {
     let bytes = null;
@@ -59,7 +66,8 @@ export default class extends WorkerEntrypoint {
       }
       if (at !== inputBytes) throw new Error('the input ended after ' + at + ' of ' + inputBytes + ' bytes');
     }
-    const { spill, ...result } = await runMap({ factory, plan, task, input: bytes, origin, realm: globalThis });
+    const run = () => runMap({ factory, plan, task, input: bytes, origin, realm: globalThis });
+    const { spill, ...result } = await inTurn(run);
     if (!result.ok) return { result };
     return { result, spill: new Response(spill).body, spillBytes: spill.length };
   }
@@ -67,7 +75,8 @@ export default class extends WorkerEntrypoint {
     const writer = output.getWriter();
     const encoder = new TextEncoder();
     const write = (text) => writer.write(encoder.encode(text));
-    const outcome = await runReduce({ ...call, factory, origin, realm: globalThis, input, write });
+    const run = () => runReduce({ ...call, factory, origin, realm: globalThis, input, write });
+    const outcome = await inTurn(run);
     // Closed in either case: an abort would not reach the other side, whose reader would wait for ever.
     await writer.close();
     return outcome;

@@ -24,23 +24,42 @@ export class InputMissingError extends Error {
   override name = 'InputMissingError';
 }
 
+type InputClaims = NonNullable<LeaseClaims['input']>;
+
 /** The bytes of the records that begin in the lease's split. `body` is null when there are none. */
-export async function openInput(
-  bucket: R2Bucket,
-  input: NonNullable<LeaseClaims['input']>,
-): Promise<LeaseInput> {
-  const { key, size, align } = input;
-  const get = async (start: number, end: number): Promise<R2ObjectBody> => {
-    const object = await bucket.get(key, { range: { offset: start, length: end - start } });
-    if (!object) throw new InputMissingError(`the input ${key} is gone`);
-    return object;
-  };
-  const read = async (start: number, end: number) =>
-    new Uint8Array(await (await get(start, end)).arrayBuffer());
-  const { start, end } =
-    align === 'lines' ? await alignRange(input.start, input.end, size, read) : input;
+export async function openInput(bucket: R2Bucket, input: InputClaims): Promise<LeaseInput> {
+  const { start, end } = await alignedRange(bucket, input);
   if (start >= end) return { start, end: start, body: null };
-  return { start, end, body: (await get(start, end)).body as ReadableStream<Uint8Array> };
+  const { body } = await getRange(bucket, input.key, start, end);
+  return { start, end, body: body as ReadableStream<Uint8Array> };
+}
+
+async function alignedBytes(bucket: R2Bucket, input: LeaseClaims['input']): Promise<number> {
+  if (!input) return 0;
+  const { start, end } = await alignedRange(bucket, input);
+  return Math.max(0, end - start);
+}
+
+/** Where the split's records lie: a pure function of the input, which never changes. */
+async function alignedRange(
+  bucket: R2Bucket,
+  input: InputClaims,
+): Promise<{ start: number; end: number }> {
+  if (input.align === 'none') return input;
+  const read = async (start: number, end: number) =>
+    new Uint8Array(await (await getRange(bucket, input.key, start, end)).arrayBuffer());
+  return alignRange(input.start, input.end, input.size, read);
+}
+
+async function getRange(
+  bucket: R2Bucket,
+  key: string,
+  start: number,
+  end: number,
+): Promise<R2ObjectBody> {
+  const object = await bucket.get(key, { range: { offset: start, length: end - start } });
+  if (!object) throw new InputMissingError(`the input ${key} is gone`);
+  return object;
 }
 
 export interface SpillUpload {
@@ -78,6 +97,11 @@ export async function storeSpill(
     throw error;
   }
   const { trailer, sections, storedBytes } = verified;
+  const inputBytes = await alignedBytes(bucket, claims.input);
+  if (trailer.bytesIn !== inputBytes) {
+    const detail = `its trailer says ${trailer.bytesIn} bytes were read, the split has ${inputBytes}`;
+    throw new ProblemError('bad_spill', detail);
+  }
   return signReceipt(secret, {
     job,
     task,

@@ -18,6 +18,7 @@ import type { Exchange, Want } from './job.rpc.ts';
 import type { JobStore } from './job-store.ts';
 import { unpackReceiptSections } from './lease.ts';
 import { type Changes, noChanges } from './map-stage.ts';
+import { splitOf } from './plan.ts';
 import { fairShare, RecentMappers } from './share.ts';
 
 export type WriteEvent = (type: JobEvent['type'], fields: Record<string, unknown>) => void;
@@ -65,12 +66,11 @@ export class MapDesk {
           return apply(map.failed(task, attempt, outcome.error, ms));
         case 'done': {
           const receipt = receipts[i];
-          const { job: id } = record.submission;
-          if (receipt?.job === id && receipt.task === task && receipt.attempt === attempt) {
-            return apply(map.done(task, attempt, receipt, ms));
-          }
-          const message = 'the receipt is not one that the edge signed for this attempt';
-          return apply(map.failed(task, attempt, { code: 'bad_spill', message }, ms));
+          const message = receiptProblem(job, task, attempt, receipt);
+          if (receipt && message === null) return apply(map.done(task, attempt, receipt, ms));
+          return apply(
+            map.failed(task, attempt, { code: 'bad_spill', message: message ?? '' }, ms),
+          );
         }
       }
     });
@@ -188,6 +188,24 @@ export class MapDesk {
   }
 }
 
+/** Why a reported receipt does not count; null when it does. */
+function receiptProblem(
+  { record, plan }: LoadedJob,
+  task: number,
+  attempt: number,
+  receipt: SpillReceipt | null | undefined,
+): string | null {
+  const { job } = record.submission;
+  if (receipt?.job !== job || receipt.task !== task || receipt.attempt !== attempt) {
+    return 'the receipt is not one that the edge signed for this attempt';
+  }
+  if (plan.kind !== 'integers') return null;
+  const split = splitOf(plan, task);
+  const items = split.kind === 'integers' ? split.to - split.from : 0;
+  const seen = receipt.trailer.recordsIn + receipt.trailer.badRecords;
+  return seen === items ? null : `its trailer says ${seen} items were read, the split has ${items}`;
+}
+
 export function leaseMsOf({ medianMs }: JobRecord): number {
   const bounds = { initial: LEASE_MS, min: LEASE_MIN_MS, max: LEASE_MAX_MS, factor: LEASE_FACTOR };
   return leaseLengthMs(medianMs, bounds);
@@ -202,12 +220,12 @@ function tooManyBadRecords({ record, spec }: LoadedJob): TaskError | null {
   return { code: 'too_many_bad_records', message, ...place };
 }
 
-/** Operations that one committed map attempt cost: three requests, range reads, one object. */
+/** Operations that one committed map attempt cost: two requests, range reads (the input, and four probes that align it), one object. */
 function mapOperations(storedBytes: number, attempt: AttemptRecord): Record<string, number> {
   const bytesIn = attempt.receipt?.trailer.bytesIn ?? 0;
   return {
     workerRequest: attempt.by === EDGE ? 0 : 2,
-    r2Read: bytesIn > 0 ? 3 : 0,
+    r2Read: bytesIn > 0 ? 5 : 0,
     r2Write: storedBytes > 0 ? 1 : 0,
     rowWritten: 3,
   };
