@@ -39,6 +39,7 @@ interface KnownJob {
   reason: string;
 }
 
+const NORMAL_CLOSURE = 1000;
 /** Idle volunteers ask again after this long; after a failed exchange sooner. */
 const ASK_AGAIN_MS = 5_000;
 const RETRY_MS = 2_000;
@@ -144,6 +145,12 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
 
   override async webSocketClose(socket: WebSocket): Promise<void> {
     this.#leave(socket, 'the tab closed');
+    try {
+      // The other side waits for the answer to its close frame.
+      socket.close(NORMAL_CLOSURE);
+    } catch {
+      // It is gone already.
+    }
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {
