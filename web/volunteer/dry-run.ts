@@ -16,6 +16,8 @@ export interface DryRunRequest {
   code: string;
   params: Json;
   input: DryRunInput;
+  /** Bad records that are passed over, as in the job. Default 0. */
+  skipBadRecords?: number;
 }
 
 export type DryRunAnswer =
@@ -30,7 +32,12 @@ async function sandbox(): Promise<Sandbox> {
 }
 
 /** Rejects only if the sandbox does not open. A program that runs too long gives an `error` of code `deadline`. */
-export async function dryRun({ code, params, input }: DryRunRequest): Promise<DryRunAnswer> {
+export async function dryRun({
+  code,
+  params,
+  input,
+  skipBadRecords = 0,
+}: DryRunRequest): Promise<DryRunAnswer> {
   const compiled = compileProgram(code);
   if (!compiled.ok) return compiled;
   const bytes = input.kind === 'text' ? bytesOf(input.text) : null;
@@ -47,8 +54,7 @@ export async function dryRun({ code, params, input }: DryRunRequest): Promise<Dr
     gzip: false,
     partitions: 1,
     params,
-    // A bad record should be seen, with all that comes before it.
-    skipBadRecords: 0,
+    skipBadRecords,
     csvHeader: null,
     nowMs: Date.now(),
   };

@@ -109,7 +109,8 @@ export class Workspace {
     const startMs = performance.now();
     try {
       const input = await dryRunInput(spec.input, datasets.sample);
-      const ran = await dryRun({ code: spec.code, params: spec.params ?? {}, input });
+      const { code, params = {}, skipBadRecords = 0 } = spec;
+      const ran = await dryRun({ code, params, input, skipBadRecords });
       const ms = performance.now() - startMs;
       if (!ran.ok) this.marks = ran.errors;
       else {
