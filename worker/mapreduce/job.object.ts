@@ -29,6 +29,7 @@ import { Announcer } from './announcer.ts';
 import { type AttemptRecord, EDGE } from './attempts.ts';
 import { CreditBook } from './credits.ts';
 import { EdgeBells } from './edge-bells.ts';
+import { EventLog } from './event-log.ts';
 import { deletePrefix } from './garbage.ts';
 import {
   addInto,
@@ -53,13 +54,15 @@ import type {
   ReduceWork,
   Submission,
 } from './job.rpc.ts';
-import { JobStore, reduceTask, shownPart } from './job-store.ts';
+import { JobStore, shownPart } from './job-store.ts';
 import { openReceipt, signLease } from './lease.ts';
 import { leaseMsOf, MapDesk } from './map-desk.ts';
 import { MapStage } from './map-stage.ts';
 import { planSplits, type SplitPlan, splitCount, splitOf } from './plan.ts';
 import { ReduceStage } from './reduce-stage.ts';
+import { listTasks } from './task-list.ts';
 
+const TIMER_RETRY_MS = 10_000;
 /** A wait that is over sooner is not worth an event. */
 const WAITING_EVENT_MS = 500;
 
@@ -67,11 +70,11 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   readonly #store: JobStore;
   readonly #timers: Timers;
   readonly #reduce: ReduceStage;
+  readonly #events: EventLog;
   #job: LoadedJob | null = null;
   readonly #desk: MapDesk;
   readonly #credits = new CreditBook();
   readonly #announcer: Announcer;
-  readonly #waiters = new Set<() => void>();
   #lastSummaryMs = 0;
   #saidReason = '';
 
@@ -81,9 +84,8 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     this.#store.migrate();
     this.#timers = new Timers(ctx.storage);
     this.#reduce = new ReduceStage(this.#store);
-    this.#desk = new MapDesk(this.#store, this.#credits, (type, fields) =>
-      this.#event(type, fields),
-    );
+    this.#events = new EventLog(this.#store);
+    this.#desk = new MapDesk(this.#store, this.#credits, this.#events.write);
     this.#announcer = new Announcer(this.env, (work) => ctx.waitUntil(work));
     const job = this.#load();
     if (job) this.#resume(job);
@@ -149,13 +151,13 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       this.#store.saveSpec(spec);
       this.#store.savePlan(planned.plan);
       this.#store.saveRecord(record);
-      this.#event('submitted', { name: spec.name });
-      if (planned.plan.kind !== 'scan') this.#event('planned', { splits: planned.plan.splits });
+      this.#events.write('submitted', { name: spec.name });
+      if (planned.plan.kind !== 'scan')
+        this.#events.write('planned', { splits: planned.plan.splits });
       return this.#open(record, spec, planned.plan);
     });
     await this.#advance(job, true);
     this.#announcer.callLobbies(job, false);
-
     return this.#view(job);
   }
 
@@ -170,37 +172,20 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   async tasks(cursor: string | undefined, limit: number): Promise<List<Task> | null> {
     if (!this.#job) return null;
     const { plan, spec } = this.#job;
-    const splits = splitCount(plan);
-    const from = Math.max(0, Number.parseInt(cursor ?? '0', 10) || 0);
-    const mapTasks = Math.max(0, Math.min(limit, splits - from));
-    const items = mapTasks > 0 ? this.#store.tasksFrom(from, mapTasks) : [];
-    const rows = new Map(this.#store.partRows().map((row) => [row.partition, row]));
-    let next = from + mapTasks;
-    while (items.length < limit && next >= splits && next < splits + spec.partitions) {
-      items.push(reduceTask(next - splits, rows.get(next - splits) ?? null));
-      next++;
-    }
-    return { items, next: next < splits + spec.partitions ? String(next) : null };
+    const sizes = { splits: splitCount(plan), partitions: spec.partitions };
+    return listTasks(this.#store, sizes, cursor, limit);
   }
 
   async events(after: number, limit: number): Promise<JobEvent[] | null> {
-    return this.#job ? this.#store.eventsAfter(after, limit) : null;
+    return this.#job ? this.#events.read(after, limit) : null;
   }
 
   async eventsAfter(after: number, limit: number, waitMs: number) {
     if (!this.#job) return null;
-    let events = this.#store.eventsAfter(after, limit);
+    let events = this.#events.read(after, limit);
     if (events.length === 0 && !hasEnded(this.#job.record.state)) {
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          clearTimeout(timer);
-          this.#waiters.delete(wake);
-          resolve();
-        };
-        const timer = setTimeout(wake, waitMs);
-        this.#waiters.add(wake);
-      });
-      events = this.#store.eventsAfter(after, limit);
+      await this.#events.wait(waitMs);
+      events = this.#events.read(after, limit);
     }
     const ended = events.length < limit && (!this.#job || hasEnded(this.#job.record.state));
     return { events, ended };
@@ -338,7 +323,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       record.edgeFromMs = Date.now() + (spec.mappers === 'edge' ? 0 : EDGE_GRACE_MS);
       this.#store.savePlan(plan);
       this.#store.saveScan('');
-      this.#event('planned', { splits });
+      this.#events.write('planned', { splits });
       this.#store.saveRecord(record);
       return this.#open(record, spec, plan);
     });
@@ -387,7 +372,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
         queueOperation: 3,
       });
       const { partition, keys, bytes, ms } = commit;
-      this.#event('partReduced', { partition, keys, bytes, ms });
+      this.#events.write('partReduced', { partition, keys, bytes, ms });
       if (record.reduced === spec.partitions) this.#end(job, 'done', null);
       this.#store.saveRecord(record);
       return true;
@@ -402,7 +387,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     const again = this.#change(() => {
       const ringAgain = this.#reduce.fail(partition, attempt, error, Date.now());
       if (ringAgain === null) return false; // An older attempt, or it is committed: nothing to do.
-      this.#event('reduceFailed', { partition, attempt, error });
+      this.#events.write('reduceFailed', { partition, attempt, error });
       if (!ringAgain) this.#end(job, 'failed', { ...error, partition });
       return ringAgain;
     });
@@ -420,7 +405,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     record.state = 'reducing';
     record.startedAtMs ??= nowMs;
     record.reason = '';
-    this.#event('reducing', { partitions: spec.partitions });
+    this.#events.write('reducing', { partitions: spec.partitions });
     const waiting = this.#reduce.start(spec.partitions, nowMs);
     record.reduced = spec.partitions - waiting.length;
     if (waiting.length === 0) {
@@ -457,13 +442,12 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       record.reason = '';
       record.state = record.mapped > 0 ? 'mapping' : 'queued';
       record.edgeFromMs = nowMs + (spec.mappers === 'edge' ? 0 : EDGE_GRACE_MS);
-      this.#event('retried', {});
+      this.#events.write('retried', {});
       this.#store.saveRecord(record);
     });
     job.bells = new EdgeBells(record.lastRing);
     await this.#advance(job, true);
     this.#announcer.callLobbies(job, false);
-
     return this.#view(job);
   }
 
@@ -494,7 +478,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     record.error = error;
     record.reason = error ? error.message : '';
     record.finishedAtMs = nowMs;
-    this.#event(state, error ? { error } : {});
+    this.#events.write(state, error ? { error } : {});
     this.#store.saveRecord(record);
     this.#timers.set('garbage', state === 'failed' ? nowMs + FAILED_KEEP_MS : nowMs);
   }
@@ -518,7 +502,8 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       partitions = this.#reduce.ringAgain(nowMs);
     }
     this.#setTimers(job, nowMs);
-    await Promise.all([
+    // A bell that does not go out is rung again by the alarm: what was decided stands in any case.
+    await Promise.allSettled([
       this.#announcer.ringMap(job, rings),
       this.#announcer.ringReduce(job, partitions),
     ]);
@@ -528,7 +513,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       this.ctx.waitUntil(this.#tellCatalog(job, nowMs));
     else this.#timers.set('summary', this.#lastSummaryMs + SUMMARY_MS);
     if (ended || before !== record.state) this.#announcer.endLobbies(job);
-    this.#wakeReaders();
+    this.#events.wake();
   }
 
   /** Which edge mappers to wake; sets the reason that is shown. */
@@ -544,7 +529,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     if (rings.length > 0 && !scanning) {
       const asked = spec.mappers === 'edge';
       const reason = asked ? 'the job asks for the edge' : 'no volunteer at work, or one stalled';
-      this.#event('edge', { reason, bells: rings.length });
+      this.#events.write('edge', { reason, bells: rings.length });
     }
     this.#sayWaiting(job, nowMs);
     if (rings.length > 0 || record.reason !== before) {
@@ -562,7 +547,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       this.#timers.set('waiting', record.createdAtMs + WAITING_EVENT_MS);
     } else if (record.reason !== this.#saidReason) {
       this.#saidReason = record.reason;
-      this.#event('waiting', { reason: record.reason });
+      this.#events.write('waiting', { reason: record.reason });
     }
   }
 
@@ -588,12 +573,23 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   override async alarm(): Promise<void> {
     const nowMs = Date.now();
     for (const name of this.#timers.due(nowMs)) {
-      if (name === 'sweep') await this.#sweep();
-      else if (this.#job && name === 'garbage') await this.#collectGarbage(this.#job);
-      else if (this.#job && name === 'summary') await this.#tellCatalog(this.#job, nowMs);
-      else if (this.#job) await this.#passTime(this.#job, nowMs); // 'advance', 'waiting'
+      try {
+        await this.#timer(name, nowMs);
+      } catch (error) {
+        console.error(`timer ${name} of a job failed; again later`, error);
+        this.#timers.set(name, Date.now() + TIMER_RETRY_MS);
+      }
     }
     this.#timers.rearm();
+  }
+
+  async #timer(name: string, nowMs: number): Promise<void> {
+    const job = this.#job;
+    if (name === 'sweep') return this.#sweep();
+    if (!job) return;
+    if (name === 'garbage') return this.#collectGarbage(job);
+    if (name === 'summary') return this.#tellCatalog(job, nowMs);
+    return this.#passTime(job, nowMs); // 'advance', 'waiting'
   }
 
   async #passTime(job: LoadedJob, nowMs: number): Promise<void> {
@@ -648,15 +644,11 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     if (!this.#job) return; // Forgotten meanwhile.
     this.#lastSummaryMs = nowMs;
     this.#timers.clear('summary');
-    await this.#announcer.tellCatalog(this.#summary(job));
-  }
-
-  #event(type: JobEvent['type'], fields: Record<string, unknown>): void {
-    this.#store.addEvent({ time: new Date().toISOString(), type, ...fields });
-  }
-
-  #wakeReaders(): void {
-    for (const wake of [...this.#waiters]) wake();
+    try {
+      await this.#announcer.tellCatalog(this.#summary(job));
+    } catch {
+      this.#timers.set('summary', Date.now() + TIMER_RETRY_MS);
+    }
   }
 
   #view({ record, spec, plan }: LoadedJob): Job {
