@@ -12,6 +12,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts', 'test/property/**/*.test.ts'],
           environment: 'node',
+          setupFiles: ['test/support/property-seed.ts'],
           testTimeout: 20_000,
           sequence: { groupOrder: 1 },
         },

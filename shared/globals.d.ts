@@ -9,3 +9,4 @@ declare class TextDecoder {
   decode(bytes?: Uint8Array | ArrayBuffer, options?: { stream?: boolean }): string;
 }
 declare function queueMicrotask(task: () => void): void;
+declare function setTimeout(callback: () => void, ms: number): unknown;

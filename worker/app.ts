@@ -27,9 +27,19 @@ export const app = new Hono<AppEnv>()
   .route('/jobs', resultRoutes)
   .route('/leases', leaseRoutes);
 
-app.notFound((c) =>
-  problemResponse(new ProblemError('not_found', `there is no ${c.req.method} ${c.req.path}`)),
-);
+const METHODS = ['GET', 'POST', 'PUT', 'DELETE'];
+
+app.notFound((c) => {
+  const { method, path } = c.req;
+  // What matches with another method, beside the access check that matches everything.
+  const allowed = METHODS.filter((other) => app.router.match(other, path)[0].length > 1);
+  if (allowed.length === 0) {
+    return problemResponse(new ProblemError('not_found', `there is no ${method} ${path}`));
+  }
+  const allow = { allow: allowed.join(', ') };
+  const detail = `${path} takes ${allow.allow}, not ${method}`;
+  return problemResponse(new ProblemError('method_not_allowed', detail, [], allow));
+});
 
 app.onError((error) => {
   if (error instanceof ProblemError) return problemResponse(error);

@@ -5,7 +5,7 @@ import { GROUP_MAX_BYTES } from '../limits.ts';
 import type { Json } from '../schemas/common.ts';
 import type { RecordBlock } from './blocks.ts';
 import { accumulate, type BuiltinName, initial } from './builtins.ts';
-import { isThenable } from './map-run.ts';
+import { isThenable, settle } from './settle.ts';
 import { shownKey, valueText } from './strict-json.ts';
 import { TaskFailure } from './task-error.ts';
 
@@ -104,7 +104,7 @@ export class GroupReducer {
     this.#forget();
     const result = reduction.reduce(key, values, reduction.ctx);
     if (isThenable(result)) {
-      return Promise.resolve(result).then((value) => this.#reduced(key, value));
+      return settle(result).then((value) => this.#reduced(key, value));
     }
     this.#reduced(key, result);
     return null;

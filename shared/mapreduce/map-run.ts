@@ -15,6 +15,7 @@ import { isBuiltin } from './builtins.ts';
 import { installDeterminism, seededRandom } from './determinism.ts';
 import { openRecords, type RecordSource } from './records.ts';
 import { SpillTooLargeError, SpillWriter } from './spill.ts';
+import { isThenable, settle } from './settle.ts';
 import { keyText, valueText } from './strict-json.ts';
 import { type Combine, Table } from './table.ts';
 import type { MapPlan, MapResult, MapTask, SpillTrailer } from './task.ts';
@@ -208,7 +209,7 @@ export async function mapRecords(
     }
     try {
       const returned = map(records.value, emit, ctx);
-      if (isThenable(returned)) await returned;
+      if (isThenable(returned)) await settle(returned);
       if (refused !== null) throw refused;
       if (pending) for (const [key, value] of pending.splice(0)) emitTo(key, value);
       recordsIn++;
@@ -308,15 +309,6 @@ class Beat {
 function isFinal(cause: unknown): boolean {
   if (cause instanceof TaskFailure) return cause.code === 'memory';
   return cause instanceof Error && cause.name === 'LoopGuardError';
-}
-
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'then' in value &&
-    typeof value.then === 'function'
-  );
 }
 
 /** The TaskError of whatever loading, mapping or writing threw. */

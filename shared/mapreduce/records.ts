@@ -1,9 +1,9 @@
 // Frames the bytes of a split into records. A split is record-aligned when it comes here. Text is decoded
 // once, in one piece (a gzip file in pieces as it unpacks), and lines are found with indexOf: that is
 // many times faster than looking at bytes. Malformed UTF-8 reads as U+FFFD.
-import { Gunzip } from 'fflate';
 import { RECORD_MAX_BYTES } from '../limits.ts';
 import { headerNames, readRow } from './csv.ts';
+import { gunzip } from './gunzip.ts';
 import type { MapPlan, Split } from './task.ts';
 import { TaskFailure } from './task-error.ts';
 
@@ -46,27 +46,17 @@ function decodeWhole(bytes: Uint8Array, atFileStart: boolean): string {
   return atFileStart && text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
 }
 
-const GUNZIP_STEP_BYTES = 64 * 1024;
-
-/** Unpacks as it is read, so that the unpacked whole is never held. Files of several members are one text. */
-function* gunzipped(bytes: Uint8Array): Generator<Piece> {
+/** Unpacks as it is read, so that the unpacked whole is never held. */
+function* gunzipped(packed: Uint8Array): Generator<Piece> {
   const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
-  const unpacked: Uint8Array[] = [];
-  const gunzip = new Gunzip((chunk) => void unpacked.push(chunk));
   let first = true;
-  for (let at = 0; at < bytes.length; at += GUNZIP_STEP_BYTES) {
-    const last = at + GUNZIP_STEP_BYTES >= bytes.length;
-    try {
-      gunzip.push(bytes.subarray(at, at + GUNZIP_STEP_BYTES), last);
-    } catch (error) {
-      throw new TaskFailure('bad_record', `the gzip input is damaged: ${String(error)}`);
+  for (const chunk of gunzip(packed)) {
+    let text = decoder.decode(chunk, { stream: true });
+    if (first && text !== '') {
+      first = false;
+      if (text.charCodeAt(0) === BYTE_ORDER_MARK) text = text.slice(1);
     }
-    for (const chunk of unpacked.splice(0)) {
-      let text = decoder.decode(chunk, { stream: true });
-      if (first && text.charCodeAt(0) === BYTE_ORDER_MARK) text = text.slice(1);
-      if (text !== '') first = false;
-      yield { text, bytes: chunk };
-    }
+    yield { text, bytes: chunk };
   }
   const rest = decoder.decode();
   if (rest !== '') yield { text: rest, bytes: new Uint8Array(0) };

@@ -175,6 +175,16 @@ describe('a program that goes wrong', () => {
       { code: 'bad_value' },
     ],
     [
+      'returns a promise that never settles',
+      'export const map = () => new Promise(() => {})',
+      { code: 'program_threw', message: 'returned a promise that nothing will ever settle' },
+    ],
+    [
+      'never settles in reduce',
+      'export const map = (l, emit) => emit(l, 1)\nexport const reduce = () => new Promise(() => {})',
+      { code: 'program_threw' },
+    ],
+    [
       'breaks when it loads',
       'const x = null.x\nexport const map = () => {}',
       { code: 'bad_program', line: 1 },
@@ -243,6 +253,18 @@ describe('what is refused at submission', () => {
     expect((await problemOf(large)).code).toBe('too_large');
     const broken = await call('/jobs', { method: 'POST', body: '{"kind":' });
     expect((await problemOf(broken)).code).toBe('invalid_request');
+  });
+
+  it('says which methods a route takes', async () => {
+    for (const [method, path, allow] of [
+      ['PATCH', '/jobs', 'GET, POST'],
+      ['POST', '/jobs/job_1', 'GET, DELETE'],
+      ['DELETE', '/health', 'GET'],
+    ] as const) {
+      const response = await call(path, { method });
+      expect(response.headers.get('allow')).toBe(allow);
+      expect((await problemOf(response)).code).toBe('method_not_allowed');
+    }
   });
 
   it('answers unknown jobs and routes with problems', async () => {
