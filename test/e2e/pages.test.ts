@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generateLog } from '../../worker/local/log-generator.ts';
 import { HITS_PER_PAGE } from '../../worker/local/hits-per-page.ts';
 import { openVolunteer } from '../../worker/local/volunteers.ts';
+import type { LentBrowser } from '../../worker/local/volunteers.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { startTestEdge } from '../support/edge.ts';
 import type { TestEdge } from '../support/edge.ts';
@@ -16,13 +17,14 @@ const WIDE = { scheme: 'light', width: 1280 } as const;
 
 let browser: Browser;
 let edge: TestEdge;
+let lent: LentBrowser;
 /** One that is done and one that failed, by page name. */
 const jobs = { done: '', failed: '' };
 
 beforeAll(async () => {
   [browser, edge] = await Promise.all([launchChromium(), startTestEdge()]);
   await edge.rest.upload('access.log', generateLog({ bytes: 8 * MIB }));
-  await openVolunteer(browser, edge.url);
+  lent = await openVolunteer(browser, edge.url);
   await edge.rest.waitForVolunteers(1);
   const done = await edge.rest.submit({
     name: 'page hits',
@@ -55,18 +57,33 @@ const PAGES: [name: string, path: () => string][] = [
   ['api-docs', () => '/api/docs'],
 ];
 
-describe.each(PAGES)('%s', (name, path) => {
+describe.each(PAGES)('%s', (_name, path) => {
   test.each(LOOKS)('$scheme at $width px', async (look) => {
     const { context, page, errors } = await visit(browser, `${edge.url}${path()}`, look);
     try {
       expect(await violations(page)).toEqual([]);
       expect(await overflowPx(page)).toBeLessThanOrEqual(0);
       expect(errors).toEqual([]);
-      await takePicture(page, `${name}-${look.scheme}-${look.width}`);
     } finally {
       await context.close();
     }
   });
+});
+
+test('a dry run shows what comes out, before anything is submitted', async () => {
+  const address = `${edge.url}/jobs/new?template=page-hits`;
+  const { context, page, errors } = await visit(browser, address, WIDE);
+  try {
+    await page.getByRole('button', { name: /dry run/i }).click();
+    await page.getByRole('heading', { name: /emitted by map/i }).waitFor();
+    await page.getByRole('textbox', { name: 'Program' }).evaluate((editor) => {
+      window.scrollTo(0, editor.getBoundingClientRect().top + window.scrollY - 120);
+    });
+    await takePicture(page, 'new-job');
+    expect(errors).toEqual([]);
+  } finally {
+    await context.close();
+  }
 });
 
 test('a template is tried on its first records, then submitted, and its result is shown', async () => {
@@ -79,17 +96,47 @@ test('a template is tried on its first records, then submitted, and its result i
     await page.getByRole('button', { name: /dry run/i }).click();
     // Rows are the keys: the first of them comes out of this tab's sandbox, before anything is submitted.
     await page.getByText('00000', { exact: true }).first().waitFor();
-    await takePicture(page, 'dry-run');
     await page.getByRole('button', { name: /^(submit|run)/i }).click();
     await page.waitForURL(/\/jobs\/(?!new)/);
     const id = page.url().split('/').at(-1) ?? '';
     const job = await edge.rest.waitFor(id, 'done');
     expect(job.counters.keysOut).toBe(600);
-    await page.getByRole('img', { name: /mandelbrot|picture/i }).waitFor();
+    const picture = page.getByRole('img', { name: /mandelbrot|picture/i });
+    await picture.waitFor();
+    await picture.scrollIntoViewIfNeeded();
     await takePicture(page, 'mandelbrot');
     expect(errors).toEqual([]);
   } finally {
     await context.close();
+  }
+});
+
+test('a job is watched while two browsers map it', async () => {
+  const second = await openVolunteer(browser, edge.url);
+  await edge.rest.waitForVolunteers(2);
+  const { id } = await edge.rest.submit({
+    name: 'page hits, slowly',
+    input: { dataset: 'access.log' },
+    // Slow by work, so that there is a middle to be watched.
+    code: HITS_PER_PAGE.replace(') {\n', ') {\n  for (let i = 0; i < 150_000; i++) ctx.params;\n'),
+    splitBytes: Math.ceil((8 * MIB) / 48),
+  });
+  const { context, page, errors } = await visit(browser, `${edge.url}/jobs/${id}`, WIDE);
+  try {
+    await page
+      .getByText(/^(1[6-9]|[23]\d) \/ 48/)
+      .first()
+      .waitFor();
+    await takePicture(page, 'job');
+    // The one who lends sees what runs.
+    await lent.page.getByText('page hits, slowly').first().waitFor();
+    await takePicture(lent.page, 'volunteer');
+    await page.getByText('48 / 48').first().waitFor();
+    await page.getByRole('heading', { name: 'Result' }).waitFor();
+    expect(errors).toEqual([]);
+  } finally {
+    await context.close();
+    await second.context.close();
   }
 });
 
