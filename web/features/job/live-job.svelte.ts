@@ -36,8 +36,11 @@ export class LiveJob {
     this.follow();
   }
 
+  /** As last polled, but no further behind than the events: the page must not count two ways at once. */
   get job(): Job | null {
-    return this.#poll.value;
+    const job = this.#poll.value;
+    const mapped = Math.max(job?.progress.mapped ?? 0, this.view.model.counts.committed);
+    return job && { ...job, progress: { ...job.progress, mapped } };
   }
 
   get problem(): Problem | null {
