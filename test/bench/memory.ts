@@ -16,7 +16,7 @@ const EAGER_COLLECTION = '--max-semi-space-size=1 --gc-global';
 const VALUE_CHARS = 1_000;
 const RECORDS_PER_SPLIT = 8_000;
 /** Mapped after the restart, so that the reduce begins by itself. */
-const TASKS_LEFT = 3;
+const TASKS_LEFT = 6;
 const JOB_MAX_MS = 300_000;
 
 /** Random values of one key each: nothing to combine, and the result is as large as the shuffle. */

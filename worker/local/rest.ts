@@ -1,6 +1,7 @@
 // The few REST calls that the local commands and the end-to-end tests make, typed by the same schemas as
 // the server. Answers that are not 2xx throw with the problem's code and detail.
 import { ReadableStream } from 'node:stream/web';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { List } from '../../shared/schemas/common.ts';
 import type {
   Job,
@@ -15,8 +16,6 @@ import type { Health, Swarm, Volunteer } from '../../shared/schemas/swarm.ts';
 
 const POLL_MS = 50;
 const WAIT_MAX_MS = 120_000;
-const pause = () => new Promise((resolve) => setTimeout(resolve, POLL_MS));
-
 const ENDED: ReadonlySet<JobState> = new Set(['done', 'failed', 'cancelled']);
 
 export class ProblemError extends Error {
@@ -30,8 +29,12 @@ export class ProblemError extends Error {
 
 export class Rest {
   readonly url: string;
-  constructor(url: string) {
+  /** Waiting asks this often; every question is work for the edge that is waited for. */
+  readonly #pollMs: number;
+
+  constructor(url: string, pollMs = POLL_MS) {
     this.url = url;
+    this.#pollMs = pollMs;
   }
 
   /** Throws ProblemError for any answer that is not 2xx. */
@@ -96,7 +99,7 @@ export class Rest {
       if (Date.now() > deadline) {
         throw new Error(`waited for ${count} volunteers, and ${volunteers} are connected`);
       }
-      await pause();
+      await pause(this.#pollMs);
     }
   }
 
@@ -117,7 +120,7 @@ export class Rest {
             JSON.stringify({ progress: job.progress, error: job.error, counters: job.counters }),
         );
       }
-      await pause();
+      await pause(this.#pollMs);
     }
   }
 
