@@ -135,10 +135,13 @@ export class MapDesk {
   grant(job: LoadedJob, want: Want, nowMs: number): AttemptRecord[] {
     const { map, record } = job;
     this.#mappers.seen(want.by, nowMs);
-    const share = fairShare(map.unleased, this.#mappers.count);
-    // Several edge mappers share one name: each asks for new leases only.
-    const held = want.by === EDGE ? 0 : map.activeOf(want.by);
-    const count = Math.min(want.outstanding - held, share);
+    // What a volunteer holds counts against its share of what is open: while tasks are quick it asks many
+    // times a second, and a share of the unleased each time would soon be all of them. Several edge mappers
+    // share one name: each asks for new leases only.
+    const isEdge = want.by === EDGE;
+    const held = isEdge ? 0 : map.activeOf(want.by);
+    const open = isEdge ? map.unleased : map.tasks - map.committedCount;
+    const count = Math.min(want.outstanding, fairShare(open, this.#mappers.count)) - held;
     if (count <= 0) return [];
     const granted = map.grant(want, count, {
       nowMs,

@@ -6,9 +6,9 @@ const SHARE_MIN_TASKS = 2;
 /** A mapper counts for this long after it last asked. */
 const RECENT_MS = 30_000;
 
-/** Tasks that one of `mappers` may take at once of `unleased` ones. */
-export function fairShare(unleased: number, mappers: number): number {
-  return Math.max(SHARE_MIN_TASKS, Math.ceil(unleased / (2 * Math.max(1, mappers))));
+/** Tasks that one of `mappers` may hold at once while `open` ones are not done. */
+export function fairShare(open: number, mappers: number): number {
+  return Math.max(SHARE_MIN_TASKS, Math.ceil(open / (2 * Math.max(1, mappers))));
 }
 
 /** Who asked for work lately. Bounded by who can be connected. */

@@ -255,6 +255,8 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
       if (outcome.kind === 'alive') alive = true;
       else {
         volunteer.leases.get(job)?.delete(item.lease);
+        // It may have been given nothing because it held its share: it holds less now.
+        volunteer.dry.delete(job);
         if (outcome.kind !== 'returned') volunteer.took(job, item.ms ?? 0);
       }
       known.reports.push({ task, attempt, by, ms: item.ms ?? 0, outcome });
