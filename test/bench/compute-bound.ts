@@ -18,7 +18,7 @@ export const reduce = 'sum';`;
 
 const THREADS = 2;
 
-const SPLITS = 120;
+const SPLITS = 80;
 
 export interface ComputeBound {
   browser: Browser;

@@ -3,6 +3,7 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 
 const OPEN_MAX_MS = 30_000;
+const SMALL = { width: 480, height: 360 };
 
 export interface LentBrowser {
   context: BrowserContext;
@@ -21,7 +22,8 @@ export async function openVolunteerPage(
   url: string,
   machineCores?: number,
 ): Promise<LentBrowser> {
-  const context = await browser.newContext();
+  // Nobody looks at a headless page: what it does not animate or paint is left for computing.
+  const context = await browser.newContext({ reducedMotion: 'reduce', viewport: SMALL });
   if (machineCores !== undefined) {
     await context.addInitScript((cores) => {
       Object.defineProperty(navigator, 'hardwareConcurrency', { get: () => cores });
