@@ -21,6 +21,8 @@ export const IDEMPOTENCY_KEY_MAX_CHARS = 255;
 export const UPLOAD_PART_BYTES = 8 * MIB;
 export const UPLOAD_PART_MIN_BYTES = 5 * MIB;
 export const UPLOAD_PARTS_MAX = 10_000;
+/** A body of known size goes into R2 as one put up to here (R2 takes 5 GiB less 5 MiB), above it in parts. */
+export const PUT_MAX_BYTES = 4096 * MIB;
 /** A streamed upload holds one part in memory. Longer bodies go in parts that the client makes. */
 export const UPLOAD_PART_HELD_MAX_BYTES = 32 * MIB;
 export const CONTENT_TYPE_MAX_CHARS = 255;

@@ -1,5 +1,5 @@
-// Peer (a), the ceiling of any mapper: the volunteers' own pages fetch every split of the dataset by its
-// lease, the very route that the job's mappers read, and throw the bytes away.
+// Peer (a), the ceiling of any mapper: the volunteers' own pages fetch splits of the dataset by their leases,
+// the very route that the job's mappers read, and throw the bytes away.
 import type { Page } from 'playwright-core';
 import type { LobbyMessage } from '../../shared/protocol.ts';
 import { PROTOCOL_VERSION } from '../../shared/protocol.ts';
@@ -11,14 +11,15 @@ const LEASES_MAX_MS = 30_000;
 const IN_FLIGHT = 2;
 
 /**
- * Leases for all splits of a job over `dataset`, taken by a volunteer that computes nothing. Leases are
- * capabilities: they stay good for the data routes after the job is cancelled. Before anybody else lends.
+ * Leases of `count` splits of a job over `dataset`, taken by a volunteer that computes nothing: at most half of
+ * all splits, which is the most that one volunteer may hold. Leases are capabilities: they stay good for the
+ * data routes after the job is cancelled. To be called before anybody else lends.
  */
-export async function leaseAllSplits(
+export async function leaseSplits(
   rest: Rest,
   dataset: string,
   splitBytes: number,
-  splits: number,
+  count: number,
 ): Promise<string[]> {
   const { id } = await rest.submit({
     input: { dataset },
@@ -31,7 +32,7 @@ export async function leaseAllSplits(
     const leases = new Set<string>();
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
-        () => reject(new Error(`got ${leases.size} of ${splits} leases`)),
+        () => reject(new Error(`got ${leases.size} of ${count} leases`)),
         LEASES_MAX_MS,
       );
       socket.onerror = () => reject(new Error('the lobby closed the socket'));
@@ -41,12 +42,12 @@ export async function leaseAllSplits(
         if (message.type === 'refused') reject(new Error(message.message));
         if (message.type !== 'grant') return;
         for (const grant of message.grants) leases.add(grant.lease);
-        if (leases.size < splits) return;
+        if (leases.size < count) return;
         clearTimeout(timer);
         resolve();
       };
     });
-    return [...leases];
+    return [...leases].slice(0, count);
   } finally {
     await rest.call('POST', `/api/jobs/${id}/cancel`);
     socket.close();

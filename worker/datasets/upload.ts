@@ -1,6 +1,6 @@
 // A dataset sent as one body: streamed into a new immutable object in bounded memory and hashed on its way.
 // The name points to it only when all of it is there; whatever fails half-way leaves nothing behind.
-import { KIB, UPLOAD_PARTS_MAX } from '../../shared/limits.ts';
+import { KIB, PUT_MAX_BYTES, UPLOAD_PARTS_MAX } from '../../shared/limits.ts';
 import type { Dataset } from '../../shared/schemas/dataset.ts';
 import type { StoredDataset } from '../catalog/catalog.rpc.ts';
 import type { Env } from '../platform/env.ts';
@@ -9,6 +9,7 @@ import { datasetKey } from '../platform/keys.ts';
 import { ObjectWriter } from '../platform/object-writer.ts';
 import { catalog } from '../platform/objects.ts';
 import { ProblemError } from '../platform/problem.ts';
+import { SizedWriter } from '../platform/sized-writer.ts';
 import { partBytesFor } from './part-sizes.ts';
 
 export interface DatasetUpload {
@@ -32,14 +33,20 @@ export async function storeDataset(
   const maxBytes = partBytes * UPLOAD_PARTS_MAX;
   if ((contentLength ?? 0) > maxBytes) throw tooLarge(maxBytes);
   const key = datasetKey(name, newId('v', nowMs));
-  const out = new ObjectWriter(env.BUCKET, key, { httpMetadata: { contentType } }, partBytes);
+  const options = { httpMetadata: { contentType } };
+  const out =
+    contentLength !== null && contentLength <= PUT_MAX_BYTES
+      ? new SizedWriter(env.BUCKET, key, contentLength, options)
+      : new ObjectWriter(env.BUCKET, key, options, partBytes);
   const hash = new crypto.DigestStream('SHA-256');
   const hashing = hash.getWriter();
   // An abandoned hash rejects its digest, which nobody then waits for.
   hash.digest.catch(() => undefined);
   try {
     for await (const chunk of chunksOf(body)) {
-      if (out.bytes + chunk.length > maxBytes) throw tooLarge(maxBytes);
+      const bytes = out.bytes + chunk.length;
+      if (bytes > maxBytes) throw tooLarge(maxBytes);
+      if (contentLength !== null && bytes > contentLength) throw cutOff(contentLength);
       await Promise.all([out.write(chunk), hashing.write(chunk)]);
     }
     if (contentLength !== null && out.bytes !== contentLength) throw cutOff(out.bytes);

@@ -67,11 +67,18 @@ export class Rest {
     return this.all('/api/volunteers');
   }
 
-  /** Streams: the chunks are pulled as fast as the server takes them. */
-  async upload(name: string, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) {
+  /** Streams: the chunks are pulled as fast as the server takes them. `bytes`: their sum, when it is known. */
+  async upload(
+    name: string,
+    chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    bytes?: number,
+  ): Promise<void> {
     const init = {
       body: ReadableStream.from(chunks),
-      headers: { 'content-type': 'application/octet-stream' },
+      headers: {
+        'content-type': 'application/octet-stream',
+        ...(bytes === undefined ? {} : { 'content-length': String(bytes) }),
+      },
       duplex: 'half', // What Node asks for with a streamed body.
     };
     // The two libraries' types of the same stream differ.
