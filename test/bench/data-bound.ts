@@ -5,7 +5,7 @@ import { createReadStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Browser } from 'playwright-core';
-import { MIB } from '../../shared/limits.ts';
+import { MIB, SPLIT_DEFAULT_BYTES } from '../../shared/limits.ts';
 import { HITS_PER_PAGE } from '../../worker/local/hits-per-page.ts';
 import type { Rest } from '../../worker/local/rest.ts';
 import { download, leaseSplits } from './lease-downloads.ts';
@@ -25,15 +25,14 @@ export interface DataBound {
 }
 
 const DATASET = 'bench-access.log';
-const SPLIT_BYTES = 4 * MIB;
 
 export async function dataBound(setup: DataBound, say: (text: string) => void): Promise<Row[]> {
   const { browser, file, bytes, rounds } = setup;
   const swarm = await openSwarm(browser);
   const { rest } = swarm;
   await rest.upload(DATASET, createReadStream(file, { highWaterMark: MIB }), bytes);
-  const half = Math.floor(bytes / SPLIT_BYTES / 2);
-  const leases = await leaseSplits(rest, DATASET, SPLIT_BYTES, half);
+  const half = Math.floor(bytes / SPLIT_DEFAULT_BYTES / 2);
+  const leases = await leaseSplits(rest, DATASET, half);
   // Twice each: as many bytes as the job reads, by the same route.
   leases.push(...leases);
   await swarm.lend();
@@ -86,7 +85,6 @@ async function hitsPerPage(rest: Rest, bytes: number): Promise<number> {
     code: HITS_PER_PAGE,
     mappers: 'volunteers',
     verify: { mode: 'none' }, // The peers do not check themselves either.
-    splitBytes: SPLIT_BYTES,
   });
   const job = await rest.waitFor(id, 'done');
   if (job.counters.bytesIn !== bytes) throw new Error(`${id} read ${job.counters.bytesIn} bytes`);

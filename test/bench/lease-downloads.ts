@@ -15,17 +15,11 @@ const IN_FLIGHT = 2;
  * all splits, which is the most that one volunteer may hold. Leases are capabilities: they stay good for the
  * data routes after the job is cancelled. To be called before anybody else lends.
  */
-export async function leaseSplits(
-  rest: Rest,
-  dataset: string,
-  splitBytes: number,
-  count: number,
-): Promise<string[]> {
+export async function leaseSplits(rest: Rest, dataset: string, count: number): Promise<string[]> {
   const { id } = await rest.submit({
     input: { dataset },
     code: 'export function map() {}',
     mappers: 'volunteers',
-    splitBytes,
   });
   const socket = new WebSocket(`${rest.url.replace('http', 'ws')}/api/volunteer?id=${VOLUNTEER}`);
   try {

@@ -32,7 +32,7 @@ CHROME_PATH chooses the browser.`;
 
 const TOP_PAGES = 12;
 /** Enough splits that two volunteers share well and the bar moves, not so many that they are tiny. */
-const SPLITS_AIM = 48;
+const SPLITS_AIM = 32;
 const JOB_MAX_MS = 3600_000;
 
 interface Log {
@@ -136,7 +136,7 @@ async function upload(rest: Rest, log: Log): Promise<void> {
       bar.show(sentBytes / log.bytes, rate(sentBytes, ms));
     }
   };
-  await rest.upload(log.dataset, counted());
+  await rest.upload(log.dataset, counted(), log.bytes);
   bar.end(rate(sentBytes, performance.now() - startedMs));
 }
 

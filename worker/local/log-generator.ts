@@ -7,7 +7,7 @@ import { AGENTS, ASSET_REFERRERS, inventAddresses, inventPages, REFERRERS } from
 import type { Page } from './log-pages.ts';
 
 export interface LogOptions {
-  /** The log ends with the last whole line within this size. */
+  /** Exactly: the last line is padded, so that the size can be announced before the upload. */
   bytes: number;
   seed?: string;
   pages?: number;
@@ -22,7 +22,7 @@ const MEAN_GAP_MS = 300;
 const DAY_MS = 24 * 3600_000;
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-/** Chunks of whole lines, together at most `bytes`, at least all but one line of it. */
+/** Chunks of whole lines, together `bytes`; none when not even one line fits. */
 export function* generateLog(options: LogOptions): Generator<Buffer> {
   const { bytes, seed = 'manyhands', pages: pageCount = 2_000, exponent = 1 } = options;
   const random = seededRandom(seed);
@@ -41,14 +41,14 @@ export function* generateLog(options: LogOptions): Generator<Buffer> {
       `${answerOf(page, random())} "${pick(page.isAsset ? ASSET_REFERRERS : REFERRERS)}" ` +
       `"${pick(AGENTS)}"\n`;
     if (line.length > left) break;
-    left -= line.length; // ASCII: a character is a byte.
-    chunk += line;
     if (chunk.length >= CHUNK_BYTES) {
       yield Buffer.from(chunk, 'latin1');
       chunk = '';
     }
+    left -= line.length; // ASCII: a character is a byte.
+    chunk += line;
   }
-  if (chunk !== '') yield Buffer.from(chunk, 'latin1');
+  if (chunk !== '') yield Buffer.from(`${chunk.slice(0, -2)}${' '.repeat(left)}"\n`, 'latin1');
 }
 
 /** Status and size, as a browser with a cache and a site with a few broken links would see them. */

@@ -12,13 +12,14 @@ export interface ProgressBar {
 export function progressBar(label: string, out: NodeJS.WriteStream = process.stdout): ProgressBar {
   let reached = 0;
   let tenths = -1;
+  let ended = false;
   const draw = (note: string) => {
     const percent = `${Math.floor(reached * 100)}`.padStart(3);
     if (out.isTTY) {
       const filled = Math.round(reached * BAR_CHARS);
       const bar = '█'.repeat(filled) + '░'.repeat(BAR_CHARS - filled);
       out.write(`\r\x1b[2K${label} ${bar} ${percent} %  ${note}`);
-    } else if (Math.floor(reached * 10) > tenths) {
+    } else if (Math.floor(reached * 10) > tenths && (reached < 1 || ended)) {
       tenths = Math.floor(reached * 10);
       out.write(`${label} ${percent} %  ${note}\n`);
     }
@@ -30,7 +31,7 @@ export function progressBar(label: string, out: NodeJS.WriteStream = process.std
     },
     end(note) {
       reached = 1;
-      tenths = -1;
+      ended = true;
       draw(note);
       if (out.isTTY) out.write('\n');
     },

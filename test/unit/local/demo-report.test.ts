@@ -90,7 +90,7 @@ test('without a terminal progress is a line for every tenth, never going back', 
   const written: string[] = [];
   const out = { isTTY: false, write: (text: string) => written.push(text) };
   const bar = progressBar('job', out as unknown as NodeJS.WriteStream);
-  for (const fraction of [0, 0.04, 0.11, 0.05, 0.12, 0.55]) bar.show(fraction, 'x');
+  for (const fraction of [0, 0.04, 0.11, 0.05, 0.12, 0.55, 1]) bar.show(fraction, 'x');
   bar.end('done');
   expect(written.map((line) => line.trim())).toEqual([
     'job   0 %  x',
