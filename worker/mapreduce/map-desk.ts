@@ -177,14 +177,14 @@ export class MapDesk {
 
   /** Why nothing is being mapped; empty when something is. `work`: what the edge could take now. */
   waitingReason(job: LoadedJob, work: number, nowMs: number): string {
-    const { map, spec } = job;
+    const { map, spec, record } = job;
     if (map.volunteersActive || map.activeOf(EDGE) > 0) return '';
     if (work > 0) return 'an edge mapper was woken; it begins when those before it are done';
     if (spec.mappers === 'any') {
       const seconds = Math.max(1, Math.ceil((this.edgeBeginsMs(job) - nowMs) / 1000));
       return `no volunteer connected; edge mappers start in ${seconds} s`;
     }
-    if (map.committedCount === 0 || spec.verify.mode !== 'quorum') {
+    if (record.counters.attempts === 0 || spec.verify.mode !== 'quorum') {
       return 'waiting for a volunteer: none has a task of this job';
     }
     return `waiting for another volunteer: a quorum needs ${spec.verify.copies} different ones`;
