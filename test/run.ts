@@ -38,7 +38,7 @@ async function runTests(): Promise<Count> {
   const folder = await mkdtemp(join(tmpdir(), 'manyhands-test-'));
   try {
     const reportFile = join(folder, 'report.json');
-    const { status } = spawnSync(
+    const { status, signal } = spawnSync(
       process.execPath,
       [
         join(ROOT, 'node_modules/vitest/vitest.mjs'),
@@ -53,7 +53,7 @@ async function runTests(): Promise<Count> {
       { cwd: ROOT, stdio: 'inherit', env: environment },
     );
     const report = await readFile(reportFile, 'utf8').catch(() => {
-      throw new Error(`vitest ended with status ${status} before it had a report`);
+      throw new Error(`vitest ended with ${signal ?? `status ${status}`} before it had a report`);
     });
     return countTests(JSON.parse(report) as VitestReport, status === 0);
   } finally {
