@@ -23,7 +23,7 @@ const HELP = `Usage: npm run bench -- [options]
   --help         this text`;
 
 const PARTS = ['data', 'compute', 'scheduler', 'memory'];
-const FULL = { mib: 256, rounds: 3, primes: 40_000_000, tasks: 10_000, shuffleMiB: 256 };
+const FULL = { mib: 256, rounds: 3, primes: 40_000_000, tasks: 5_000, shuffleMiB: 256 };
 const QUICK = { mib: 64, rounds: 1, primes: 12_000_000, tasks: 2_000, shuffleMiB: 64 };
 
 const { values } = readOptions(
