@@ -1,10 +1,28 @@
 // What the pool decides, as functions of values: what to download ahead, which ready task an idle worker
 // takes, whose time is up, and how the workers are shown. Pure.
+import { MIB } from '../../shared/limits.ts';
+import type { Split } from '../../shared/mapreduce/task.ts';
 
 /** Inputs downloading or waiting beside those that run: one for each worker and two to spare. */
 export function inputsHeldMax(slots: number): number {
   return slots + 2;
 }
+
+/** Bytes downloading at once for each worker. */
+const DOWNLOAD_BYTES_PER_SLOT = 4 * MIB;
+
+/**
+ * Whether another input may start downloading. Large ones come one after the other: at once they share the
+ * line and all come late, while the workers wait. Small ones come together, since their price is the round trip.
+ */
+export function mayDownload(inFlightBytes: number, nextBytes: number, slots: number): boolean {
+  if (inFlightBytes === 0) return true;
+  return inFlightBytes + nextBytes <= Math.max(1, slots) * DOWNLOAD_BYTES_PER_SLOT;
+}
+
+/** Bytes that a task's input has, before the edge aligns it. */
+export const inputBytes = (split: Split): number =>
+  split.kind === 'bytes' ? split.end - split.start : 0;
 
 /** Spills on their way up before workers wait: their memory is bounded, and the browser sends six at once. */
 export function spillsHeldMax(slots: number): number {

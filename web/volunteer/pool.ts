@@ -7,7 +7,9 @@ import type { TaskError } from '../../shared/schemas/job.ts';
 import type { MapRan, SandboxWorker } from './framed-worker.ts';
 import { type DataRoutes, LeaseLost, SpillRefused, type SplitInput } from './data-routes.ts';
 import {
+  inputBytes,
   inputsHeldMax,
+  mayDownload,
   nextToRun,
   overdue,
   type Shown,
@@ -80,6 +82,12 @@ export class Pool {
 
   get #running(): number {
     return this.#slots.reduce((count, { held }) => count + (held ? 1 : 0), 0);
+  }
+
+  get #downloadingBytes(): number {
+    let bytes = 0;
+    for (const { grant } of this.#downloading) bytes += inputBytes(grant.task.split);
+    return bytes;
   }
 
   /** Nothing in hand. */
@@ -229,6 +237,8 @@ export class Pool {
   #fill(): void {
     for (const held of this.#waiting.values()) {
       if (this.#downloading.size + this.#ready.length >= inputsHeldMax(this.#slotsWanted)) return;
+      const nextBytes = inputBytes(held.grant.task.split);
+      if (!mayDownload(this.#downloadingBytes, nextBytes, this.#slotsWanted)) return;
       this.#waiting.delete(held.grant.lease);
       if (
         held.grant.task.split.kind === 'integers' &&

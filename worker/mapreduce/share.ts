@@ -1,8 +1,8 @@
 // Guided self-scheduling (C. D. Polychronopoulos, D. J. Kuck, 1987): a grant is at most a share of what is left,
 // so that grants shrink toward the end and nobody sits on the last tasks while others wait. Pure.
 
-/** Grants never shrink below this: one to run and one to download meanwhile. */
-const SHARE_MIN_TASKS = 2;
+/** Shares never shrink below this: tasks being uploaded, run, downloaded and reported overlap. */
+const SHARE_MIN_TASKS = 4;
 /** A mapper counts for this long after it last asked. */
 const RECENT_MS = 30_000;
 

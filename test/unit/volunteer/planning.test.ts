@@ -1,7 +1,9 @@
 // What the pool decides.
 import { describe, expect, test } from 'vitest';
 import {
+  inputBytes,
   inputsHeldMax,
+  mayDownload,
   nextToRun,
   overdue,
   type Shown,
@@ -89,4 +91,25 @@ describe('the view of the workers', () => {
 test('one input a worker and two to spare are held', () => {
   expect(inputsHeldMax(1)).toBe(3);
   expect(inputsHeldMax(8)).toBe(10);
+});
+
+describe('downloads at once', () => {
+  const MIB = 1024 * 1024;
+
+  test('large inputs come one after the other for one worker', () => {
+    expect(mayDownload(0, 8 * MIB, 1)).toBe(true);
+    expect(mayDownload(8 * MIB, 8 * MIB, 1)).toBe(false);
+    expect(mayDownload(4 * MIB, 4 * MIB, 1)).toBe(false);
+  });
+
+  test('small inputs come together, and more of them for more workers', () => {
+    expect(mayDownload(MIB, MIB, 1)).toBe(true);
+    expect(mayDownload(8 * MIB, 8 * MIB, 4)).toBe(true);
+    expect(mayDownload(16 * MIB, MIB, 4)).toBe(false);
+  });
+
+  test('integers have no input to wait for', () => {
+    expect(inputBytes({ kind: 'integers', from: 0, to: 1e9 })).toBe(0);
+    expect(inputBytes({ kind: 'bytes', start: 10, end: 25 })).toBe(15);
+  });
 });
