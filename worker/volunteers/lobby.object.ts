@@ -192,6 +192,8 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
       name,
       progressMs: PROGRESS_MS,
     });
+    // A page that connects anew has dropped all it had, also where this lobby never saw it leave.
+    this.#giveBack(id, 'connected again');
     this.#serve(socket, volunteer);
   }
 
@@ -287,8 +289,12 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
     const volunteer = this.#connected.get(socket);
     if (!volunteer) return;
     this.#connected.delete(socket);
+    this.#giveBack(volunteer.identity.id, reason);
+  }
+
+  #giveBack(by: string, reason: string): void {
     for (const [job, known] of this.#jobs) {
-      known.gone.push({ by: volunteer.identity.id, reason });
+      known.gone.push({ by, reason });
       this.#flush(job);
     }
   }
