@@ -165,10 +165,6 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     return this.#job ? this.#view(this.#job) : null;
   }
 
-  async summary(): Promise<JobSummary | null> {
-    return this.#job ? this.#summary(this.#job) : null;
-  }
-
   async tasks(cursor: string | undefined, limit: number): Promise<List<Task> | null> {
     if (!this.#job) return null;
     const { plan, spec } = this.#job;

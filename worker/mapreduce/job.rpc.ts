@@ -2,14 +2,7 @@
 // edge mapper is a lobby of one, the reduce consumer fetches sections and commits a part.
 import type { MapPlan, MapTask, SpillReceipt } from '../../shared/mapreduce/task.ts';
 import type { Json, List } from '../../shared/schemas/common.ts';
-import type {
-  Job,
-  JobEvent,
-  JobSummary,
-  MapReduceSpec,
-  Task,
-  TaskError,
-} from '../../shared/schemas/job.ts';
+import type { Job, JobEvent, MapReduceSpec, Task, TaskError } from '../../shared/schemas/job.ts';
 
 // --- Mapping: lobbies and edge mappers -----------------------------------------------------------
 
@@ -137,7 +130,6 @@ export interface Part {
 export interface JobRpc {
   submit(submission: Submission): Promise<Job>;
   get(): Promise<Job | null>;
-  summary(): Promise<JobSummary | null>;
   exchange(exchange: Exchange): Promise<Exchanged>;
   /** Null: nothing to do any more. Acknowledge the bell. */
   edgeBegin(ring: number): Promise<EdgeWork | null>;
