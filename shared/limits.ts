@@ -112,6 +112,101 @@ export const QUORUM_COPIES_MAX = 5;
 /** `adaptive`: this share of the tasks is run again at the edge and compared. */
 export const ADAPTIVE_RECHECK_SHARE = 0.05;
 
+// --- Streams ------------------------------------------------------------------------------------
+export const STREAM_PARTITIONS_DEFAULT = 4;
+export const STREAM_PARTITIONS_MAX = 64;
+export const EVENT_KEY_MAX_BYTES = 2 * KIB;
+export const EVENT_ID_MAX_CHARS = 255;
+export const EVENT_TYPE_MAX_CHARS = 128;
+/** A payload above this goes to R2 and the event carries a claim. A whole event has to fit a row. */
+export const CLAIM_CHECK_DEFAULT_BYTES = 96 * KIB;
+export const CLAIM_CHECK_MIN_BYTES = KIB;
+export const CLAIM_CHECK_MAX_BYTES = MIB;
+export const RETENTION_DEFAULT_HOURS = 168;
+export const RETENTION_MAX_HOURS = 24 * 366;
+/** What one partition may hold before appends are refused as `stream_full`. */
+export const PARTITION_DEFAULT_BYTES = 100 * 1024 * MIB;
+export const PARTITION_MIN_BYTES = KIB;
+/** One append request: it is checked whole before any of it is appended. */
+export const APPEND_MAX_BYTES = 16 * MIB;
+export const APPEND_MAX_EVENTS = 100_000;
+/** What one call to a LogObject carries; larger appends are several calls. */
+export const APPEND_CALL_MAX_BYTES = 2 * MIB;
+/** A packed row: the platform takes values of 2 MB. */
+export const LOG_ROW_MAX_BYTES = 1.5 * MIB;
+/** The tail is sealed into an R2 segment past this size, or this age (rows are dearer than R2). */
+export const SEGMENT_BYTES = 8 * MIB;
+/** Byte positions are indexed about this densely within a segment. */
+export const SEGMENT_BLOCK_BYTES = 64 * KIB;
+/** Append times are kept exactly for this many appends a segment, more coarsely past it. */
+export const SEGMENT_TIMES_MAX = 4_096;
+/** Event ids that clients chose are remembered for this many of a partition's youngest such events. */
+export const DEDUP_IDS_MAX = 2_000_000;
+/** A producer that was silent this long is forgotten. */
+export const PRODUCER_KEEP_MS = 30 * 24 * 3600_000;
+export const EVENTS_DEFAULT_ITEMS = 100;
+export const EVENTS_MAX_ITEMS = 1_000;
+/** Bytes of events in one answer or one batch; at least one event whatever its size. */
+export const READ_MAX_BYTES = 4 * MIB;
+
+// --- Claims -------------------------------------------------------------------------------------
+export const CLAIM_SHARDS = 16;
+/** A claim that no event refers to is collected after this long. */
+export const CLAIM_ORPHAN_MS = 24 * 3600_000;
+/** How long a collected claim's token is answered with 410 before it is forgotten. */
+export const CLAIM_TOMBSTONE_MS = 30 * 24 * 3600_000;
+/** `ctx.payload(event)` holds the whole payload in the isolate. */
+export const PAYLOAD_MAX_BYTES = 32 * MIB;
+
+// --- Processors ---------------------------------------------------------------------------------
+export const PROCESSOR_STREAMS_MAX = 16;
+export const PROCESSOR_TYPES_MAX = 100;
+export const PROCESSOR_SERVICES_MAX = 16;
+/** Events run together: one isolate call, one append per output partition, one commit. */
+export const BATCH_MAX_EVENTS = 1_000;
+export const BATCH_MAX_BYTES = MIB;
+/** Events of a batch that may wait for a service at once, and calls open at once (the platform: 6 connections). */
+export const PROCESS_IN_FLIGHT = 64;
+export const SERVICE_CALLS_MAX = 6;
+export const SERVICE_TIMEOUT_MS = 5_000;
+export const SERVICE_ANSWER_MAX_BYTES = MIB;
+/** One event's `process` call, by the wall clock. */
+export const PROCESS_TIMEOUT_MS = 30_000;
+export const PROCESS_CPU_MS = 30_000;
+/** What one event may emit. */
+export const OUTPUTS_PER_EVENT_MAX = 1_000;
+export const OUTPUT_BATCH_MAX_BYTES = 8 * MIB;
+export const RETRY_ATTEMPTS_DEFAULT = 5;
+export const RETRY_ATTEMPTS_MAX = 20;
+export const RETRY_BASE_DEFAULT_MS = 500;
+export const RETRY_MAX_DEFAULT_MS = 30_000;
+export const RETRY_MAX_MS = 3600_000;
+/** A consumer's lease; renewed by each commit. Outlasts one batch that waits for its slowest event. */
+export const CONSUME_LEASE_MS = 60_000;
+/** One bell consumes for about this long, then rings the next. */
+export const CONSUME_FOR_MS = 10_000;
+/** A bell that nobody answered is rung again after this long. */
+export const BELL_RING_AGAIN_MS = 20_000;
+/** Dead letters of one (processor, partition); past it the partition stops and says why. */
+export const DEAD_LETTERS_MAX = 100_000;
+export const REDRIVE_RATE_MAX = 10_000;
+
+// --- Batching -----------------------------------------------------------------------------------
+export const WINDOW_EVENTS_DEFAULT = 1_000;
+export const WINDOW_EVENTS_MAX = 100_000_000;
+export const WINDOW_BYTES_DEFAULT = 100 * MIB;
+export const WINDOW_BYTES_MAX = 10 * 1024 * MIB;
+export const WINDOW_WAIT_DEFAULT_MS = 60_000;
+export const WINDOW_WAIT_MAX_MS = 7 * 24 * 3600_000;
+export const BATCH_RUN_MS = 10 * 60_000;
+export const BATCHES_KEPT = 1_000;
+
+// --- Schedules ----------------------------------------------------------------------------------
+export const SCHEDULE_NEXT_RUNS = 5;
+export const SCHEDULE_RUNS_KEPT = 60;
+/** A run that starts later than this after its time says so. */
+export const SCHEDULE_LATE_MS = 60_000;
+
 // --- Volunteers ---------------------------------------------------------------------------------
 export const LOBBY_SHARDS = 8;
 export const VOLUNTEERS_PER_LOBBY_MAX = 2_000;
@@ -163,3 +258,8 @@ assertThat(VALUE_MAX_BYTES <= GROUP_MAX_BYTES, 'VALUE_MAX_BYTES ≤ GROUP_MAX_BY
 assertThat(LEASE_MIN_MS <= LEASE_MS && LEASE_MS <= LEASE_MAX_MS, 'LEASE_MIN ≤ LEASE ≤ LEASE_MAX');
 assertThat(EDGE_TASK_MS < EDGE_LEASE_MS, 'EDGE_TASK_MS < EDGE_LEASE_MS');
 assertThat(PROGRESS_MS * 3 < LEASE_MIN_MS, 'several progress beats fit in the shortest lease');
+assertThat(CLAIM_CHECK_MAX_BYTES + 64 * KIB <= LOG_ROW_MAX_BYTES, 'an event fits a row');
+assertThat(LOG_ROW_MAX_BYTES <= APPEND_CALL_MAX_BYTES, 'a row fits one call to a LogObject');
+assertThat(APPEND_CALL_MAX_BYTES <= APPEND_MAX_BYTES, 'a call is part of a request');
+assertThat(PROCESS_TIMEOUT_MS < CONSUME_LEASE_MS, 'a batch of slow events fits its lease');
+assertThat(SERVICE_TIMEOUT_MS < PROCESS_TIMEOUT_MS, 'a service times out before its event does');

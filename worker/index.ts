@@ -4,8 +4,15 @@ import { answerBells } from './mapreduce/bells.ts';
 import { guardBindings } from './platform/bindings.ts';
 import type { Env, MapBell, ReduceBell } from './platform/env.ts';
 
+export { WindowObject } from './batching/window.object.ts';
 export { CatalogObject } from './catalog/catalog.object.ts';
+export { ClaimObject } from './claim-check/claim.object.ts';
+export { ScheduleObject } from './kappa/schedule.object.ts';
 export { JobObject } from './mapreduce/job.object.ts';
+export { UserServiceObject } from './services/users.object.ts';
+export { ConsumerObject } from './streaming/consumer.object.ts';
+export { LogObject } from './streaming/log.object.ts';
+export { ProcessorObject } from './streaming/processor.object.ts';
 export { LobbyObject } from './volunteers/lobby.object.ts';
 
 export default {

@@ -8,6 +8,7 @@ export const PROBLEMS = {
   bad_program: [400, 'The program cannot be used'],
   unauthorized: [401, 'A bearer token is needed'],
   forbidden: [403, 'Not allowed'],
+  cycle: [400, 'The definition would go round in a circle'],
   bad_lease: [403, 'The lease is not valid'],
   not_found: [404, 'No such resource'],
   method_not_allowed: [405, 'This resource has no such method'],
@@ -19,6 +20,7 @@ export const PROBLEMS = {
   bad_spill: [422, 'The spill is not what its digest says'],
   upgrade_required: [426, 'This resource speaks WebSocket'],
   rate_limited: [429, 'Too many requests'],
+  stream_full: [507, 'The stream holds all that it may'],
   internal: [500, 'Something broke on our side'],
   unavailable: [503, 'Not available at the moment'],
 } as const satisfies Record<string, readonly [number, string]>;

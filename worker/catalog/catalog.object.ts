@@ -5,12 +5,27 @@ import { IDEMPOTENCY_MS, UPLOAD_KEEP_MS } from '../../shared/limits.ts';
 import type { List } from '../../shared/schemas/common.ts';
 import type { Dataset } from '../../shared/schemas/dataset.ts';
 import type { JobSummary } from '../../shared/schemas/job.ts';
+import type { StreamSpec } from '../../shared/schemas/stream.ts';
 import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { migrate } from '../platform/migrations.ts';
 import { Timers } from '../platform/timers.ts';
 import { base64url } from '../platform/token.ts';
-import type { CatalogRpc, JobFilter, StoredDataset, Upload, UploadPart } from './catalog.rpc.ts';
+import type { StreamDefinition } from '../streaming/names.ts';
+import type {
+  CatalogRpc,
+  Deleted,
+  JobFilter,
+  NamedEntry,
+  ProcessorEntry,
+  PutProcessor,
+  PutStream,
+  StoredDataset,
+  Upload,
+  UploadPart,
+} from './catalog.rpc.ts';
+import { Definitions, DEFINITIONS_MIGRATION } from './definitions.ts';
+import { page } from './page.ts';
 
 const MIGRATIONS = [
   {
@@ -29,6 +44,7 @@ const MIGRATIONS = [
         PRIMARY KEY (name, part)) WITHOUT ROWID;
     `,
   },
+  DEFINITIONS_MIGRATION,
 ];
 
 const RETRY_MS = 60_000;
@@ -38,12 +54,14 @@ const DELETE_MAX_KEYS = 1_000;
 export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
   readonly #sql: SqlStorage;
   readonly #timers: Timers;
+  readonly #definitions: Definitions;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
     this.#sql = ctx.storage.sql;
     migrate(ctx.storage, MIGRATIONS);
     this.#timers = new Timers(ctx.storage);
+    this.#definitions = new Definitions(ctx.storage.sql);
   }
 
   async secret(): Promise<string> {
@@ -258,6 +276,48 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
     });
   }
 
+  // --- Streams, processors, schedules ---------------------------------------------------------------
+
+  async putStream(name: string, spec: StreamSpec): Promise<PutStream> {
+    return this.#definitions.putStream(name, spec, Date.now());
+  }
+  async stream(name: string): Promise<StreamDefinition | null> {
+    return this.#definitions.stream(name);
+  }
+  async streams(cursor: string | undefined, limit: number): Promise<List<StreamDefinition>> {
+    return this.#definitions.streams(cursor, limit);
+  }
+  async deleteStream(name: string): Promise<Deleted<StreamDefinition>> {
+    return this.#definitions.deleteStream(name);
+  }
+  async putProcessor(entry: Omit<ProcessorEntry, 'uid'>): Promise<PutProcessor> {
+    return this.#definitions.putProcessor(entry, Date.now());
+  }
+  async processor(name: string): Promise<ProcessorEntry | null> {
+    return this.#definitions.processor(name);
+  }
+  async processors(cursor: string | undefined, limit: number): Promise<List<ProcessorEntry>> {
+    return this.#definitions.processors(cursor, limit);
+  }
+  async readersOf(stream: string): Promise<ProcessorEntry[]> {
+    return this.#definitions.readersOf(stream);
+  }
+  async deleteProcessor(name: string): Promise<void> {
+    this.#definitions.deleteProcessor(name);
+  }
+  async putSchedule(name: string): Promise<string> {
+    return this.#definitions.putSchedule(name, Date.now());
+  }
+  async schedule(name: string): Promise<string | null> {
+    return this.#definitions.schedule(name);
+  }
+  async schedules(cursor: string | undefined, limit: number): Promise<List<NamedEntry>> {
+    return this.#definitions.schedules(cursor, limit);
+  }
+  async deleteSchedule(name: string): Promise<void> {
+    this.#definitions.deleteSchedule(name);
+  }
+
   override async alarm(): Promise<void> {
     const nowMs = Date.now();
     for (const name of this.#timers.due(nowMs)) {
@@ -284,10 +344,4 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
       await this.endUpload(name, uploadId);
     }
   }
-}
-
-function page<Item>(items: Item[], limit: number, cursorOf: (item: Item) => string): List<Item> {
-  const shown = items.slice(0, limit);
-  const last = shown.at(-1);
-  return { items: shown, next: items.length > limit && last ? cursorOf(last) : null };
 }

@@ -2,6 +2,8 @@
 import type { List } from '../../shared/schemas/common.ts';
 import type { Dataset } from '../../shared/schemas/dataset.ts';
 import type { JobState, JobSummary } from '../../shared/schemas/job.ts';
+import type { StreamSpec } from '../../shared/schemas/stream.ts';
+import type { StreamDefinition } from '../streaming/names.ts';
 
 /** A dataset and the immutable object that its bytes lie in. */
 export interface StoredDataset extends Dataset {
@@ -26,6 +28,37 @@ export interface JobFilter {
   kind?: string | undefined;
   cursor?: string | undefined;
   limit: number;
+}
+
+export type PutStream =
+  | { kind: 'created' | 'changed'; definition: StreamDefinition }
+  /** Another number of partitions was asked for. */
+  | { kind: 'fixedPartitions'; partitions: number };
+
+/** What the catalog knows of a processor; the rest is its ProcessorObject's. */
+export interface ProcessorEntry {
+  name: string;
+  uid: string;
+  kind: string;
+  streams: string[];
+  output: string | null;
+}
+
+export type PutProcessor =
+  | { kind: 'put'; uid: string; streams: StreamDefinition[] }
+  | { kind: 'unknownStream'; field: 'stream' | 'output'; stream: string }
+  /** Streams and processors in turn; begins and ends with the same stream. */
+  | { kind: 'circle'; path: string[] };
+
+export type Deleted<Entry> =
+  | { kind: 'deleted'; entry: Entry }
+  | { kind: 'unknown' }
+  /** Processors read from it or write to it. */
+  | { kind: 'used'; by: string[] };
+
+export interface NamedEntry {
+  name: string;
+  uid: string;
 }
 
 export interface CatalogRpc {
@@ -65,4 +98,21 @@ export interface CatalogRpc {
   parts(name: string): Promise<UploadPart[]>;
   /** Does nothing when another upload of the name has begun since. */
   endUpload(name: string, uploadId: string): Promise<void>;
+
+  // --- Streams, processors, schedules ---
+  putStream(name: string, spec: StreamSpec): Promise<PutStream>;
+  stream(name: string): Promise<StreamDefinition | null>;
+  streams(cursor: string | undefined, limit: number): Promise<List<StreamDefinition>>;
+  deleteStream(name: string): Promise<Deleted<StreamDefinition>>;
+  /** Checks streams and circles; the unique id stays the same while the processor exists. */
+  putProcessor(entry: Omit<ProcessorEntry, 'uid'>): Promise<PutProcessor>;
+  processor(name: string): Promise<ProcessorEntry | null>;
+  processors(cursor: string | undefined, limit: number): Promise<List<ProcessorEntry>>;
+  readersOf(stream: string): Promise<ProcessorEntry[]>;
+  deleteProcessor(name: string): Promise<void>;
+  /** The schedule's unique id. */
+  putSchedule(name: string): Promise<string>;
+  schedule(name: string): Promise<string | null>;
+  schedules(cursor: string | undefined, limit: number): Promise<List<NamedEntry>>;
+  deleteSchedule(name: string): Promise<void>;
 }

@@ -30,6 +30,7 @@ export function guardBindings(env: Env): Env {
       BUCKET: guardBucket(env.BUCKET, Date.now),
       MAP_QUEUE: guardQueue(env.MAP_QUEUE),
       REDUCE_QUEUE: guardQueue(env.REDUCE_QUEUE),
+      STREAM_QUEUE: guardQueue(env.STREAM_QUEUE),
     };
     guarded.set(env, wrapped);
   }

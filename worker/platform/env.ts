@@ -1,6 +1,14 @@
 // The bindings of wrangler.toml, typed. `export type` only: nothing here runs.
+import type { WindowObject } from '../batching/window.object.ts';
 import type { CatalogObject } from '../catalog/catalog.object.ts';
+import type { ClaimObject } from '../claim-check/claim.object.ts';
+import type { ScheduleObject } from '../kappa/schedule.object.ts';
 import type { JobObject } from '../mapreduce/job.object.ts';
+import type { UserServiceObject } from '../services/users.object.ts';
+import type { ConsumerObject } from '../streaming/consumer.object.ts';
+import type { LogObject } from '../streaming/log.object.ts';
+import type { ConsumerRef } from '../streaming/names.ts';
+import type { ProcessorObject } from '../streaming/processor.object.ts';
 import type { LobbyObject } from '../volunteers/lobby.object.ts';
 
 /** Rings an edge mapper (or the planner's scan) for a job. `ring` tells lost from late bells. */
@@ -14,13 +22,29 @@ export interface ReduceBell {
   partition: number;
 }
 
+/** Wakes whoever reads a partition. It names what to look at, and carries no event. */
+export type StreamBell =
+  | { kind: 'consume'; consumer: ConsumerRef }
+  /** A batch processor's windows: count what came. */
+  | { kind: 'look'; window: string; streamUid: string; partition: number }
+  /** A window that fired: run it. */
+  | { kind: 'run'; window: string; number: number };
+
 export interface Env {
   JOBS: DurableObjectNamespace<JobObject>;
   LOBBY: DurableObjectNamespace<LobbyObject>;
   CATALOG: DurableObjectNamespace<CatalogObject>;
+  LOGS: DurableObjectNamespace<LogObject>;
+  CONSUMERS: DurableObjectNamespace<ConsumerObject>;
+  PROCESSORS: DurableObjectNamespace<ProcessorObject>;
+  WINDOWS: DurableObjectNamespace<WindowObject>;
+  CLAIMS: DurableObjectNamespace<ClaimObject>;
+  SCHEDULES: DurableObjectNamespace<ScheduleObject>;
+  USERS: DurableObjectNamespace<UserServiceObject>;
   BUCKET: R2Bucket;
   MAP_QUEUE: Queue<MapBell>;
   REDUCE_QUEUE: Queue<ReduceBell>;
+  STREAM_QUEUE: Queue<StreamBell>;
   LOADER: WorkerLoader;
   ASSETS: Fetcher;
   /** Secret: comma-separated bearer tokens. Unset: loopback hosts only. */

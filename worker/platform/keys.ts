@@ -21,3 +21,10 @@ export const mergePrefix = (job: string, partition: number) => `jobs/${job}/merg
 export const mergesPrefix = (job: string) => `jobs/${job}/merge/`;
 /** A reduced partition: NDJSON lines `{"key":…,"value":…}`, sorted by key. */
 export const partKey = (job: string, partition: number) => `jobs/${job}/parts/${partition}`;
+
+/** A sealed piece of a partition's log: NDJSON of events, immutable. */
+export const segmentKey = (streamUid: string, partition: number, first: number) =>
+  `streams/${streamUid}/${partition}/${first}`;
+export const claimKey = (token: string) => `claims/${token}`;
+/** Compiled programs of processors, by their content. */
+export const processorProgramKey = (hash: string) => `processors/programs/${hash}`;

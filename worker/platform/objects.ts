@@ -1,12 +1,33 @@
 // Typed stubs of the Durable Objects. One room calls another's object through these, never its code. The
 // interfaces stand for the platform's own stub types, whose mapping of recursive JSON types never ends.
-import { LOBBY_SHARDS } from '../../shared/limits.ts';
+import { CLAIM_SHARDS, LOBBY_SHARDS } from '../../shared/limits.ts';
+import { hashKey } from '../../shared/mapreduce/hash.ts';
+import type { WindowRpc } from '../batching/window.rpc.ts';
 import type { CatalogRpc } from '../catalog/catalog.rpc.ts';
+import type { ClaimRpc } from '../claim-check/claim.rpc.ts';
+import type { ScheduleRpc } from '../kappa/schedule.rpc.ts';
 import type { JobRpc } from '../mapreduce/job.rpc.ts';
+import type { UserServiceRpc } from '../services/users.rpc.ts';
+import type { ConsumerRpc } from '../streaming/consumer.rpc.ts';
+import type { LogRpc } from '../streaming/log.rpc.ts';
+import { type ConsumerRef, consumerName, logName, type PartitionRef } from '../streaming/names.ts';
+import type { ProcessorRpc } from '../streaming/processor.rpc.ts';
 import type { LobbyRpc } from '../volunteers/lobby.rpc.ts';
 import type { Env } from './env.ts';
 
-type Bindings = Pick<Env, 'JOBS' | 'LOBBY' | 'CATALOG'>;
+type Bindings = Pick<
+  Env,
+  | 'JOBS'
+  | 'LOBBY'
+  | 'CATALOG'
+  | 'LOGS'
+  | 'CONSUMERS'
+  | 'PROCESSORS'
+  | 'WINDOWS'
+  | 'CLAIMS'
+  | 'SCHEDULES'
+  | 'USERS'
+>;
 
 export const jobObject = (env: Bindings, job: string): JobRpc =>
   env.JOBS.get(env.JOBS.idFromName(job)) as unknown as JobRpc;
@@ -31,3 +52,34 @@ export function lobbyNameOf(volunteer: string): string {
   }
   return shardNames[hash % shardNames.length] as string;
 }
+
+const stub = <Rpc>(namespace: DurableObjectNamespace, name: string): Rpc =>
+  namespace.get(namespace.idFromName(name)) as unknown as Rpc;
+
+export const logObject = (env: Bindings, ref: Pick<PartitionRef, 'uid' | 'partition'>): LogRpc =>
+  stub(env.LOGS as unknown as DurableObjectNamespace, logName(ref));
+
+export const consumerObject = (env: Bindings, ref: ConsumerRef): ConsumerRpc =>
+  stub(env.CONSUMERS as unknown as DurableObjectNamespace, consumerName(ref));
+
+/** By the processor's unique id. */
+export const processorObject = (env: Bindings, uid: string): ProcessorRpc =>
+  stub(env.PROCESSORS as unknown as DurableObjectNamespace, uid);
+
+/** By `windowName`. */
+export const windowObject = (env: Bindings, name: string): WindowRpc =>
+  stub(env.WINDOWS as unknown as DurableObjectNamespace, name);
+
+/** The shard that knows a claim. */
+export const claimObject = (env: Bindings, token: string): ClaimRpc =>
+  claimShard(env, claimShardOf(token));
+export const claimShardOf = (token: string): number => hashKey(token) % CLAIM_SHARDS;
+export const claimShard = (env: Bindings, shard: number): ClaimRpc =>
+  stub(env.CLAIMS as unknown as DurableObjectNamespace, `claims-${shard}`);
+
+/** By the schedule's unique id. */
+export const scheduleObject = (env: Bindings, uid: string): ScheduleRpc =>
+  stub(env.SCHEDULES as unknown as DurableObjectNamespace, uid);
+
+export const userService = (env: Bindings): UserServiceRpc =>
+  stub(env.USERS as unknown as DurableObjectNamespace, 'users');

@@ -1,0 +1,51 @@
+// What crosses between the edge and an isolate that runs a processor. Plain values only; nothing computes.
+import type { Json } from '../schemas/common.ts';
+import type { TaskError } from '../schemas/job.ts';
+
+/** One batch of consecutive events for `process(event, ctx)`. */
+export interface ProcessCall {
+  /** Event lines (NDJSON), as the log keeps them. */
+  text: string;
+  /** Other events are passed over. Null: all are taken. */
+  types: string[] | null;
+  params: Json;
+  /** Counts from 1. */
+  attempt: number;
+  version: number;
+}
+
+/** What became of a batch. Events are run side by side; their outputs stay in the order of the events. */
+export interface ProcessOutcome {
+  /** Outputs as NDJSON of EventInput. */
+  outputs: string;
+  /** The source offset of each output: not decreasing. */
+  outputOffsets: number[];
+  processed: number;
+  passedOver: number;
+  /** Events whose code threw, returned rubbish or ran too long, in order of offset. They have no outputs. */
+  failures: { offset: number; error: TaskError }[];
+  log: string[];
+}
+
+/** One window for `process(batch, ctx)`; its event lines come as a stream. */
+export interface BatchCall {
+  reason: string;
+  events: number;
+  bytes: number;
+  types: string[] | null;
+  params: Json;
+  attempt: number;
+  version: number;
+}
+
+export type BatchOutcome =
+  | { ok: true; outputs: string; outputCount: number; log: string[] }
+  | { ok: false; error: TaskError; log: string[] };
+
+/** What user code may ask of the world, through the host: everything else is closed. */
+export interface ProcessHost {
+  /** JSON of a declared service's answer; null for a 404. Throws for everything else that is no success. */
+  call(service: string, key: string): Promise<Json>;
+  /** A claim's bytes, checked against its hash. Throws when it is gone, too large, or not what it was. */
+  payload(token: string): Promise<{ bytes: Uint8Array; contentType: string }>;
+}

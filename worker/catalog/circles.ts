@@ -1,0 +1,36 @@
+// Processors that feed each other in a circle would never come to rest: such a definition is refused.
+
+/** What a processor reads and writes, by stream name. */
+export interface Flow {
+  processor: string;
+  streams: string[];
+  output: string | null;
+}
+
+/**
+ * The circle that `added` would close, as a path of stream and processor names that begins and ends with the
+ * same stream: ["a", "p", "b", "q", "a"]. Null: there is none. A definition of the same name is replaced.
+ */
+export function circleWith(flows: readonly Flow[], added: Flow): string[] | null {
+  const { output } = added;
+  if (output === null) return null;
+  const readers = new Map<string, Flow[]>();
+  for (const flow of [...flows.filter(({ processor }) => processor !== added.processor), added]) {
+    for (const stream of flow.streams) {
+      readers.set(stream, [...(readers.get(stream) ?? []), flow]);
+    }
+  }
+  // Breadth first, so that the shortest circle is named.
+  const cameBy = new Map<string, string[]>([[output, [output]]]);
+  const waiting = [output];
+  for (let stream = waiting.shift(); stream !== undefined; stream = waiting.shift()) {
+    const path = cameBy.get(stream) ?? [];
+    for (const flow of readers.get(stream) ?? []) {
+      if (flow === added) return [stream, added.processor, ...path];
+      if (flow.output === null || cameBy.has(flow.output)) continue;
+      cameBy.set(flow.output, [...path, flow.processor, flow.output]);
+      waiting.push(flow.output);
+    }
+  }
+  return null;
+}

@@ -1,0 +1,10 @@
+// What others may ask of the UserServiceObject: users, and the faults that are played.
+import type { Faults, User } from '../../shared/schemas/service.ts';
+
+export interface UserServiceRpc {
+  get(id: string): Promise<{ user: User | null; faults: Faults }>;
+  /** Stores the user, and owes the stream `users` an event, which is sent until it is there. */
+  put(user: User): Promise<{ faults: Faults }>;
+  faults(): Promise<Faults>;
+  setFaults(faults: Faults): Promise<void>;
+}
