@@ -12,7 +12,25 @@ import type {
   ResultRecord,
   Task,
 } from '../../shared/schemas/job.ts';
+import type { Claim } from '../../shared/schemas/claim.ts';
 import type { Problem } from '../../shared/schemas/problem.ts';
+import type {
+  Batch,
+  DeadLetter,
+  Processor,
+  ProcessorSpecInput,
+  ProcessorSummary,
+  RedriveBody,
+} from '../../shared/schemas/processor.ts';
+import type { Faults, User } from '../../shared/schemas/service.ts';
+import type {
+  Appended,
+  EventInput,
+  EventsPage,
+  Stream,
+  StreamPoint,
+  StreamSpec,
+} from '../../shared/schemas/stream.ts';
 import type { Swarm, Volunteer } from '../../shared/schemas/swarm.ts';
 import { token } from './token.svelte.ts';
 
@@ -102,6 +120,15 @@ function post<Body>(path: string, body?: unknown): Promise<Body> {
   if (body === undefined) return json<Body>(path, { method: 'POST' });
   const headers = { 'content-type': 'application/json' };
   return json<Body>(path, { method: 'POST', headers, body: JSON.stringify(body) });
+}
+
+function put<Body>(path: string, body: unknown): Promise<Body> {
+  const headers = { 'content-type': 'application/json' };
+  return json<Body>(path, { method: 'PUT', headers, body: JSON.stringify(body) });
+}
+
+async function remove(path: string): Promise<void> {
+  await request(path, { method: 'DELETE' });
 }
 
 const jobPath = (id: string, rest = '') => `/api/jobs/${encodeURIComponent(id)}${rest}`;
@@ -238,9 +265,85 @@ function send<Body>(
   });
 }
 
+const streamPath = (name: string, rest = '') => `/api/streams/${encodeURIComponent(name)}${rest}`;
+const processorPath = (name: string, rest = '') =>
+  `/api/processors/${encodeURIComponent(name)}${rest}`;
+const servicePath = (user: string) => `/api/services/users/${encodeURIComponent(user)}`;
+
+export interface EventsQuery {
+  partition?: number;
+  from?: number | 'earliest' | 'latest';
+  limit?: number;
+  resolve?: boolean;
+}
+
+export const streams = {
+  list: (page: Page = {}) => json<List<Stream>>(withQuery('/api/streams', { ...page })),
+  get: (name: string) => json<Stream>(streamPath(name)),
+  put: (name: string, spec: StreamSpec) => put<Stream>(streamPath(name), spec),
+  remove: (name: string) => remove(streamPath(name)),
+  publish: (name: string, events: EventInput | EventInput[]) =>
+    post<Appended>(streamPath(name, '/events'), events),
+  /** Events as NDJSON text, one a line. */
+  publishLines: (name: string, lines: string) =>
+    json<Appended>(streamPath(name, '/events'), {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: lines,
+    }),
+  events: (name: string, query: EventsQuery = {}) =>
+    json<EventsPage>(withQuery(streamPath(name, '/events'), { ...query })),
+  livePath: (name: string) => streamPath(name, '/events/live'),
+};
+
+export const processors = {
+  list: (page: Page = {}) =>
+    json<List<ProcessorSummary>>(withQuery('/api/processors', { ...page })),
+  get: (name: string) => json<Processor>(processorPath(name)),
+  put: (name: string, spec: ProcessorSpecInput) => put<Processor>(processorPath(name), spec),
+  pause: (name: string) => post<Processor>(processorPath(name, '/pause')),
+  resume: (name: string) => post<Processor>(processorPath(name, '/resume')),
+  replay: (name: string, from: StreamPoint) =>
+    post<Processor>(processorPath(name, '/replay'), { from }),
+  drain: (name: string) => post<Processor>(processorPath(name, '/drain')),
+  batches: (name: string, page: Page = {}) =>
+    json<List<Batch>>(withQuery(processorPath(name, '/batches'), { ...page })),
+  deadLetters: (name: string, page: Page = {}) =>
+    json<List<DeadLetter>>(withQuery(processorPath(name, '/dead-letters'), { ...page })),
+  redrive: (name: string, body: RedriveBody) =>
+    post<{ redriven: number }>(processorPath(name, '/dead-letters/redrive'), body),
+  remove: (name: string) => remove(processorPath(name)),
+};
+
+export const claims = {
+  upload: (file: Blob, onUpload: OnUpload = () => {}) =>
+    send<Claim>('POST', '/api/claims', file, (bytes) =>
+      onUpload(file.size === 0 ? 1 : bytes / file.size),
+    ),
+  path: (token: string) => `/api/claims/${encodeURIComponent(token)}`,
+};
+
+/** The playground's own User Service. */
+export const users = {
+  get: (id: string) => json<User>(servicePath(id)),
+  put: (id: string, user: { name?: string; email: string }) => put<User>(servicePath(id), user),
+  faults: () => json<Faults>('/api/services/users/_faults'),
+  setFaults: (faults: Faults) => put<Faults>('/api/services/users/_faults', faults),
+};
+
 export const swarm = () => json<Swarm>('/api/swarm');
 export const volunteers = (page: Page = {}) =>
   json<List<Volunteer>>(withQuery('/api/volunteers', { ...page }));
 
-export const api = { jobs, datasets, swarm, volunteers, resultUrl };
+export const api = {
+  jobs,
+  datasets,
+  streams,
+  processors,
+  claims,
+  users,
+  swarm,
+  volunteers,
+  resultUrl,
+};
 export type { Json };

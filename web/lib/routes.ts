@@ -4,6 +4,11 @@ export const ROUTES = {
   jobs: '/jobs',
   newJob: '/jobs/new',
   job: '/jobs/:id',
+  streams: '/streams',
+  stream: '/streams/:name',
+  processors: '/processors',
+  newProcessor: '/processors/new',
+  processor: '/processors/:name',
   volunteer: '/volunteer',
 } as const;
 

@@ -23,8 +23,28 @@ import Trash2 from '@lucide/svelte/icons/trash-2';
 import TriangleAlert from '@lucide/svelte/icons/triangle-alert';
 import Undo2 from '@lucide/svelte/icons/undo-2';
 import ArrowDownUp from '@lucide/svelte/icons/arrow-down-up';
+import Box from '@lucide/svelte/icons/box';
+import Brackets from '@lucide/svelte/icons/brackets';
+import Clock from '@lucide/svelte/icons/clock';
+import History from '@lucide/svelte/icons/history';
+import Mail from '@lucide/svelte/icons/mail';
+import OctagonX from '@lucide/svelte/icons/octagon-x';
+import Package from '@lucide/svelte/icons/package';
+import Pause from '@lucide/svelte/icons/pause';
+import Rows3 from '@lucide/svelte/icons/rows-3';
+import Tally5 from '@lucide/svelte/icons/tally-5';
+import Ticket from '@lucide/svelte/icons/ticket';
+import Waves from '@lucide/svelte/icons/waves';
+import BellRing from '@lucide/svelte/icons/bell-ring';
 import type { LucideIcon } from '@lucide/svelte/icons';
 import type { AttemptState, JobState, Task } from '../../../shared/schemas/job.ts';
+import type {
+  Batch,
+  BatchReason,
+  DeadLetter,
+  PartitionLag,
+  ProcessorState,
+} from '../../../shared/schemas/processor.ts';
 import type { Volunteer } from '../../../shared/schemas/swarm.ts';
 
 export type TaskState = Task['state'];
@@ -32,8 +52,22 @@ export type VolunteerState = Volunteer['state'];
 /** What plays a part in a job: its stages, and who does them. */
 export type Role =
   'split' | 'map' | 'combine' | 'shuffle' | 'reduce' | 'result' | 'transfer' | 'edge' | 'volunteer';
+/** What plays a part in a stream. */
+export type StreamRole = 'stream' | 'claim' | 'processor' | 'window' | 'deadLetter' | 'bell';
 export type Kind =
-  JobState | TaskState | AttemptState | VolunteerState | Role | 'retry' | 'disagreement';
+  | JobState
+  | TaskState
+  | AttemptState
+  | VolunteerState
+  | Role
+  | StreamRole
+  | ProcessorState
+  | PartitionLag['state']
+  | BatchReason
+  | Batch['state']
+  | DeadLetter['state']
+  | 'retry'
+  | 'disagreement';
 
 export type Token =
   'accent' | 'map' | 'reduce' | 'transfer' | 'edge' | 'retry' | 'failed' | 'done' | 'muted' | 'ink';
@@ -79,6 +113,24 @@ export const KINDS: Record<Kind, Look> = {
   transfer: { token: 'transfer', label: 'transfer', icon: ArrowDownUp },
   edge: { token: 'edge', label: 'edge', icon: Hexagon },
   volunteer: { token: 'accent', label: 'volunteer', icon: HandHelping },
+  // streams, and what reads them
+  stream: { token: 'edge', label: 'stream', icon: Waves },
+  claim: { token: 'transfer', label: 'claim', icon: Ticket },
+  processor: { token: 'map', label: 'processor', icon: Box },
+  window: { token: 'reduce', label: 'window', icon: Brackets },
+  deadLetter: { token: 'failed', label: 'dead letter', icon: Mail },
+  bell: { token: 'edge', label: 'bell', icon: BellRing },
+  // processors and their places in partitions
+  paused: { token: 'muted', label: 'paused', icon: Pause },
+  replaying: { token: 'reduce', label: 'replaying', icon: History },
+  blocked: { token: 'failed', label: 'blocked', icon: OctagonX },
+  dead: { token: 'failed', label: 'dead', icon: Mail },
+  redriving: { token: 'retry', label: 'on its way again', icon: Undo2 },
+  // what closed a window
+  events: { token: 'map', label: 'events', icon: Tally5 },
+  bytes: { token: 'transfer', label: 'bytes', icon: Package },
+  time: { token: 'reduce', label: 'time', icon: Clock },
+  drain: { token: 'retry', label: 'drained', icon: Rows3 },
   // what went another way than planned
   retry: { token: 'retry', label: 'tried again', icon: Undo2 },
   disagreement: { token: 'failed', label: 'disagreement', icon: TriangleAlert },
