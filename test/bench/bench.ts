@@ -14,17 +14,25 @@ import { computeBound } from './compute-bound.ts';
 import { dataBound } from './data-bound.ts';
 import type { Row } from './measure.ts';
 import { reduceMemory } from './memory.ts';
+import { nexmark } from './nexmark.ts';
 import { scheduler } from './scheduler.ts';
+import { streaming } from './streaming.ts';
 
 const HELP = `Usage: npm run bench -- [options]
 
   --quick        smaller and once: does it still run, roughly how fast
-  --only <part>  data, compute, scheduler or memory
+  --only <part>  data, compute, scheduler, memory, streaming or nexmark
   --help         this text`;
 
-const PARTS = ['data', 'compute', 'scheduler', 'memory'];
-const FULL = { mib: 256, rounds: 3, primes: 40_000_000, tasks: 5_000, shuffleMiB: 256 };
-const QUICK = { mib: 64, rounds: 1, primes: 12_000_000, tasks: 2_000, shuffleMiB: 64 };
+const PARTS = ['data', 'compute', 'scheduler', 'memory', 'streaming', 'nexmark'];
+const FULL = {
+  ...{ mib: 256, rounds: 3, primes: 40_000_000, tasks: 5_000, shuffleMiB: 256 },
+  ...{ events: 200_000, nexmark: 100_000 },
+};
+const QUICK = {
+  ...{ mib: 64, rounds: 1, primes: 12_000_000, tasks: 2_000, shuffleMiB: 64 },
+  ...{ events: 50_000, nexmark: 20_000 },
+};
 
 const { values } = readOptions(
   {
@@ -72,6 +80,8 @@ async function bench(): Promise<void> {
     rows.push(...(await scheduler({ browser, tasks: size.tasks, rounds }, say)));
   }
   if (wanted('memory')) rows.push(...(await reduceMemory(browser, size.shuffleMiB, say)));
+  if (wanted('streaming')) rows.push(...(await streaming({ events: size.events, rounds }, say)));
+  if (wanted('nexmark')) rows.push(...(await nexmark(size.nexmark, say)));
 
   const model = cpus()[0]?.model.trim() ?? 'unknown processor';
   console.log(

@@ -1,0 +1,231 @@
+// Streams against a bare Worker → Queue → Worker pipeline with a message an event, in the same local runtime:
+// how many events a second get from publication to output, how long one takes at a modest rate, and what a
+// million of them cost on Cloudflare.
+import { setTimeout as pause } from 'node:timers/promises';
+import { PRICE_PER_MILLION_USD, usd } from '../../shared/pricing.ts';
+import type { Processor } from '../../shared/schemas/processor.ts';
+import type { Appended, Stream } from '../../shared/schemas/stream.ts';
+import type { Rest } from '../../worker/local/rest.ts';
+import { startTestEdge } from '../support/edge.ts';
+import { nexmarkEvents } from '../support/nexmark/generator.ts';
+import { QUERIES } from '../support/nexmark/queries.ts';
+import { medianRatio, spread } from './measure.ts';
+import type { Row } from './measure.ts';
+import { type Sink, startQueuePipeline } from './peers/queue-pipeline.ts';
+
+const PARTITIONS = 4;
+const EVENTS_A_REQUEST = 1_000;
+const PUBLISHERS = 4;
+const POLL_MS = 50;
+const WAIT_MAX_MS = 300_000;
+/** For latency: a rate that neither side has to queue for. */
+const PACED_EVENTS_A_REQUEST = 10;
+const PACED_REQUESTS = 200;
+const PACED_EVERY_MS = 25;
+/** Queue: one operation to write, one to read, one to delete. */
+const QUEUE_OPERATIONS = 3;
+
+const QUERY = QUERIES.find(({ name }) => name === 'q1');
+
+interface Measured {
+  eventsPerSecond: number;
+  p50: number;
+  p99: number;
+}
+
+export interface Streaming {
+  events: number;
+  rounds: number;
+}
+
+export async function streaming(setup: Streaming, say: (text: string) => void): Promise<Row[]> {
+  const { events, rounds } = setup;
+  const bids = [...nexmarkEvents(Math.ceil(events / 0.9))]
+    .filter(({ type }) => type === 'Bid')
+    .slice(0, events);
+  const requests = packed(bids, EVENTS_A_REQUEST);
+  const paced = packed(
+    bids.slice(0, PACED_EVENTS_A_REQUEST * PACED_REQUESTS),
+    PACED_EVENTS_A_REQUEST,
+  );
+  const ours: Measured[] = [];
+  const theirs: Measured[] = [];
+  let costUsd = 0;
+  for (let round = 1; round <= rounds; round += 1) {
+    say(`streaming, round ${round} of ${rounds}`);
+    const measured = await measureStreams(requests, paced, bids.length);
+    ours.push(measured);
+    costUsd = measured.usdPerMillion;
+    say(`  streams ${text(measured)}; a million events ${costUsd.toFixed(4)} dollars`);
+    const peer = await measureQueues(requests, paced, bids.length);
+    theirs.push(peer);
+    say(`  bare queues ${text(peer)}`);
+  }
+  const rates = (of: Measured[]) => of.map(({ eventsPerSecond }) => eventsPerSecond);
+  const latency = (of: Measured[]) =>
+    `${spread(of.map(({ p50 }) => p50))} / ${spread(of.map(({ p99 }) => p99))} ms`;
+  const queueUsd = QUEUE_OPERATIONS * PRICE_PER_MILLION_USD.queueOperation;
+  const beside = 'Worker → Queue → Worker, a message an event';
+  return [
+    {
+      what: `${events.toLocaleString('en-US')} events, published 1,000 a request, to output`,
+      result: `${spread(rates(ours))} events/s`,
+      beside,
+      peer: `${spread(rates(theirs))} events/s`,
+      ratio: medianRatio(rates(ours), rates(theirs)).toFixed(1),
+      aim: '≥ 5',
+    },
+    {
+      what: `append to output at ${(PACED_EVENTS_A_REQUEST * 1000) / PACED_EVERY_MS} events/s, p50 / p99`,
+      result: latency(ours),
+      beside,
+      peer: latency(theirs),
+      ratio: '',
+      aim: '',
+    },
+    {
+      what: 'a million events on Cloudflare, in and out, from counted operations',
+      result: `$${costUsd.toFixed(3)}`,
+      beside: 'the messages of such a pipeline',
+      peer: `$${queueUsd.toFixed(2)}`,
+      ratio: (queueUsd / costUsd).toFixed(1),
+      aim: '≤ $0.15 against $1.20',
+    },
+  ];
+}
+
+const text = ({ eventsPerSecond, p50, p99 }: Measured) =>
+  `${Math.round(eventsPerSecond).toLocaleString('en-US')} events/s, p50 ${p50} ms, p99 ${p99} ms`;
+
+function packed(events: readonly unknown[], size: number): string[] {
+  const requests: string[] = [];
+  for (let first = 0; first < events.length; first += size) {
+    const some = events.slice(first, first + size);
+    requests.push(some.map((event) => JSON.stringify(event)).join('\n'));
+  }
+  return requests;
+}
+
+async function publish(url: string, requests: readonly string[]): Promise<void> {
+  const waiting = requests.values();
+  const publisher = async () => {
+    for (const body of waiting) await post(url, body);
+  };
+  await Promise.all(Array.from({ length: PUBLISHERS }, publisher));
+}
+
+async function publishPaced(url: string, requests: readonly string[]): Promise<void> {
+  const beganMs = performance.now();
+  const sent: Promise<unknown>[] = [];
+  for (const [index, body] of requests.entries()) {
+    await pause(Math.max(0, beganMs + index * PACED_EVERY_MS - performance.now()));
+    sent.push(post(url, body));
+  }
+  await Promise.all(sent);
+}
+
+async function post(url: string, body: string): Promise<string> {
+  const headers = { 'content-type': 'application/x-ndjson' };
+  const response = await fetch(url, { method: 'POST', body, headers });
+  const answer = await response.text();
+  if (!response.ok) throw new Error(`${response.status} ${answer}`);
+  return answer;
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const deadlineMs = Date.now() + WAIT_MAX_MS;
+  while (!(await holds())) {
+    if (Date.now() > deadlineMs) throw new Error('the events did not get through in time');
+    await pause(POLL_MS);
+  }
+}
+
+async function measureStreams(
+  requests: readonly string[],
+  paced: readonly string[],
+  events: number,
+): Promise<Measured & { usdPerMillion: number }> {
+  const edge = await startTestEdge();
+  try {
+    const { rest } = edge;
+    await define(rest, 'fast');
+    const beganMs = performance.now();
+    await publish(`${edge.url}/api/streams/fast/events`, requests);
+    await until(async () => (await outputsOf(rest, 'fast-out')) >= events);
+    const eventsPerSecond = events / ((performance.now() - beganMs) / 1000);
+    const usdPerMillion = (await costOf(rest, 'fast', requests)) * (1_000_000 / events);
+    // Another processor, since latencies are a processor's last minutes. Its first events load the code.
+    await define(rest, 'paced');
+    const url = `${edge.url}/api/streams/paced/events`;
+    await post(url, JSON.stringify({ type: 'Warm', payload: {} }));
+    await until(async () => (await processor(rest, 'paced')).lag.every(({ lag }) => lag === 0));
+    await publishPaced(url, paced.map(withoutIds));
+    const { accepted } = JSON.parse(await post(url, '{"type":"Last"}')) as Appended;
+    if (accepted !== 1) throw new Error('the last event was not taken');
+    await until(async () => (await processor(rest, 'paced')).lag.every(({ lag }) => lag === 0));
+    const { p50, p99 } = (await processor(rest, 'paced')).latencyMs;
+    return { eventsPerSecond, p50: p50 ?? NaN, p99: p99 ?? NaN, usdPerMillion };
+  } finally {
+    await edge.stop();
+  }
+}
+
+const withoutIds = (request: string) => request.replaceAll(/"id":"bid-\d+",/g, '');
+
+async function define(rest: Rest, name: string): Promise<void> {
+  const put = (path: string, body: unknown) =>
+    rest.call('PUT', path, {
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json' },
+    });
+  await put(`/api/streams/${name}`, { partitions: PARTITIONS });
+  await put(`/api/streams/${name}-out`, { partitions: PARTITIONS });
+  await put(`/api/processors/${name}`, {
+    kind: 'stateless',
+    stream: name,
+    output: `${name}-out`,
+    types: ['Bid'],
+    code: QUERY?.processor.code,
+  });
+}
+
+const processor = (rest: Rest, name: string) => rest.json<Processor>(`/api/processors/${name}`);
+
+async function outputsOf(rest: Rest, stream: string): Promise<number> {
+  const { partitions } = await rest.json<Stream>(`/api/streams/${stream}`);
+  return partitions.reduce((sum, { next, first }) => sum + next - first, 0);
+}
+
+/** What the run would have cost: the operations of both streams and of the processor, and the requests. */
+async function costOf(rest: Rest, name: string, requests: readonly string[]): Promise<number> {
+  const [input, output, reader] = await Promise.all([
+    rest.json<Stream>(`/api/streams/${name}`),
+    rest.json<Stream>(`/api/streams/${name}-out`),
+    processor(rest, name),
+  ]);
+  const published = usd({ workerRequest: requests.length });
+  return input.cost.usd + output.cost.usd + reader.cost.usd + published;
+}
+
+async function measureQueues(
+  requests: readonly string[],
+  paced: readonly string[],
+  events: number,
+): Promise<Measured> {
+  const pipeline = await startQueuePipeline(QUERY?.processor.code ?? '');
+  const sink = async (method = 'GET') =>
+    (await (await fetch(pipeline.url, { method })).json()) as Sink;
+  try {
+    const beganMs = performance.now();
+    await publish(pipeline.url, requests);
+    await until(async () => (await sink()).events >= events);
+    const eventsPerSecond = events / ((performance.now() - beganMs) / 1000);
+    await sink('DELETE');
+    await publishPaced(pipeline.url, paced);
+    await until(async () => (await sink()).events >= PACED_EVENTS_A_REQUEST * PACED_REQUESTS);
+    const { p50, p99 } = await sink();
+    return { eventsPerSecond, p50, p99 };
+  } finally {
+    await pipeline.stop();
+  }
+}
