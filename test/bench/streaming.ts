@@ -173,14 +173,9 @@ async function measureStreams(
 const withoutIds = (request: string) => request.replaceAll(/"id":"bid-\d+",/g, '');
 
 async function define(rest: Rest, name: string): Promise<void> {
-  const put = (path: string, body: unknown) =>
-    rest.call('PUT', path, {
-      body: JSON.stringify(body),
-      headers: { 'content-type': 'application/json' },
-    });
-  await put(`/api/streams/${name}`, { partitions: PARTITIONS });
-  await put(`/api/streams/${name}-out`, { partitions: PARTITIONS });
-  await put(`/api/processors/${name}`, {
+  await rest.put(`/api/streams/${name}`, { partitions: PARTITIONS });
+  await rest.put(`/api/streams/${name}-out`, { partitions: PARTITIONS });
+  await rest.put(`/api/processors/${name}`, {
     kind: 'stateless',
     stream: name,
     output: `${name}-out`,

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { EventsPage } from '../../shared/schemas/stream.ts';
 import { ROOT } from '../../worker/local/build.ts';
 import { Rest } from '../../worker/local/rest.ts';
 import { HITS_PER_PATH } from '../support/access-log.ts';
@@ -108,6 +109,38 @@ test('code at the edge that never ends is stopped: local mode reaches plain wran
   });
   const job = await rest.waitFor(id, 'failed');
   expect(job.error?.code).toBe('loop_guard');
+});
+
+test('an event goes through a processor, and a claim through a stream', async () => {
+  await rest.put('/api/streams/greetings', { partitions: 1 });
+  await rest.put('/api/streams/answers', { partitions: 1 });
+  await rest.put('/api/processors/answer', {
+    kind: 'stateless',
+    stream: 'greetings',
+    output: 'answers',
+    code: `export async function process(event, ctx) {
+      const text = await ctx.payload(event);
+      return { type: 'Answer', key: event.key, payload: text.length };
+    }`,
+  });
+  const large = 'x'.repeat(200_000);
+  await rest.post('/api/streams/greetings/events', [
+    { type: 'Greeting', key: 'a', payload: 'hello' },
+    { type: 'Greeting', key: 'a', payload: large },
+  ]);
+  const deadline = Date.now() + STOP_MAX_MS * 3;
+  const read = () =>
+    rest.json<EventsPage>('/api/streams/answers/events?partition=0&from=0&limit=10');
+  let page = await read();
+  while (page.events.length < 2 && Date.now() < deadline) {
+    await pause(POLL_MS);
+    page = await read();
+  }
+  expect(page.events.map(({ payload }) => payload)).toEqual([5, 200_000]);
+  const greetings = await rest.json<EventsPage>(
+    '/api/streams/greetings/events?partition=0&from=0&limit=10',
+  );
+  expect(greetings.events[1]?.claim).toMatchObject({ bytes: large.length + 2 });
 });
 
 // Last, so that a loop of builds would have had the time of all tests above to show itself.

@@ -55,6 +55,25 @@ export class Rest {
     return (await this.call('GET', path)).json() as Promise<Answer>;
   }
 
+  /** Sends JSON; the answer is JSON too, or nothing. */
+  async send<Answer>(method: 'PUT' | 'POST', path: string, body?: unknown): Promise<Answer> {
+    const init = {
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json' },
+    };
+    const response = await this.call(method, path, body === undefined ? {} : init);
+    const text = await response.text();
+    return (text === '' ? null : JSON.parse(text)) as Answer;
+  }
+
+  put<Answer>(path: string, body?: unknown): Promise<Answer> {
+    return this.send('PUT', path, body);
+  }
+
+  post<Answer>(path: string, body?: unknown): Promise<Answer> {
+    return this.send('POST', path, body);
+  }
+
   health(): Promise<Health> {
     return this.json('/api/health');
   }
@@ -85,12 +104,8 @@ export class Rest {
     await this.call('PUT', `/api/datasets/${encodeURIComponent(name)}`, init as object);
   }
 
-  async submit(spec: Omit<MapReduceSpecInput, 'kind'>): Promise<Job> {
-    const response = await this.call('POST', '/api/jobs', {
-      body: JSON.stringify({ kind: 'mapreduce', ...spec }),
-      headers: { 'content-type': 'application/json' },
-    });
-    return response.json() as Promise<Job>;
+  submit(spec: Omit<MapReduceSpecInput, 'kind'>): Promise<Job> {
+    return this.post('/api/jobs', { kind: 'mapreduce', ...spec });
   }
 
   job(id: string): Promise<Job> {
@@ -156,7 +171,7 @@ export class Rest {
   }
 
   /** Every page of a list. */
-  private async all<Item>(path: string): Promise<Item[]> {
+  async all<Item>(path: string): Promise<Item[]> {
     const items: Item[] = [];
     for (let cursor: string | null = ''; cursor !== null;) {
       const query = `limit=500${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;

@@ -32,10 +32,10 @@ export interface NexmarkResult {
 
 export async function runNexmark(run: NexmarkRun): Promise<NexmarkResult> {
   const { events, queries } = run;
-  await putJson(run.rest(), '/api/streams/nexmark', { partitions: PARTITIONS });
+  await run.rest().put('/api/streams/nexmark', { partitions: PARTITIONS });
   for (const { name, processor } of queries) {
-    await putJson(run.rest(), `/api/streams/${name}`, { partitions: PARTITIONS });
-    await putJson(run.rest(), `/api/processors/${name}`, {
+    await run.rest().put(`/api/streams/${name}`, { partitions: PARTITIONS });
+    await run.rest().put(`/api/processors/${name}`, {
       kind: 'stateless',
       stream: 'nexmark',
       output: name,
@@ -61,12 +61,6 @@ export async function runNexmark(run: NexmarkRun): Promise<NexmarkResult> {
   }
   return { ms, duplicates, queries: results };
 }
-
-const putJson = (rest: Rest, path: string, body: unknown) =>
-  rest.call('PUT', path, {
-    body: JSON.stringify(body),
-    headers: { 'content-type': 'application/json' },
-  });
 
 async function publish({ rest, events, disorder, maxMs }: NexmarkRun): Promise<void> {
   const requests: string[] = [];

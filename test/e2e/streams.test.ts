@@ -1,0 +1,174 @@
+// Streams on a local edge that is killed and started again on its way: events, windows and schedules go on
+// where they were, and each event has its effect once.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Batch, Processor } from '../../shared/schemas/processor.ts';
+import type { Schedule } from '../../shared/schemas/schedule.ts';
+import type { EventsPage, StreamEvent } from '../../shared/schemas/stream.ts';
+import { startTestEdge } from '../support/edge.ts';
+import type { TestEdge } from '../support/edge.ts';
+import { nexmarkEvents } from '../support/nexmark/generator.ts';
+import { QUERIES } from '../support/nexmark/queries.ts';
+import { runNexmark } from '../support/nexmark/run.ts';
+
+const POLL_MS = 100;
+const WAIT_MAX_MS = 90_000;
+
+let edge: TestEdge;
+let persistDir: string;
+
+beforeEach(async () => {
+  persistDir = await mkdtemp(join(tmpdir(), 'manyhands-streams-'));
+  edge = await startTestEdge({ persistDir });
+});
+afterEach(async () => {
+  await edge?.stop();
+  await rm(persistDir, { recursive: true, force: true });
+});
+
+/** Kills the runtime, whatever it is doing, and starts it again over the same storage and port. */
+async function restart(): Promise<void> {
+  const port = Number(new URL(edge.url).port);
+  await edge.stop();
+  edge = await startTestEdge({ persistDir, port });
+}
+
+async function until<Value>(
+  what: string,
+  ask: () => Promise<Value>,
+  holds: (value: Value) => boolean,
+): Promise<Value> {
+  const untilMs = Date.now() + WAIT_MAX_MS;
+  for (;;) {
+    const value = await ask();
+    if (holds(value)) return value;
+    if (Date.now() > untilMs) throw new Error(`waited for ${what}: ${JSON.stringify(value)}`);
+    await pause(POLL_MS);
+  }
+}
+
+const publish = (stream: string, events: unknown[]) =>
+  edge.rest.post(`/api/streams/${stream}/events`, events);
+
+async function eventsOf(stream: string): Promise<StreamEvent[]> {
+  const path = `/api/streams/${stream}/events?partition=0&from=0&limit=1000`;
+  return (await edge.rest.json<EventsPage>(path)).events;
+}
+
+test('Nexmark’s stateless queries give the same when all is sent twice and the edge is killed', async () => {
+  const result = await runNexmark({
+    rest: () => edge.rest,
+    events: [...nexmarkEvents(10_000)],
+    queries: QUERIES,
+    disorder: { crashAt: [0.3, 0.8], crash: restart },
+    maxMs: WAIT_MAX_MS,
+  });
+  expect(result.queries.filter(({ equal }) => !equal)).toEqual([]);
+  expect(result.duplicates).toBeGreaterThanOrEqual(10_000);
+});
+
+test('a window that is open when the edge is killed fires at its own time, with what came before and after', async () => {
+  await edge.rest.put('/api/streams/readings', { partitions: 1 });
+  await edge.rest.put('/api/streams/sums', { partitions: 1 });
+  await edge.rest.put('/api/processors/sum', {
+    kind: 'batch',
+    stream: 'readings',
+    output: 'sums',
+    batch: { maxEvents: 1000, maxWaitMs: 8_000 },
+    code: `export async function process(batch) {
+      let sum = 0;
+      for await (const event of batch) sum += event.payload;
+      return { type: 'Sum', payload: { sum, events: batch.events, reason: batch.reason } };
+    }`,
+  });
+  await publish('readings', [{ type: 'Reading', payload: 1 }]);
+  await restart();
+  await publish('readings', [
+    { type: 'Reading', payload: 10 },
+    { type: 'Reading', payload: 100 },
+  ]);
+  const sums = await until(
+    'a sum',
+    () => eventsOf('sums'),
+    (events) => events.length > 0,
+  );
+  expect(sums.map(({ payload }) => payload)).toEqual([{ sum: 111, events: 3, reason: 'time' }]);
+  const { items } = await edge.rest.json<{ items: Batch[] }>('/api/processors/sum/batches');
+  expect(items).toMatchObject([{ reason: 'time', from: 0, to: 3, events: 3, state: 'done' }]);
+});
+
+test('a replay goes on after the edge was killed, and the new version takes over', async () => {
+  await edge.rest.put('/api/streams/orders', { partitions: 2 });
+  await edge.rest.put('/api/streams/shouts', { partitions: 1 });
+  const processor = (says: string) => ({
+    kind: 'stateless',
+    stream: 'orders',
+    output: 'shouts',
+    code: `export const process = (event) => ({ type: 'Shout', payload: '${says} ' + event.payload });`,
+  });
+  const get = () => edge.rest.json<Processor>('/api/processors/shout');
+  const processed = (count: number) => (state: Processor) => state.counters.processed >= count;
+  await edge.rest.put('/api/processors/shout', processor('old'));
+  const orders = Array.from({ length: 500 }, (_, n) => ({
+    type: 'Order',
+    key: `k${n}`,
+    payload: n,
+  }));
+  await publish('orders', orders);
+  await until('all orders', get, processed(500));
+  await edge.rest.put('/api/processors/shout', processor('new'));
+  await edge.rest.post('/api/processors/shout/replay', { from: 'earliest' });
+  await restart();
+  const after = await until(
+    'the takeover',
+    get,
+    ({ replay, state }) => !replay && state === 'running',
+  );
+  expect(after.version).toBeGreaterThan(1);
+  await publish('orders', [{ type: 'Order', key: 'last', payload: 'last' }]);
+  const shouts = await until(
+    'the last shout',
+    async () => (await eventsOf('shouts')).map(({ payload }) => String(payload)),
+    (payloads) => payloads.includes('new last'),
+  );
+  expect(shouts.filter((text) => text.startsWith('old'))).toHaveLength(500);
+  expect(shouts.filter((text) => text.startsWith('new'))).toHaveLength(501);
+  expect(new Set(shouts).size).toBe(1001);
+});
+
+test('a schedule that is due while the edge is down runs late, and each time runs once', async () => {
+  await edge.rest.put('/api/streams/orders', { partitions: 1 });
+  await publish('orders', [{ type: 'Order', payload: { total: 5 } }]);
+  await edge.rest.put('/api/schedules/often', {
+    cron: '*/2 * * * * *',
+    job: {
+      kind: 'mapreduce',
+      input: { stream: 'orders', from: 'lastRun', to: 'latest' },
+      code: "export function map(event, emit) { emit('total', event.payload.total) }\nexport const reduce = 'sum'",
+      partitions: 1,
+    },
+  });
+  const get = () => edge.rest.json<Schedule>('/api/schedules/often');
+  const done = (count: number) => (schedule: Schedule) =>
+    schedule.runs.filter(({ state }) => state === 'done').length >= count;
+  await until('a first run', get, done(1));
+  await restart();
+  await publish('orders', [{ type: 'Order', payload: { total: 7 } }]);
+  const doneBefore = (await get()).runs.filter(({ state }) => state === 'done').length;
+  await until('two more runs', get, done(doneBefore + 2));
+  await edge.rest.post('/api/schedules/often/pause');
+  const { runs } = await until('the runs’ end', get, (schedule) =>
+    schedule.runs.every(({ state }) => ['done', 'missed'].includes(state)),
+  );
+  expect(new Set(runs.map(({ at }) => at)).size).toBe(runs.length);
+  // Every event is in exactly one run's result.
+  let total = 0;
+  for (const { job } of runs) {
+    if (job === null) continue;
+    for (const { value } of await edge.rest.result(job)) total += Number(value);
+  }
+  expect(total).toBe(12);
+});
