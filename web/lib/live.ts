@@ -1,7 +1,7 @@
 // Follows a job's events: an event stream read by fetch (EventSource cannot send a bearer token), resumed
 // with Last-Event-ID after a broken connection, handed on in batches so that a burst costs one update.
 import type { JobEvent } from '../../shared/schemas/job.ts';
-import { backoffMs } from '../volunteer/backoff.ts';
+import { backoffMs } from '../../shared/backoff.ts';
 import { ApiProblem, request } from './api.ts';
 import { readEvents } from './event-follower.ts';
 

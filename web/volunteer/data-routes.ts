@@ -2,7 +2,7 @@
 // and this page; the sandbox has no network. `no-store` keeps the browser from writing every split to
 // its disk cache, which halves the rate.
 import { DIGEST_HEADER, INPUT_START_HEADER } from '../../shared/protocol.ts';
-import { type Backoff, backoffMs } from './backoff.ts';
+import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 
 /** The edge does not honour this lease any more, or cannot be reached: give it back. */
 export class LeaseLost extends Error {}

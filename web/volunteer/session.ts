@@ -9,7 +9,7 @@ import {
   type RefusalCode,
   REFUSALS,
 } from '../../shared/protocol.ts';
-import { type Backoff, backoffMs } from './backoff.ts';
+import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 
 const RECONNECT: Backoff = { baseMs: 1_000, maxMs: 30_000 };
 /** Proxies drop silent sockets after a minute or so. */

@@ -1,6 +1,6 @@
 // What a lending tab says of itself, and what it tells the lobby.
 import { describe, expect, test } from 'vitest';
-import { backoffMs } from '../../../web/volunteer/backoff.ts';
+import { backoffMs } from '../../../shared/backoff.ts';
 import { pauseReason } from '../../../web/volunteer/conditions.ts';
 import { cleanName, defaultName } from '../../../web/volunteer/identity.ts';
 import {

@@ -1,5 +1,5 @@
-// Full-jitter exponential back-off: the one way in which the volunteer's side waits before it tries again.
-// Pure. (M. Brooker, "Exponential Backoff And Jitter": anything less random keeps a crowd in step.)
+// Full-jitter exponential back-off: the one way in which anything here waits before it tries again. Pure.
+// (M. Brooker, "Exponential Backoff And Jitter": anything less random keeps a crowd in step.)
 
 export interface Backoff {
   baseMs: number;
