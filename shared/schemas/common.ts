@@ -30,3 +30,12 @@ export interface List<Item> {
 }
 
 export const IsoTime = z.string().meta({ format: 'date-time' });
+
+/** A place in a stream: an offset, a time, or an end of it. */
+export const StreamPoint = z.union([
+  z.literal('earliest'),
+  z.literal('latest'),
+  z.number().int().min(0),
+  z.iso.datetime({ offset: true }),
+]);
+export type StreamPoint = z.infer<typeof StreamPoint>;

@@ -13,10 +13,11 @@ import {
   SPLIT_DEFAULT_ITEMS,
   SPLIT_MAX_BYTES,
   SPLIT_MAX_ITEMS,
+  STREAM_PARTITIONS_MAX,
   TOP_DEFAULT_ITEMS,
   TOP_MAX_ITEMS,
 } from '../limits.ts';
-import { IsoTime, JsonValue, ListQuery, ResourceName } from './common.ts';
+import { IsoTime, JsonValue, ListQuery, ResourceName, StreamPoint } from './common.ts';
 
 export const FORMATS = ['lines', 'ndjson', 'csv', 'bytes'] as const;
 export const Format = z.enum(FORMATS);
@@ -41,7 +42,47 @@ export const RangeInput = z
     path: ['range', 'to'],
     message: 'must not be below `from`; the records are from, from + 1, … to − 1',
   });
-export const JobInput = z.union([DatasetInput, InlineInput, RangeInput]);
+
+const Offset = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+/** Offsets [from, to) of one partition of a stream. */
+export const StreamRange = z
+  .strictObject({
+    partition: z
+      .number()
+      .int()
+      .min(0)
+      .max(STREAM_PARTITIONS_MAX - 1),
+    from: Offset,
+    to: Offset.meta({ description: 'not included' }),
+  })
+  .refine((range) => range.from <= range.to, {
+    path: ['to'],
+    message: 'must not be below `from`; the events are from, from + 1, … to − 1',
+  });
+export type StreamRange = z.infer<typeof StreamRange>;
+
+/** Records are events. With `ranges`, `from` and `to` only say what was asked for: so a shown input reads the same. */
+export const StreamInput = z.strictObject({
+  stream: ResourceName,
+  from: z
+    .union([z.literal('lastRun'), StreamPoint])
+    .optional()
+    .meta({ description: '"lastRun": in schedules only' }),
+  to: StreamPoint.optional().meta({ description: 'not included' }),
+  ranges: z
+    .array(StreamRange)
+    .min(1)
+    .max(STREAM_PARTITIONS_MAX)
+    .refine(
+      (ranges) => new Set(ranges.map(({ partition }) => partition)).size === ranges.length,
+      'a partition comes once',
+    )
+    .optional(),
+});
+export type StreamInput = z.infer<typeof StreamInput>;
+
+export const JobInput = z.union([DatasetInput, InlineInput, RangeInput, StreamInput]);
 export type JobInput = z.infer<typeof JobInput>;
 
 export const MAPPERS = ['any', 'volunteers', 'edge'] as const;

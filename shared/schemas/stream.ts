@@ -164,13 +164,6 @@ export const Stream = z
   .meta({ id: 'Stream' });
 export type Stream = z.infer<typeof Stream>;
 
-/** A place in a stream: an offset, a time, or an end of it. */
-export const StreamPoint = z.union([
-  z.literal('earliest'),
-  z.literal('latest'),
-  z.number().int().min(0),
-  z.iso.datetime({ offset: true }),
-]);
-export type StreamPoint = z.infer<typeof StreamPoint>;
+export { StreamPoint } from './common.ts';
 
 export const StreamName = ResourceName;

@@ -13,14 +13,16 @@ import type {
   TaskError,
 } from '../../shared/schemas/job.ts';
 import { EDGE, type AttemptRecord } from './attempts.ts';
-import type { PartCommit, Submission } from './job.rpc.ts';
+import type { PartCommit, PinnedStream, Submission } from './job.rpc.ts';
 import type { EdgeBells } from './edge-bells.ts';
 import type { MapStage } from './map-stage.ts';
 import { recordFormat, splitCount, type SplitPlan } from './plan.ts';
 
 export interface JobRecord {
-  /** Without the specification, which is stored apart: it may be larger than a row. */
-  submission: Omit<Submission, 'spec'>;
+  /** Without the specification and a stream's pieces, which are stored apart: they may be larger than a row. */
+  submission: Omit<Submission, 'spec' | 'stream'> & {
+    stream: Omit<PinnedStream, 'pieces'> | null;
+  };
   state: JobState;
   reason: string;
   createdAtMs: number;
@@ -50,10 +52,9 @@ export interface LoadedJob {
   bells: EdgeBells;
 }
 
-export function newJobRecord(submission: Submission, nowMs: number): JobRecord {
-  const { spec: _, ...rest } = submission;
+export function newJobRecord(submission: JobRecord['submission'], nowMs: number): JobRecord {
   return {
-    submission: rest,
+    submission,
     state: 'queued',
     reason: '',
     createdAtMs: nowMs,
@@ -84,6 +85,10 @@ export function newJobRecord(submission: Submission, nowMs: number): JobRecord {
     reduced: 0,
   };
 }
+
+/** What the mappers have to read; null when the input has no bytes. */
+export const inputBytesOf = ({ submission }: JobRecord): number | null =>
+  submission.input?.bytes ?? submission.stream?.bytes ?? null;
 
 export const hasEnded = (state: JobState): boolean =>
   state === 'done' || state === 'failed' || state === 'cancelled';
@@ -172,6 +177,6 @@ export function summaryView(record: JobRecord, spec: MapReduceSpec, plan: SplitP
     counters: record.counters,
     cost: { operations: record.operations, usd: usd(record.operations) },
     error: record.error,
-    inputBytes: record.submission.input?.bytes ?? 0,
+    inputBytes: inputBytesOf(record) ?? 0,
   };
 }

@@ -5,6 +5,7 @@ import type {
   Attempt,
   JobEvent,
   MapReduceSpec,
+  StreamRange,
   Task,
   TaskError,
 } from '../../shared/schemas/job.ts';
@@ -83,6 +84,12 @@ export class JobStore {
   }
   loadPlan(): SplitPlan | null {
     return this.#loadJson<SplitPlan>('plan');
+  }
+  /** Stores ranges, or answers those that are there already. */
+  fixRanges(ranges: StreamRange[]): StreamRange[] {
+    const fixed = this.#loadJson<StreamRange[]>('ranges');
+    if (!fixed) this.#saveText('ranges', JSON.stringify(ranges));
+    return fixed ?? ranges;
   }
   saveScan(state: string): void {
     this.#saveText('scan', state);

@@ -5,6 +5,7 @@ import {
   ADAPTIVE_RECHECK_SHARE,
   EDGE_GRACE_MS,
   FAILED_KEEP_MS,
+  IDEMPOTENCY_MS,
   LEASE_TOKEN_MS,
   SUMMARY_MS,
   TASKS_MAX,
@@ -16,6 +17,7 @@ import type {
   JobState,
   JobSummary,
   MapReduceSpec,
+  StreamRange,
   Task,
   TaskError,
 } from '../../shared/schemas/job.ts';
@@ -58,13 +60,21 @@ import { JobStore, shownPart } from './job-store.ts';
 import { openReceipt, signLease } from './lease.ts';
 import { leaseMsOf, MapDesk } from './map-desk.ts';
 import { MapStage } from './map-stage.ts';
-import { planSplits, type SplitPlan, splitCount, splitOf } from './plan.ts';
+import { pieceOf, planSplits, type SplitPlan, splitCount, splitOf } from './plan.ts';
 import { ReduceStage } from './reduce-stage.ts';
+import { unpinStream } from './stream-input.ts';
 import { listTasks } from './task-list.ts';
 
 const TIMER_RETRY_MS = 10_000;
 /** A wait that is over sooner is not worth an event. */
 const WAITING_EVENT_MS = 500;
+
+/** The object that a task's split lies in. */
+function inputOf({ record, plan }: LoadedJob, task: number) {
+  if (plan.kind !== 'pieces') return record.submission.input;
+  const { key, end } = pieceOf(plan, task);
+  return { key, bytes: end, exact: true };
+}
 
 export class JobObject extends DurableObject<Env> implements JobRpc {
   readonly #store: JobStore;
@@ -138,16 +148,21 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   async submit(submission: Submission): Promise<Job> {
     if (this.#job) return this.#view(this.#job);
     const nowMs = Date.now();
-    const { spec, input } = submission;
-    const planned = planSplits(
-      spec.input,
-      { bytes: input?.bytes ?? 0, gzip: input?.gzip ?? false },
-      spec.splitBytes,
-    );
+    const { spec, stream, ...rest } = submission;
+    const facts = { bytes: rest.input?.bytes ?? 0, gzip: rest.input?.gzip ?? false };
+    const planned = planSplits(spec.input, { ...facts, pieces: stream?.pieces }, spec.splitBytes);
     if (!planned.ok) throw new Error(`submit: ${planned.reason}`); // The route has checked it already.
-    const record = newJobRecord(submission, nowMs);
+    const pinned = stream && {
+      uid: stream.uid,
+      partitions: stream.partitions,
+      bytes: stream.bytes,
+    };
+    const record = newJobRecord({ ...rest, stream: pinned }, nowMs);
+    // A partition's end was asked for and its range pinned; later it is let go.
+    addInto(record.operations, { durableObjectRequest: 3 * (pinned?.partitions.length ?? 0) });
     record.edgeFromMs = nowMs + (spec.mappers === 'edge' ? 0 : EDGE_GRACE_MS);
     const job = this.#change(() => {
+      this.#timers.clear('unsubmitted');
       this.#store.saveSpec(spec);
       this.#store.savePlan(planned.plan);
       this.#store.saveRecord(record);
@@ -159,6 +174,13 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     await this.#advance(job, true);
     this.#announcer.callLobbies(job, false);
     return this.#view(job);
+  }
+
+  async fixRanges(ranges: StreamRange[]): Promise<StreamRange[]> {
+    const fixed = this.#store.fixRanges(ranges);
+    // Whoever fixed them may never come back to submit.
+    if (!this.#job) this.#timers.set('unsubmitted', Date.now() + IDEMPOTENCY_MS);
+    return fixed;
   }
 
   async get(): Promise<Job | null> {
@@ -265,7 +287,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       attempt: attempt.attempt,
       by: attempt.by,
       expiresAtMs: attempt.grantedAtMs + LEASE_TOKEN_MS,
-      input: record.submission.input,
+      input: inputOf(job, attempt.task),
     });
     return { by: attempt.by, lease, attempt: attempt.attempt, task, leaseMs: leaseMsOf(record) };
   }
@@ -453,6 +475,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     if (!hasEnded(job.record.state)) await this.cancel();
     const id = job.record.submission.job;
     await catalog(this.env).deleteJob(id);
+    await unpinStream(this.env, id, job.record.submission.stream);
     this.#job = null;
     this.#change(() => {
       this.#store.wipe(id);
@@ -582,9 +605,11 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   async #timer(name: string, nowMs: number): Promise<void> {
     const job = this.#job;
     if (name === 'sweep') return this.#sweep();
+    if (name === 'unsubmitted' && !job) return this.ctx.storage.deleteAll();
     if (!job) return;
     if (name === 'garbage') return this.#collectGarbage(job);
     if (name === 'summary') return this.#tellCatalog(job, nowMs);
+    if (name === 'unsubmitted') return;
     return this.#passTime(job, nowMs); // 'advance', 'waiting'
   }
 
@@ -607,6 +632,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     if (!hasEnded(record.state)) return;
     const id = record.submission.job;
     await catalog(this.env).unpin(id);
+    await unpinStream(this.env, id, record.submission.stream);
     await deletePrefix(this.env.BUCKET, spillPrefix(id));
     await deletePrefix(this.env.BUCKET, mergesPrefix(id));
     if (record.state === 'failed') this.#change(() => this.#startOver(job));
@@ -616,10 +642,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   #startOver(job: LoadedJob): void {
     this.#store.clearMap();
     this.#store.clearAllParts();
-    const fresh = newJobRecord(
-      { ...job.record.submission, spec: job.spec },
-      job.record.createdAtMs,
-    );
+    const fresh = newJobRecord(job.record.submission, job.record.createdAtMs);
     const { state, reason, error, finishedAtMs, startedAtMs, csvHeader, lastRing } = job.record;
     const kept = { state, reason, error, finishedAtMs, startedAtMs, csvHeader, lastRing };
     const record = Object.assign(fresh, kept);

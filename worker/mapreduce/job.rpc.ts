@@ -2,7 +2,15 @@
 // edge mapper is a lobby of one, the reduce consumer fetches sections and commits a part.
 import type { MapPlan, MapTask, SpillReceipt } from '../../shared/mapreduce/task.ts';
 import type { Json, List } from '../../shared/schemas/common.ts';
-import type { Job, JobEvent, MapReduceSpec, Task, TaskError } from '../../shared/schemas/job.ts';
+import type {
+  Job,
+  JobEvent,
+  MapReduceSpec,
+  StreamRange,
+  Task,
+  TaskError,
+} from '../../shared/schemas/job.ts';
+import type { Piece } from './plan.ts';
 
 // --- Mapping: lobbies and edge mappers -----------------------------------------------------------
 
@@ -128,6 +136,8 @@ export interface Part {
 }
 
 export interface JobRpc {
+  /** The ranges that this job reads: those of the first call, so that a submission sent twice reads the same. */
+  fixRanges(ranges: StreamRange[]): Promise<StreamRange[]>;
   submit(submission: Submission): Promise<Job>;
   get(): Promise<Job | null>;
   exchange(exchange: Exchange): Promise<Exchanged>;
@@ -167,10 +177,20 @@ export interface Submission {
   spec: MapReduceSpec;
   /** The R2 object the input lies in, pinned; null for a `range`. */
   input: { key: string; bytes: number; gzip: boolean } | null;
+  /** A stream's range instead: its pieces are pinned in the partitions' logs until the job lets go. */
+  stream: PinnedStream | null;
   programHash: string;
   reduce: ReduceWork['reduce'];
   combine: ReduceWork['combine'];
   guard: boolean;
+}
+
+export interface PinnedStream {
+  uid: string;
+  /** Partitions whose log holds a pin. */
+  partitions: number[];
+  bytes: number;
+  pieces: Piece[];
 }
 
 export type { SpillReceipt };

@@ -46,12 +46,14 @@ export interface NewLease {
   attempt: number;
   by: string;
   expiresAtMs: number;
-  input: { key: string; bytes: number } | null;
+  /** `exact`: the split begins and ends with a record already. */
+  input: { key: string; bytes: number; exact?: boolean } | null;
 }
 
 export function claimsOf({ plan, task, attempt, by, expiresAtMs, input }: NewLease): LeaseClaims {
   const { split } = task;
-  const lineBased = (plan.format === 'lines' || plan.format === 'ndjson') && !plan.gzip;
+  const lineBased =
+    (plan.format === 'lines' || plan.format === 'ndjson') && !plan.gzip && input?.exact !== true;
   return {
     job: plan.job,
     task: task.task,

@@ -18,7 +18,7 @@ import type { Exchange, Want } from './job.rpc.ts';
 import type { JobStore } from './job-store.ts';
 import { unpackReceiptSections } from './lease.ts';
 import { type Changes, noChanges } from './map-stage.ts';
-import { splitOf } from './plan.ts';
+import { splitOf, type SplitPlan } from './plan.ts';
 import { fairShare, RecentMappers } from './share.ts';
 
 export type WriteEvent = (type: JobEvent['type'], fields: Record<string, unknown>) => void;
@@ -118,7 +118,7 @@ export class MapDesk {
     }
   }
 
-  #commit({ record, spec }: LoadedJob, attempt: AttemptRecord): void {
+  #commit({ record, spec, plan }: LoadedJob, attempt: AttemptRecord): void {
     const { receipt } = attempt;
     if (!receipt) throw new Error(`task ${attempt.task} was committed without a receipt`);
     const sections = unpackReceiptSections(receipt);
@@ -129,7 +129,7 @@ export class MapDesk {
     }
     this.#store.saveCommitted(attempt.task, attempt.attempt, sections);
     countCommitted(record, attempt, receipt.storedBytes);
-    addInto(record.operations, mapOperations(receipt.storedBytes, attempt));
+    addInto(record.operations, mapOperations(receipt.storedBytes, attempt, plan));
   }
 
   grant(job: LoadedJob, want: Want, nowMs: number): AttemptRecord[] {
@@ -224,11 +224,16 @@ function tooManyBadRecords({ record, spec }: LoadedJob): TaskError | null {
 }
 
 /** Operations that one committed map attempt cost: two requests, range reads (the input, and four probes that align it), one object. */
-function mapOperations(storedBytes: number, attempt: AttemptRecord): Record<string, number> {
+function mapOperations(
+  storedBytes: number,
+  attempt: AttemptRecord,
+  plan: SplitPlan,
+): Record<string, number> {
   const bytesIn = attempt.receipt?.trailer.bytesIn ?? 0;
+  const reads = plan.kind === 'pieces' ? 1 : 5;
   return {
     workerRequest: attempt.by === EDGE ? 0 : 2,
-    r2Read: bytesIn > 0 ? 5 : 0,
+    r2Read: bytesIn > 0 ? reads : 0,
     r2Write: storedBytes > 0 ? 1 : 0,
     rowWritten: 3,
   };

@@ -1,6 +1,7 @@
 // The planner: which splits an input has. Pure arithmetic, so that no split has to be stored: split n
 // is computed when it is leased. Only `csv` inputs over one split need a scan (csv-scan.ts), because a
-// quoted field may hold newlines; they store their boundaries.
+// quoted field may hold newlines; they store their boundaries. A stream's splits are the pieces of its log
+// that were pinned; they lie in many objects and are stored too.
 import { GZIP_MAX_BYTES, SPLIT_MAX_BYTES, TASKS_MAX } from '../../shared/limits.ts';
 import type { RecordFormat, Split } from '../../shared/mapreduce/task.ts';
 import type { JobInput } from '../../shared/schemas/job.ts';
@@ -11,6 +12,8 @@ export type SplitPlan =
   /** Split n is bytes [boundaries[n], boundaries[n + 1]); each begins a record. */
   | { kind: 'boundaries'; boundaries: number[]; splits: number }
   | { kind: 'integers'; from: number; to: number; splitItems: number; splits: number }
+  /** Split n is bytes [spans[2n], spans[2n + 1]) of object number objectOf[n]: whole records. */
+  | { kind: 'pieces'; objects: string[]; objectOf: number[]; spans: number[]; splits: number }
   /** Boundaries are not known yet: the input has to be scanned. */
   | { kind: 'scan'; bytes: number; splitBytes: number };
 
@@ -18,12 +21,22 @@ export interface InputFacts {
   /** Size of the stored input; 0 for a range. */
   bytes: number;
   gzip: boolean;
+  /** Of a stream: where the events lie, in order. */
+  pieces?: Piece[] | undefined;
+}
+
+/** Whole lines of one R2 object. */
+export interface Piece {
+  key: string;
+  start: number;
+  end: number;
 }
 
 /** A reason in words when the input cannot be planned; the bound is named in it. */
 export type Planned = { ok: true; plan: SplitPlan } | { ok: false; reason: string };
 
 export function recordFormat(input: JobInput): RecordFormat {
+  if ('stream' in input) return 'ndjson';
   return 'range' in input ? 'integers' : input.format;
 }
 
@@ -35,6 +48,7 @@ export function planSplits(input: JobInput, facts: InputFacts, splitBytes: numbe
     if (splits > TASKS_MAX) return tooManySplits(splits, 'splitItems');
     return { ok: true, plan: { kind: 'integers', from, to, splitItems: input.splitItems, splits } };
   }
+  if ('stream' in input) return planPieces(facts.pieces ?? []);
   const { bytes, gzip } = facts;
   if (bytes === 0) return { ok: true, plan: { kind: 'boundaries', boundaries: [0], splits: 0 } };
   if (gzip && input.format !== 'bytes') {
@@ -54,6 +68,25 @@ export function planSplits(input: JobInput, facts: InputFacts, splitBytes: numbe
   if (input.format === 'csv' && splits > 1)
     return { ok: true, plan: { kind: 'scan', bytes, splitBytes } };
   return { ok: true, plan: { kind: 'bytes', bytes, splitBytes, splits } };
+}
+
+function planPieces(pieces: Piece[]): Planned {
+  if (pieces.length > TASKS_MAX)
+    return tooManySplits(pieces.length, 'splitBytes, or a shorter range');
+  const tooLong = pieces.find(({ start, end }) => end - start > SPLIT_MAX_BYTES);
+  if (tooLong) {
+    return { ok: false, reason: `a split has at most ${SPLIT_MAX_BYTES} bytes` };
+  }
+  const objects: string[] = [];
+  const objectOf: number[] = [];
+  const spans: number[] = [];
+  for (const { key, start, end } of pieces) {
+    // Pieces of one object follow one another.
+    if (objects.at(-1) !== key) objects.push(key);
+    objectOf.push(objects.length - 1);
+    spans.push(start, end);
+  }
+  return { ok: true, plan: { kind: 'pieces', objects, objectOf, spans, splits: pieces.length } };
 }
 
 function tooManySplits(splits: number, field: string): Planned {
@@ -78,6 +111,10 @@ export function splitOf(plan: SplitPlan, task: number): Split {
       if (start === undefined || end === undefined) throw new Error(`no split ${task} in the plan`);
       return { kind: 'bytes', start, end };
     }
+    case 'pieces': {
+      const { start, end } = pieceOf(plan, task);
+      return { kind: 'bytes', start, end };
+    }
     case 'integers':
       return {
         kind: 'integers',
@@ -91,4 +128,15 @@ export function splitOf(plan: SplitPlan, task: number): Split {
 
 export function splitCount(plan: SplitPlan): number {
   return plan.kind === 'scan' ? 0 : plan.splits;
+}
+
+/** Where piece n of a stream's range lies. */
+export function pieceOf(plan: SplitPlan & { kind: 'pieces' }, task: number): Piece {
+  const key = plan.objects[plan.objectOf[task] ?? -1];
+  const start = plan.spans[task * 2];
+  const end = plan.spans[task * 2 + 1];
+  if (key === undefined || start === undefined || end === undefined) {
+    throw new Error(`no split ${task} in the plan`);
+  }
+  return { key, start, end };
 }

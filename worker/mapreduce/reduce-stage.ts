@@ -3,7 +3,7 @@
 import { REDUCE_ATTEMPTS_MAX, REDUCE_RING_AGAIN_MS } from '../../shared/limits.ts';
 import type { MapReduceSpec, TaskError } from '../../shared/schemas/job.ts';
 import { programKey } from '../platform/keys.ts';
-import type { JobRecord } from './job-record.ts';
+import { inputBytesOf, type JobRecord } from './job-record.ts';
 import type { JobStore, PartRow } from './job-store.ts';
 import type { PartCommit, ReduceWork } from './job.rpc.ts';
 import { splitCount, type SplitPlan } from './plan.ts';
@@ -29,7 +29,7 @@ export class ReduceStage {
 
   /** Why the counters do not reconcile; null when they do. */
   reconcile(record: JobRecord, spec: MapReduceSpec, plan: SplitPlan): string | null {
-    const { counters, submission } = record;
+    const { counters } = record;
     const splits = splitCount(plan);
     const committed = this.#store.committedCount();
     if (committed !== splits) return `${committed} of ${splits} tasks are committed`;
@@ -42,8 +42,11 @@ export class ReduceStage {
       const seen = counters.recordsIn + counters.badRecords;
       const items = plan.to - plan.from;
       if (seen !== items) return `the range has ${items} items, the mappers read ${seen}`;
-    } else if (submission.input && counters.bytesIn !== submission.input.bytes) {
-      return `the input has ${submission.input.bytes} bytes, the mappers read ${counters.bytesIn}`;
+      return null;
+    }
+    const bytes = inputBytesOf(record);
+    if (bytes !== null && counters.bytesIn !== bytes) {
+      return `the input has ${bytes} bytes, the mappers read ${counters.bytesIn}`;
     }
     return null;
   }

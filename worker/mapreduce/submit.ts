@@ -3,7 +3,7 @@
 // anything runs.
 import { PARAMS_MAX_BYTES } from '../../shared/limits.ts';
 import { type CompiledProgram, compileProgram } from '../../shared/mapreduce/program.ts';
-import type { Job, MapReduceSpec } from '../../shared/schemas/job.ts';
+import type { Job, JobInput, MapReduceSpec } from '../../shared/schemas/job.ts';
 import type { Env } from '../platform/env.ts';
 import { newId } from '../platform/ids.ts';
 import { inlineInputKey, programKey } from '../platform/keys.ts';
@@ -12,6 +12,7 @@ import { notFound, ProblemError } from '../platform/problem.ts';
 import { sha256Hex } from './isolates.ts';
 import type { Submission } from './job.rpc.ts';
 import { planSplits } from './plan.ts';
+import { pinStream, rangesOfInput, streamOfInput, unpinStream } from './stream-input.ts';
 
 /** The same submission sent twice at once writes the same objects: the second write finds them there. */
 const IF_ABSENT: R2PutOptions = { onlyIf: { etagDoesNotMatch: '*' } };
@@ -43,10 +44,11 @@ export async function submitJob(
     const known = await jobObject(env, job).get();
     if (known) return known;
   }
-  const input = await storeInput(env, job, spec);
-  const planned = planSplits(spec.input, input ?? { bytes: 0, gzip: false }, spec.splitBytes);
+  const { resolved, input, stream } = await storeInput(env, job, spec, idempotencyKey !== null);
+  const facts = { bytes: input?.bytes ?? 0, gzip: input?.gzip ?? false, pieces: stream?.pieces };
+  const planned = planSplits(resolved, facts, spec.splitBytes);
   if (!planned.ok) {
-    await catalog(env).unpin(job);
+    await Promise.all([catalog(env).unpin(job), unpinStream(env, job, stream)]);
     throw new ProblemError('invalid_request', planned.reason, [
       { path: 'input', message: planned.reason },
     ]);
@@ -54,8 +56,9 @@ export async function submitJob(
   await env.BUCKET.put(programKey(job), program.text, IF_ABSENT);
   return jobObject(env, job).submit({
     job,
-    spec,
+    spec: { ...spec, input: resolved },
     input,
+    stream,
     programHash: await sha256Hex(program.text),
     reduce: program.reduce,
     combine: program.combine,
@@ -77,17 +80,32 @@ function checkedProgram(code: string): CompiledProgram {
   );
 }
 
+interface StoredInput {
+  /** The input as the job shows it: a stream's ranges are part of it. */
+  resolved: JobInput;
+  input: Submission['input'];
+  stream: Submission['stream'];
+}
+
 async function storeInput(
   env: Env,
   job: string,
-  { input }: MapReduceSpec,
-): Promise<Submission['input']> {
-  if ('range' in input) return null;
+  { input, splitBytes }: MapReduceSpec,
+  mayComeAgain: boolean,
+): Promise<StoredInput> {
+  if ('range' in input) return { resolved: input, input: null, stream: null };
+  if ('stream' in input) {
+    const stream = await streamOfInput(env, input);
+    let ranges = await rangesOfInput(env, stream, input);
+    if (mayComeAgain) ranges = await jobObject(env, job).fixRanges(ranges);
+    const pinned = await pinStream(env, job, stream, ranges, splitBytes);
+    return { resolved: { ...input, ranges }, input: null, stream: pinned };
+  }
   if ('inline' in input) {
     const bytes = new TextEncoder().encode(input.inline);
     const key = inlineInputKey(job);
     await env.BUCKET.put(key, bytes, IF_ABSENT);
-    return { key, bytes: bytes.length, gzip: false };
+    return { resolved: input, input: { key, bytes: bytes.length, gzip: false }, stream: null };
   }
   const dataset = await catalog(env).pin(job, input.dataset);
   if (!dataset) {
@@ -96,7 +114,8 @@ async function storeInput(
     throw missing;
   }
   const { key, bytes } = dataset;
-  return { key, bytes, gzip: await isGzip(env.BUCKET, key, bytes) };
+  const gzip = await isGzip(env.BUCKET, key, bytes);
+  return { resolved: input, input: { key, bytes, gzip }, stream: null };
 }
 
 /** By its first bytes: names and content types are often wrong. */
