@@ -22,6 +22,7 @@ import type {
   ProcessorSummary,
   RedriveBody,
 } from '../../shared/schemas/processor.ts';
+import type { Schedule, ScheduleRun, ScheduleSpecInput } from '../../shared/schemas/schedule.ts';
 import type { Faults, User } from '../../shared/schemas/service.ts';
 import type {
   Appended,
@@ -323,6 +324,19 @@ export const claims = {
   path: (token: string) => `/api/claims/${encodeURIComponent(token)}`,
 };
 
+const schedulePath = (name: string, rest = '') =>
+  `/api/schedules/${encodeURIComponent(name)}${rest}`;
+
+export const schedules = {
+  list: (page: Page = {}) => json<List<Schedule>>(withQuery('/api/schedules', { ...page })),
+  get: (name: string) => json<Schedule>(schedulePath(name)),
+  put: (name: string, spec: ScheduleSpecInput) => put<Schedule>(schedulePath(name), spec),
+  run: (name: string) => post<ScheduleRun>(schedulePath(name, '/run')),
+  pause: (name: string) => post<Schedule>(schedulePath(name, '/pause')),
+  resume: (name: string) => post<Schedule>(schedulePath(name, '/resume')),
+  remove: (name: string) => remove(schedulePath(name)),
+};
+
 /** The playground's own User Service. */
 export const users = {
   get: (id: string) => json<User>(servicePath(id)),
@@ -341,6 +355,7 @@ export const api = {
   streams,
   processors,
   claims,
+  schedules,
   users,
   swarm,
   volunteers,

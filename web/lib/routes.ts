@@ -9,6 +9,11 @@ export const ROUTES = {
   processors: '/processors',
   newProcessor: '/processors/new',
   processor: '/processors/:name',
+  schedules: '/schedules',
+  newSchedule: '/schedules/new',
+  schedule: '/schedules/:name',
+  patterns: '/patterns',
+  pattern: '/patterns/:pattern',
   volunteer: '/volunteer',
 } as const;
 
