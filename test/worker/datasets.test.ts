@@ -7,8 +7,9 @@ import type { List } from '../../shared/schemas/common.ts';
 import type { Dataset, UploadedPart } from '../../shared/schemas/dataset.ts';
 import type { Problem } from '../../shared/schemas/problem.ts';
 import { byteRange } from '../../worker/datasets/byte-range.ts';
-import { partBytesFor, partErrors } from '../../worker/datasets/part-sizes.ts';
+import { partErrors } from '../../worker/datasets/part-sizes.ts';
 import { storeDataset } from '../../worker/datasets/upload.ts';
+import { partBytesFor } from '../../worker/platform/body-writer.ts';
 import { catalog } from '../../worker/platform/objects.ts';
 import { call as callApi, problemOf } from './rest.ts';
 

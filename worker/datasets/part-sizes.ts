@@ -1,20 +1,7 @@
-// The rules that R2 has for multipart uploads, as arithmetic: how large the parts of a body of known length
-// must be, and whether the parts that a client made can be put together.
-import {
-  MIB,
-  UPLOAD_PART_BYTES,
-  UPLOAD_PART_HELD_MAX_BYTES,
-  UPLOAD_PART_MIN_BYTES,
-  UPLOAD_PARTS_MAX,
-} from '../../shared/limits.ts';
+// The rules that R2 has for multipart uploads, as arithmetic: whether the parts that a client made can be put
+// together.
+import { UPLOAD_PART_MIN_BYTES } from '../../shared/limits.ts';
 import type { FieldError } from '../../shared/schemas/problem.ts';
-
-/** Bytes a part for a body of `contentLength` (null: unknown), such that UPLOAD_PARTS_MAX parts hold it. */
-export function partBytesFor(contentLength: number | null): number {
-  const needed = Math.ceil((contentLength ?? 0) / UPLOAD_PARTS_MAX);
-  const whole = Math.ceil(needed / MIB) * MIB;
-  return Math.min(UPLOAD_PART_HELD_MAX_BYTES, Math.max(UPLOAD_PART_BYTES, whole));
-}
 
 /** What is wrong with a client's parts, in ascending order of their numbers; empty when nothing is. */
 export function partErrors(parts: readonly { part: number; bytes: number }[]): FieldError[] {

@@ -2,13 +2,14 @@
 // part can be sent again, and nothing is visible before `completeParts`. One upload a name goes on at a time.
 import type { Dataset, UploadedPart } from '../../shared/schemas/dataset.ts';
 import type { Upload } from '../catalog/catalog.rpc.ts';
+import { cutOff } from '../platform/body-writer.ts';
 import type { Env } from '../platform/env.ts';
 import { newId } from '../platform/ids.ts';
 import { datasetKey } from '../platform/keys.ts';
 import { catalog } from '../platform/objects.ts';
 import { ProblemError } from '../platform/problem.ts';
 import { partErrors } from './part-sizes.ts';
-import { cutOff, publish } from './upload.ts';
+import { publish } from './upload.ts';
 
 export interface PartUpload {
   name: string;
