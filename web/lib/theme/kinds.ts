@@ -36,6 +36,9 @@ import Tally5 from '@lucide/svelte/icons/tally-5';
 import Ticket from '@lucide/svelte/icons/ticket';
 import Waves from '@lucide/svelte/icons/waves';
 import BellRing from '@lucide/svelte/icons/bell-ring';
+import CalendarClock from '@lucide/svelte/icons/calendar-clock';
+import CalendarX from '@lucide/svelte/icons/calendar-x';
+import ShieldX from '@lucide/svelte/icons/shield-x';
 import type { LucideIcon } from '@lucide/svelte/icons';
 import type { AttemptState, JobState, Task } from '../../../shared/schemas/job.ts';
 import type {
@@ -45,6 +48,7 @@ import type {
   PartitionLag,
   ProcessorState,
 } from '../../../shared/schemas/processor.ts';
+import type { Schedule, ScheduleRun } from '../../../shared/schemas/schedule.ts';
 import type { Volunteer } from '../../../shared/schemas/swarm.ts';
 
 export type TaskState = Task['state'];
@@ -66,6 +70,8 @@ export type Kind =
   | BatchReason
   | Batch['state']
   | DeadLetter['state']
+  | Schedule['state']
+  | ScheduleRun['state']
   | 'retry'
   | 'disagreement';
 
@@ -131,6 +137,10 @@ export const KINDS: Record<Kind, Look> = {
   bytes: { token: 'transfer', label: 'bytes', icon: Package },
   time: { token: 'reduce', label: 'time', icon: Clock },
   drain: { token: 'retry', label: 'drained', icon: Rows3 },
+  // schedules and their runs
+  active: { token: 'accent', label: 'active', icon: CalendarClock },
+  missed: { token: 'retry', label: 'missed', icon: CalendarX },
+  refused: { token: 'failed', label: 'refused', icon: ShieldX },
   // what went another way than planned
   retry: { token: 'retry', label: 'tried again', icon: Undo2 },
   disagreement: { token: 'failed', label: 'disagreement', icon: TriangleAlert },
