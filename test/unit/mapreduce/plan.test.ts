@@ -8,7 +8,13 @@ import {
 } from '../../../shared/limits.ts';
 import type { JobInput } from '../../../shared/schemas/job.ts';
 import { nextRecordStart, RecordTooLongError } from '../../../worker/mapreduce/align.ts';
-import { planSplits, splitCount, splitOf } from '../../../worker/mapreduce/plan.ts';
+import {
+  pieceOf,
+  planSplits,
+  recordFormat,
+  splitCount,
+  splitOf,
+} from '../../../worker/mapreduce/plan.ts';
 
 const lines: JobInput = { dataset: 'd', format: 'lines' };
 const csv: JobInput = { dataset: 'd', format: 'csv' };
@@ -64,6 +70,31 @@ describe('a plan', () => {
 
   test('has no splits larger than a mapper can hold', () => {
     expect(planSplits(lines, plain(10), SPLIT_MAX_BYTES + 1)).toMatchObject({ ok: false });
+  });
+
+  test('of a stream is the pieces of its log, which may lie in many objects', () => {
+    const stream: JobInput = { stream: 's' };
+    const pieces = [
+      { key: 'a', start: 0, end: 5 },
+      { key: 'a', start: 5, end: 9 },
+      { key: 'b', start: 2, end: 4 },
+    ];
+    const planned = planSplits(stream, { ...plain(11), pieces }, 4);
+    if (!planned.ok || planned.plan.kind !== 'pieces') throw new Error('not planned');
+    const { plan } = planned;
+    expect(plan.objects).toEqual(['a', 'b']);
+    expect(splitCount(plan)).toBe(3);
+    expect(pieces.map((_, task) => pieceOf(plan, task))).toEqual(pieces);
+    expect(splitOf(plan, 2)).toEqual({ kind: 'bytes', start: 2, end: 4 });
+    expect(() => splitOf(plan, 3)).toThrow(/no split 3/);
+    expect(recordFormat(stream)).toBe('ndjson');
+    expect(planSplits(stream, plain(0), 4)).toMatchObject({ ok: true, plan: { splits: 0 } });
+    const many = Array.from({ length: TASKS_MAX + 1 }, (_, i) => ({
+      key: 'a',
+      start: i,
+      end: i + 1,
+    }));
+    expect(planSplits(stream, { ...plain(0), pieces: many }, 1).ok).toBe(false);
   });
 
   test('has no split that it does not have', () => {

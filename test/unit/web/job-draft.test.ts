@@ -40,6 +40,11 @@ describe('draft', () => {
         skipBadRecords: 7,
         params: [1, 'two'],
       },
+      {
+        kind: 'mapreduce' as const,
+        input: { stream: 'orders', from: 5, to: '2026-11-24T03:00:00Z' },
+        code: 'x',
+      },
     ];
     for (const spec of [...TEMPLATES.map((template) => template.spec), ...others]) {
       const specified = specOf(draftFrom(spec));
@@ -57,6 +62,10 @@ describe('draft', () => {
     expect(errorsOf({ inputKind: 'dataset' })).toEqual(['input.dataset']);
     expect(errorsOf({ inputKind: 'dataset', dataset: '../x' })).toEqual(['input.dataset']);
     expect(errorsOf({ inputKind: 'range', from: 5, to: 1 })).toEqual(['input.range.to']);
+    expect(errorsOf({ inputKind: 'stream' })).toEqual(['input.stream']);
+    const stream = { inputKind: 'stream', stream: 'orders' } as const;
+    expect(errorsOf({ ...stream, streamFrom: 'yesterday' })).toEqual(['input.from']);
+    expect(errorsOf({ ...stream, streamTo: '-1' })).toEqual(['input.to']);
     expect(errorsOf({ inputKind: 'range', splitItems: 0 })).toEqual(['input.splitItems']);
     expect(errorsOf({ verify: 'quorum', copies: 1 })).toEqual(['verify.copies']);
     expect(errorsOf({ code: '', name: 'x'.repeat(200) }).sort()).toEqual(['code', 'name']);

@@ -2,12 +2,19 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { DRY_RUN_BYTES } from '../../../shared/limits.ts';
-import { datasetNameOf, dryRunInput } from '../../../web/features/new-job/dry-run-input.ts';
+import {
+  datasetNameOf,
+  dryRunInput,
+  type Sources,
+} from '../../../web/features/new-job/dry-run-input.ts';
 
 const text = (lines: number) => Array.from({ length: lines }, (_, i) => `line ${i}\n`).join('');
-const reader = (content: Uint8Array) => (_name: string, bytes: number) =>
-  Promise.resolve(new Uint8Array(content.subarray(0, bytes)));
-const nothing = () => Promise.reject(new Error('nothing is to be read'));
+const refuse = () => Promise.reject(new Error('nothing is to be read'));
+const nothing: Sources = { dataset: refuse, stream: refuse, events: refuse };
+const reader = (content: Uint8Array): Sources => ({
+  ...nothing,
+  dataset: (_name, bytes) => Promise.resolve(new Uint8Array(content.subarray(0, bytes))),
+});
 
 async function textOf(content: Uint8Array, format: 'lines' | 'bytes' = 'lines'): Promise<string> {
   const input = await dryRunInput({ dataset: 'd', format }, reader(content));
@@ -50,6 +57,41 @@ describe('dry run input', () => {
       format: 'csv',
       text: 'x',
     });
+  });
+
+  test('a stream gives the first events of a partition that has some', async () => {
+    const event = (offset: number) => ({
+      partition: 1,
+      offset,
+      id: `e${offset}`,
+      type: 'Order',
+      key: null,
+      time: '2026-11-24T03:00:00.000Z',
+      payload: { offset },
+    });
+    const asked: unknown[] = [];
+    const sources: Sources = {
+      ...nothing,
+      stream: async () => ({
+        partitions: [0, 7].map((next, partition) => ({
+          partition,
+          first: 0,
+          next,
+          bytes: 0,
+          segments: 0,
+        })),
+      }),
+      events: async (_name, query) => {
+        asked.push(query);
+        return { events: [event(5), event(6)], next: 7 };
+      },
+    };
+    const input = await dryRunInput({ stream: 'orders', from: 5 }, sources);
+    expect(asked).toEqual([{ partition: 1, from: 5, limit: 101 }]);
+    if (input.kind !== 'text') throw new Error('events are text');
+    expect(input.format).toBe('ndjson');
+    const lines = String(input.text).trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([event(5), event(6)]);
   });
 
   test('any file name becomes a name the API takes', () => {

@@ -8,6 +8,7 @@ import { NEW_FUNCTION_ORIGIN } from '../../../shared/mapreduce/program-text.ts';
 import { compileProgram } from '../../../shared/mapreduce/program.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
 import { MapReduceSpec } from '../../../shared/schemas/job.ts';
+import { recordFormat } from '../../../worker/mapreduce/plan.ts';
 import {
   TEMPLATE_IDS,
   TEMPLATES,
@@ -40,7 +41,7 @@ async function run(id: TemplateId, range?: { from: number; to: number }) {
       job: 'job',
       name: spec.name,
       programHash: '',
-      format: 'range' in input ? 'integers' : input.format,
+      format: recordFormat(input),
       gzip: false,
       partitions: spec.partitions,
       params: spec.params,

@@ -9,6 +9,7 @@ import {
   MapReduceSpec,
   type MapReduceSpecInput,
   RangeInput,
+  StreamInput,
 } from '../../../shared/schemas/job.ts';
 import {
   PARAMS_MAX_BYTES,
@@ -19,7 +20,7 @@ import {
 } from '../../../shared/limits.ts';
 import type { FieldError } from '../../../shared/schemas/problem.ts';
 
-export const INPUT_KINDS = ['dataset', 'inline', 'range'] as const;
+export const INPUT_KINDS = ['dataset', 'inline', 'range', 'stream'] as const;
 export type InputKind = (typeof INPUT_KINDS)[number];
 export const VERIFY_MODES = ['adaptive', 'quorum', 'none'] as const;
 type VerifyMode = (typeof VERIFY_MODES)[number];
@@ -34,6 +35,10 @@ export interface Draft {
   from: number | null;
   to: number | null;
   splitItems: number | null;
+  stream: string;
+  /** Points of a stream: an offset, a time, or an end of it. */
+  streamFrom: string;
+  streamTo: string;
   splitBytes: number | null;
   partitions: number | null;
   /** JSON text. */
@@ -60,6 +65,9 @@ export function draftFrom(spec: MapReduceSpecInput): Draft {
     from: 0,
     to: 1_000,
     splitItems: SPLIT_DEFAULT_ITEMS,
+    stream: '',
+    streamFrom: 'earliest',
+    streamTo: 'latest',
     splitBytes: spec.splitBytes ?? SPLIT_DEFAULT_BYTES,
     partitions: spec.partitions ?? PARTITIONS_DEFAULT,
     params: JSON.stringify(spec.params ?? {}, null, 2),
@@ -72,6 +80,16 @@ export function draftFrom(spec: MapReduceSpecInput): Draft {
     const { from, to } = input.range;
     const splitItems = input.splitItems ?? SPLIT_DEFAULT_ITEMS;
     return { ...draft, inputKind: 'range', from, to, splitItems };
+  }
+  if ('stream' in input) {
+    const { stream, from = 'earliest', to = 'latest' } = input;
+    return {
+      ...draft,
+      inputKind: 'stream',
+      stream,
+      streamFrom: String(from),
+      streamTo: String(to),
+    };
   }
   const format = input.format ?? 'lines';
   if ('dataset' in input) return { ...draft, inputKind: 'dataset', dataset: input.dataset, format };
@@ -104,21 +122,42 @@ export function specOf(draft: Draft): Specified {
 }
 
 function inputOf(draft: Draft, errors: FieldError[]): MapReduceSpecInput['input'] | null {
-  const { format } = draft;
-  const parsed =
-    draft.inputKind === 'dataset'
-      ? DatasetInput.safeParse({ dataset: draft.dataset, format })
-      : draft.inputKind === 'inline'
-        ? InlineInput.safeParse({ inline: draft.inline, format })
-        : RangeInput.safeParse({
-            range: { from: draft.from, to: draft.to },
-            splitItems: draft.splitItems,
-          });
+  const parsed = parsedInput(draft);
   if (parsed.success) return parsed.data;
   if (draft.inputKind === 'dataset' && draft.dataset === '') {
     errors.push({ path: 'input.dataset', message: 'choose a dataset, or upload a file' });
+  } else if (draft.inputKind === 'stream' && draft.stream.trim() === '') {
+    errors.push({ path: 'input.stream', message: 'which stream?' });
   } else errors.push(...fieldErrors(parsed.error.issues, 'input.'));
   return null;
+}
+
+function parsedInput(draft: Draft) {
+  const { format } = draft;
+  switch (draft.inputKind) {
+    case 'dataset':
+      return DatasetInput.safeParse({ dataset: draft.dataset, format });
+    case 'inline':
+      return InlineInput.safeParse({ inline: draft.inline, format });
+    case 'range':
+      return RangeInput.safeParse({
+        range: { from: draft.from, to: draft.to },
+        splitItems: draft.splitItems,
+      });
+    case 'stream':
+      return StreamInput.safeParse({
+        stream: draft.stream.trim(),
+        from: pointOf(draft.streamFrom, 'earliest'),
+        to: pointOf(draft.streamTo, 'latest'),
+      });
+  }
+}
+
+/** What somebody typed as a place in a stream; the schema says whether it is one. */
+function pointOf(text: string, otherwise: string): string | number {
+  const typed = text.trim();
+  if (typed === '') return otherwise;
+  return /^\d+$/.test(typed) ? Number(typed) : typed;
 }
 
 function readParams(text: string, errors: FieldError[]): MapReduceSpecInput['params'] {
@@ -155,6 +194,9 @@ export const FIELD_PATHS = [
   'input.range.from',
   'input.range.to',
   'input.splitItems',
+  'input.stream',
+  'input.from',
+  'input.to',
   'splitBytes',
   'partitions',
   'params',
@@ -180,7 +222,7 @@ export function nearestField(path: string): string | null {
 
 // --- Over a reload ------------------------------------------------------------------------------------
 
-const DRAFT_VERSION = 1;
+const DRAFT_VERSION = 2;
 
 export const draftText = (draft: Draft): string =>
   JSON.stringify({ version: DRAFT_VERSION, draft });
@@ -200,7 +242,16 @@ export function readDraft(text: string | null): Draft | null {
       'copies',
       'skipBadRecords',
     ];
-    const texts = ['name', 'code', 'dataset', 'inline', 'params'];
+    const texts = [
+      'name',
+      'code',
+      'dataset',
+      'inline',
+      'params',
+      'stream',
+      'streamFrom',
+      'streamTo',
+    ];
     const fields = draft as Record<string, unknown>;
     const whole =
       numbers.every((name) => fields[name] === null || typeof fields[name] === 'number') &&

@@ -1,21 +1,41 @@
 // What the dry run reads: the first bytes of the job's input, cut where a record ends, unpacked if need be.
 import { DRY_RUN_BYTES, DRY_RUN_RECORDS } from '../../../shared/limits.ts';
 import type { MapReduceSpecInput } from '../../../shared/schemas/job.ts';
+import type { EventsPage, Stream } from '../../../shared/schemas/stream.ts';
 import type { DryRunInput } from '../../volunteer/dry-run.ts';
 
-/** `readDataset` gives the first bytes of a dataset. */
+export interface Sources {
+  /** The first bytes of a dataset. */
+  dataset(name: string, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
+  stream(name: string): Promise<Pick<Stream, 'partitions'>>;
+  events(
+    name: string,
+    query: { partition: number; from: number | 'earliest'; limit: number },
+  ): Promise<EventsPage>;
+}
+
 export async function dryRunInput(
   input: MapReduceSpecInput['input'],
-  readDataset: (name: string, bytes: number) => Promise<Uint8Array<ArrayBuffer>>,
+  sources: Sources,
 ): Promise<DryRunInput> {
   if ('range' in input) {
     const { from, to } = input.range;
     // One more than is run, so that the dry run can say that there are more.
     return { kind: 'integers', from, to: Math.min(to, from + DRY_RUN_RECORDS + 1) };
   }
+  if ('stream' in input) {
+    const { partitions } = await sources.stream(input.stream);
+    const { partition } = partitions.find(({ first, next }) => next > first) ?? { partition: 0 };
+    // Times are for the log to look up: a sample need not begin where the job will.
+    const from = typeof input.from === 'number' ? input.from : ('earliest' as const);
+    const query = { partition, from, limit: DRY_RUN_RECORDS + 1 };
+    const { events } = await sources.events(input.stream, query);
+    const text = events.map((event) => `${JSON.stringify(event)}\n`).join('');
+    return { kind: 'text', format: 'ndjson', text };
+  }
   const format = input.format ?? 'lines';
   if ('inline' in input) return { kind: 'text', format, text: input.inline };
-  const first = await readDataset(input.dataset, DRY_RUN_BYTES);
+  const first = await sources.dataset(input.dataset, DRY_RUN_BYTES);
   const gzip = isGzip(first) && format !== 'bytes';
   const bytes = gzip ? await unpackStart(first, DRY_RUN_BYTES) : first;
   const cut = first.length >= DRY_RUN_BYTES || bytes.length >= DRY_RUN_BYTES;

@@ -4,7 +4,7 @@ import { compileProgram } from '../../../shared/mapreduce/program.ts';
 import type { DryRunResult } from '../../../shared/mapreduce/dry-run.ts';
 import type { Job } from '../../../shared/schemas/job.ts';
 import type { FieldError, Problem } from '../../../shared/schemas/problem.ts';
-import { asProblem, datasets, jobs } from '../../lib/api.ts';
+import { asProblem, datasets, jobs, streams } from '../../lib/api.ts';
 import { dryRun } from '../../volunteer/dry-run.ts';
 import {
   type Draft,
@@ -54,6 +54,8 @@ export class Workspace {
       this.draft.format,
       this.draft.from,
       this.draft.to,
+      this.draft.stream,
+      this.draft.streamFrom,
     ]),
   );
   readonly dryRunIsOld = $derived(this.shown !== null && this.shown.of !== this.#dryRunOf);
@@ -61,7 +63,9 @@ export class Workspace {
   readonly errors: readonly FieldError[] = $derived.by(() => {
     const own = this.specified.ok ? [] : this.specified.errors;
     // Nobody has to be told at once that the first field is still empty.
-    const seen = own.filter(({ path }) => this.#attempted || path !== 'input.dataset');
+    const seen = own.filter(
+      ({ path }) => this.#attempted || (path !== 'input.dataset' && path !== 'input.stream'),
+    );
     return [...seen, ...this.#serverErrors];
   });
 
@@ -108,7 +112,11 @@ export class Workspace {
     const of = this.#dryRunOf;
     const startMs = performance.now();
     try {
-      const input = await dryRunInput(spec.input, datasets.sample);
+      const input = await dryRunInput(spec.input, {
+        dataset: datasets.sample,
+        stream: streams.get,
+        events: streams.events,
+      });
       const { code, params = {}, skipBadRecords = 0 } = spec;
       const ran = await dryRun({ code, params, input, skipBadRecords });
       const ms = performance.now() - startMs;
