@@ -134,6 +134,11 @@ export const PartitionStatus = z.object({
   next: z.number().int().meta({ description: 'the offset that the next event gets' }),
   bytes: z.number().int(),
   segments: z.number().int(),
+  sealed: z
+    .number()
+    .int()
+    .optional()
+    .meta({ description: 'events below this offset lie in sealed segments, the others in the tail' }),
 });
 export type PartitionStatus = z.infer<typeof PartitionStatus>;
 

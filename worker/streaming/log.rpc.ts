@@ -75,6 +75,8 @@ export interface LogStatus {
   next: number;
   bytes: number;
   segments: number;
+  /** Events below this offset are sealed, the others in the tail. */
+  sealed?: number;
   claimEvents: number;
   claimBytes: number;
   duplicates: number;
