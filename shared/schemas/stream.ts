@@ -138,7 +138,9 @@ export const PartitionStatus = z.object({
     .number()
     .int()
     .optional()
-    .meta({ description: 'events below this offset lie in sealed segments, the others in the tail' }),
+    .meta({
+      description: 'events below this offset lie in sealed segments, the others in the tail',
+    }),
 });
 export type PartitionStatus = z.infer<typeof PartitionStatus>;
 
