@@ -144,6 +144,12 @@ export const SEGMENT_TIMES_MAX = 4_096;
 export const DEDUP_IDS_MAX = 2_000_000;
 /** A producer that was silent this long is forgotten. */
 export const PRODUCER_KEEP_MS = 30 * 24 * 3600_000;
+/** Stream definitions that an isolate remembers, and for how long. */
+export const STREAMS_REMEMBERED_MAX = 1_000;
+export const STREAMS_REMEMBERED_MS = 5_000;
+/** One page of a live tail: what a slow reader makes the edge hold. */
+export const LIVE_PAGE_MAX_EVENTS = 200;
+export const LIVE_PAGE_MAX_BYTES = 256 * KIB;
 export const EVENTS_DEFAULT_ITEMS = 100;
 export const EVENTS_MAX_ITEMS = 1_000;
 /** Bytes of events in one answer or one batch; at least one event whatever its size. */
@@ -153,6 +159,10 @@ export const READ_MAX_BYTES = 4 * MIB;
 export const CLAIM_SHARDS = 16;
 /** A claim that no event refers to is collected after this long. */
 export const CLAIM_ORPHAN_MS = 24 * 3600_000;
+/** After its last holder let go a claim stays this long: an append that looked it up may be about to hold it. */
+export const CLAIM_RELEASE_GRACE_MS = 15_000;
+/** Payloads of one append that go to R2: each is a put, and the platform allows 10,000 subrequests. */
+export const APPEND_MAX_CLAIMS = 4_000;
 /** How long a collected claim's token is answered with 410 before it is forgotten. */
 export const CLAIM_TOMBSTONE_MS = 30 * 24 * 3600_000;
 /** `ctx.payload(event)` holds the whole payload in the isolate. */
@@ -173,6 +183,18 @@ export const SERVICE_ANSWER_MAX_BYTES = MIB;
 /** One event's `process` call, by the wall clock. */
 export const PROCESS_TIMEOUT_MS = 30_000;
 export const PROCESS_CPU_MS = 30_000;
+/** A batch begins no further event after this long: the rest of it is the next batch. */
+export const PROCESS_START_MS = 10_000;
+/** How long what is left of a batch may outlast its last event's time before its isolate is given up. */
+export const PROCESS_GRACE_MS = 5_000;
+/** CPU time of a batch processor's function over a whole window: the platform's most. */
+export const BATCH_CPU_MS = 300_000;
+/** Promises that nothing moved for this long, with no call open, will never settle: user code has no timers. */
+export const PROCESS_QUIET_MS = 2_000;
+/** Payloads out of claims that the events of a batch hold at once; the earliest event always gets its own. */
+export const PAYLOADS_HELD_MAX_BYTES = 32 * MIB;
+/** Local mode only: loop turns and calls of one event's code. */
+export const PROCESS_GUARD_STEPS = 200_000_000;
 /** What one event may emit. */
 export const OUTPUTS_PER_EVENT_MAX = 1_000;
 export const OUTPUT_BATCH_MAX_BYTES = 8 * MIB;
@@ -206,6 +228,23 @@ export const SCHEDULE_NEXT_RUNS = 5;
 export const SCHEDULE_RUNS_KEPT = 60;
 /** A run that starts later than this after its time says so. */
 export const SCHEDULE_LATE_MS = 60_000;
+/** A schedule is one row; the platform takes values of 2 MB. */
+export const SCHEDULE_MAX_BYTES = 1.5 * MIB;
+/** Times that passed unused: the youngest are listed, older ones counted up to a number. */
+export const SCHEDULE_MISSED_LISTED = 5;
+export const SCHEDULE_MISSED_COUNTED = 1_000;
+/** Jobs of one schedule that may go on at once; with "lastRun" it is one. */
+export const SCHEDULE_JOBS_MAX = 8;
+/** A submission that meets trouble is tried again this often, with back-off between the two bounds. */
+export const SCHEDULE_ATTEMPTS_MAX = 10;
+export const SCHEDULE_RETRY_BASE_MS = 1_000;
+export const SCHEDULE_RETRY_MAX_MS = 5 * 60_000;
+/** A run asks after its job when an eighth of its time has passed again, between the two bounds. */
+export const SCHEDULE_ASK_SHARE = 8;
+export const SCHEDULE_ASK_MIN_MS = 500;
+export const SCHEDULE_ASK_MAX_MS = 30_000;
+/** A page of schedules ends early past this size: each carries its code and its runs. */
+export const SCHEDULES_PAGE_BYTES = 8 * MIB;
 
 // --- Volunteers ---------------------------------------------------------------------------------
 export const LOBBY_SHARDS = 8;
@@ -261,5 +300,17 @@ assertThat(PROGRESS_MS * 3 < LEASE_MIN_MS, 'several progress beats fit in the sh
 assertThat(CLAIM_CHECK_MAX_BYTES + 64 * KIB <= LOG_ROW_MAX_BYTES, 'an event fits a row');
 assertThat(LOG_ROW_MAX_BYTES <= APPEND_CALL_MAX_BYTES, 'a row fits one call to a LogObject');
 assertThat(APPEND_CALL_MAX_BYTES <= APPEND_MAX_BYTES, 'a call is part of a request');
+assertThat(
+  SCHEDULE_MISSED_LISTED + 2 * SCHEDULE_JOBS_MAX < SCHEDULE_RUNS_KEPT,
+  'what is open and what was missed leaves room for history',
+);
+assertThat(
+  SCHEDULE_ATTEMPTS_MAX * SCHEDULE_RETRY_MAX_MS < IDEMPOTENCY_MS / 2,
+  'a run is submitted while its key is remembered',
+);
 assertThat(PROCESS_TIMEOUT_MS < CONSUME_LEASE_MS, 'a batch of slow events fits its lease');
+assertThat(
+  PROCESS_START_MS + PROCESS_TIMEOUT_MS + PROCESS_GRACE_MS < CONSUME_LEASE_MS,
+  'a batch ends before its lease does',
+);
 assertThat(SERVICE_TIMEOUT_MS < PROCESS_TIMEOUT_MS, 'a service times out before its event does');

@@ -24,6 +24,11 @@ export interface ProcessOutcome {
   passedOver: number;
   /** Events whose code threw, returned rubbish or ran too long, in order of offset. They have no outputs. */
   failures: { offset: number; error: TaskError }[];
+  /**
+   * Null: all events were run. Else the batch ended early (its outputs or its time were used up) and this is
+   * the offset of the first event that counts as not run: it begins the next batch. Never the first event's.
+   */
+  stoppedAt: number | null;
   log: string[];
 }
 
