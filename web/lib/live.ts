@@ -50,12 +50,8 @@ export function followEvents(
         signal: stop.signal,
         cache: 'no-store',
       }),
-    isFinal: (error) =>
-      error instanceof ApiProblem &&
-      error.problem.status >= 400 &&
-      error.problem.status < 500 &&
-      error.problem.status !== 429,
-    wait: (failures) => wait(backoffMs(RETRY, failures, Math.random()), stop.signal),
+    isFinal,
+    wait: (failures) => waitToRetry(failures, stop.signal),
     onEvent: (event) => {
       pending.push(event);
       timer ??= setTimeout(flush, BATCH_MS);
@@ -72,9 +68,17 @@ export function followEvents(
   };
 }
 
-function wait(ms: number, signal: AbortSignal): Promise<void> {
+/** Whether the edge refused for good: asking again would get the same answer. */
+export function isFinal(error: unknown): boolean {
+  if (!(error instanceof ApiProblem)) return false;
+  const { status } = error.problem;
+  return status >= 400 && status < 500 && status !== 429;
+}
+
+/** Waits before a connection is tried again, longer after each failure. */
+export function waitToRetry(failures: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
+    const timer = setTimeout(resolve, backoffMs(RETRY, failures, Math.random()));
     signal.addEventListener('abort', () => {
       clearTimeout(timer);
       resolve();
