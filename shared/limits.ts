@@ -205,8 +205,22 @@ export const RETRY_MAX_DEFAULT_MS = 30_000;
 export const RETRY_MAX_MS = 3600_000;
 /** A consumer's lease; renewed by each commit. Outlasts one batch that waits for its slowest event. */
 export const CONSUME_LEASE_MS = 60_000;
+/** While a batch runs its lease is renewed this often. */
+export const CONSUME_RENEW_MS = 20_000;
 /** One bell consumes for about this long, then rings the next. */
 export const CONSUME_FOR_MS = 10_000;
+/** A batch is sized to run about this long; the first one, before any speed is known, has this many events. */
+export const CONSUME_AIM_MS = 2_000;
+export const CONSUME_FIRST_EVENTS = 250;
+/** What is blocked (a full output) is tried again at least this often. */
+export const BLOCKED_MAX_MS = 30_000;
+/** Dead letters that one work item runs again, each alone, and how many of them at once. */
+export const REDRIVE_TOGETHER = 32;
+export const REDRIVE_IN_FLIGHT = 6;
+/** Latencies are kept for one to two of these. */
+export const LATENCY_HALF_MS = 5 * 60_000;
+/** How often a replay is looked at, beside what its consumers announce. */
+export const TAKEOVER_LOOK_MS = 1_000;
 /** A bell that nobody answered is rung again after this long. */
 export const BELL_RING_AGAIN_MS = 20_000;
 /** Dead letters of one (processor, partition); past it the partition stops and says why. */
@@ -313,4 +327,5 @@ assertThat(
   PROCESS_START_MS + PROCESS_TIMEOUT_MS + PROCESS_GRACE_MS < CONSUME_LEASE_MS,
   'a batch ends before its lease does',
 );
+assertThat(CONSUME_RENEW_MS * 2 < CONSUME_LEASE_MS, 'a lease is renewed before it runs out');
 assertThat(SERVICE_TIMEOUT_MS < PROCESS_TIMEOUT_MS, 'a service times out before its event does');
