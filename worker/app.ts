@@ -4,11 +4,13 @@ import { Hono } from 'hono';
 import { authorize } from './platform/auth.ts';
 import type { AppEnv } from './platform/env.ts';
 import { ProblemError, problemResponse } from './platform/problem.ts';
+import { claimRoutes } from './routes/claims.ts';
 import { datasetRoutes } from './routes/datasets.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { leaseRoutes } from './routes/leases.ts';
 import { resultRoutes } from './routes/results.ts';
+import { scheduleRoutes } from './routes/schedules.ts';
 import { swarmRoutes } from './routes/swarm.ts';
 
 /** Open to anybody: health, what the page shows of the swarm, the documentation, and volunteering, where leases are the permission. */
@@ -23,8 +25,10 @@ export const app = new Hono<AppEnv>()
   .route('/', swarmRoutes)
   .route('/', docsRoutes)
   .route('/datasets', datasetRoutes)
+  .route('/claims', claimRoutes)
   .route('/jobs', jobRoutes)
   .route('/jobs', resultRoutes)
+  .route('/schedules', scheduleRoutes)
   .route('/leases', leaseRoutes);
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE'];

@@ -2,11 +2,15 @@
 import type { Schedule, ScheduleRun, ScheduleSpec } from '../../shared/schemas/schedule.ts';
 
 export interface ScheduleRpc {
+  /** Creates or changes it: from now on by the new plan. A paused one stays paused. */
   put(name: string, uid: string, spec: ScheduleSpec): Promise<Schedule>;
+  /** With the states that the jobs have now. */
   get(): Promise<Schedule | null>;
-  /** Runs now, beside the plan. */
-  run(): Promise<ScheduleRun | null>;
+  /** Runs now, beside the plan. "conflict": one that was asked for waits already. */
+  run(): Promise<ScheduleRun | 'conflict' | null>;
   pause(): Promise<Schedule | null>;
+  /** From the next time on: what passed meanwhile is not made up for. */
   resume(): Promise<Schedule | null>;
+  /** Its jobs stay. */
   forget(): Promise<boolean>;
 }

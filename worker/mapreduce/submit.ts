@@ -23,13 +23,7 @@ export async function submitJob(
   spec: MapReduceSpec,
   idempotencyKey: string | null,
 ): Promise<Job> {
-  const program = checkedProgram(spec.code);
-  if (JSON.stringify(spec.params).length > PARAMS_MAX_BYTES) {
-    throw new ProblemError(
-      'too_large',
-      `params may have at most ${PARAMS_MAX_BYTES} bytes as JSON`,
-    );
-  }
+  const program = checkProgram(spec);
   let job = newId('job', Date.now());
   if (idempotencyKey !== null) {
     const claimed = await catalog(env).claimKey(
@@ -66,7 +60,14 @@ export async function submitJob(
   });
 }
 
-function checkedProgram(code: string): CompiledProgram {
+/** What can be refused of a job before its input is looked at. Throws `bad_program`, `too_large`. */
+export function checkProgram({ code, params }: MapReduceSpec): CompiledProgram {
+  if (JSON.stringify(params).length > PARAMS_MAX_BYTES) {
+    throw new ProblemError(
+      'too_large',
+      `params may have at most ${PARAMS_MAX_BYTES} bytes as JSON`,
+    );
+  }
   const compiled = compileProgram(code);
   if (compiled.ok) return compiled.program;
   const errors = compiled.errors.map(({ message, line, column }) => ({
