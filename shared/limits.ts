@@ -134,14 +134,30 @@ export const APPEND_MAX_EVENTS = 100_000;
 export const APPEND_CALL_MAX_BYTES = 2 * MIB;
 /** A packed row: the platform takes values of 2 MB. */
 export const LOG_ROW_MAX_BYTES = 1.5 * MIB;
-/** The tail is sealed into an R2 segment past this size, or this age (rows are dearer than R2). */
+/** The tail is sealed into an R2 segment past this size. */
 export const SEGMENT_BYTES = 8 * MIB;
+/**
+ * Or past this age, if it is not small: a put costs what 120 KiB save by lying in R2 instead of in rows for a
+ * week. Small tails are better read from rows, too.
+ */
+export const SEGMENT_AGE_MS = 3600_000;
+export const SEGMENT_AGED_MIN_BYTES = 128 * KIB;
+/** R2 did not take segments for long: appends are refused before the object's own storage is full. */
+export const TAIL_MAX_BYTES = 1024 * MIB;
 /** Byte positions are indexed about this densely within a segment. */
 export const SEGMENT_BLOCK_BYTES = 64 * KIB;
-/** Append times are kept exactly for this many appends a segment, more coarsely past it. */
+/** Appends (rows) in a segment, so that it can keep the time of each. A tail with more is sealed, too. */
 export const SEGMENT_TIMES_MAX = 4_096;
 /** Event ids that clients chose are remembered for this many of a partition's youngest such events. */
 export const DEDUP_IDS_MAX = 2_000_000;
+/** A job that pinned segments and never let go loses them after this long. */
+export const PINS_KEEP_MS = 7 * 24 * 3600_000;
+export const PINS_MAX = 1_000;
+/** Who is rung after an append to one partition, and who waits for one by an open call. */
+export const SUBSCRIBERS_MAX = 1_000;
+export const LOG_WAITERS_MAX = 10_000;
+/** Counts and readers' places are written at most this often: losing them costs a bell too many. */
+export const LOG_FLUSH_MS = 10_000;
 /** A producer that was silent this long is forgotten. */
 export const PRODUCER_KEEP_MS = 30 * 24 * 3600_000;
 /** Stream definitions that an isolate remembers, and for how long. */
@@ -223,6 +239,8 @@ export const LATENCY_HALF_MS = 5 * 60_000;
 export const TAKEOVER_LOOK_MS = 1_000;
 /** A bell that nobody answered is rung again after this long. */
 export const BELL_RING_AGAIN_MS = 20_000;
+/** And after twice as long each time, up to this: it may be paused, and bells cost money. */
+export const BELL_RING_AGAIN_MAX_MS = 10 * 60_000;
 /** Dead letters of one (processor, partition); past it the partition stops and says why. */
 export const DEAD_LETTERS_MAX = 100_000;
 export const REDRIVE_RATE_MAX = 10_000;
