@@ -21,9 +21,14 @@ export interface ProcessorDefinition {
   guard: boolean;
 }
 
+/** Another kind, or other streams: offsets would mean something else. */
+export type Unchangeable = 'kind' | 'streams';
+
 export interface ProcessorRpc {
   /** Creates or changes it: consumers (or windows) are in place, and "latest" is resolved, when this returns. */
-  put(definition: ProcessorDefinition): Promise<Processor>;
+  put(
+    definition: ProcessorDefinition,
+  ): Promise<{ created: boolean; processor: Processor } | Unchangeable>;
   get(): Promise<Processor | null>;
   summary(): Promise<ProcessorSummary | null>;
   pause(): Promise<Processor | null>;
