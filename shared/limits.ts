@@ -253,7 +253,18 @@ export const WINDOW_BYTES_MAX = 10 * 1024 * MIB;
 export const WINDOW_WAIT_DEFAULT_MS = 60_000;
 export const WINDOW_WAIT_MAX_MS = 7 * 24 * 3600_000;
 export const BATCH_RUN_MS = 10 * 60_000;
+/** Batches that are done are listed up to this many. */
 export const BATCHES_KEPT = 1_000;
+/** Fired windows that wait to be run; past it no more is counted until one has run. */
+export const WINDOWS_WAITING_MAX = 100;
+/** Questions to logs in one go; more in the next. */
+export const WINDOW_LOOKS_MAX = 64;
+/** A run's lease, and how often it is renewed while the function works. */
+export const WINDOW_LEASE_MS = 60_000;
+export const WINDOW_BEAT_MS = 15_000;
+/** How often the job of a window is looked at: growing between the two. */
+export const WINDOW_JOB_POLL_MIN_MS = 1_000;
+export const WINDOW_JOB_POLL_MAX_MS = 30_000;
 
 // --- Schedules ----------------------------------------------------------------------------------
 export const SCHEDULE_NEXT_RUNS = 5;
@@ -347,3 +358,4 @@ assertThat(
 );
 assertThat(CONSUME_RENEW_MS * 2 < CONSUME_LEASE_MS, 'a lease is renewed before it runs out');
 assertThat(SERVICE_TIMEOUT_MS < PROCESS_TIMEOUT_MS, 'a service times out before its event does');
+assertThat(WINDOW_BEAT_MS * 3 < WINDOW_LEASE_MS, 'several beats fit in a window’s lease');

@@ -1,4 +1,84 @@
+// One shard of the claims: who holds a payload that lies in R2, and the end of those that nobody holds. It
+// carries tokens; the bytes go between R2 and whoever reads, past it.
 import { DurableObject } from 'cloudflare:workers';
+import type { Claim } from '../../shared/schemas/claim.ts';
+import { guardBindings, R2_DELETE_MAX_KEYS } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
+import { claimKey } from '../platform/keys.ts';
+import { Timers } from '../platform/timers.ts';
+import { ClaimStore } from './claim-store.ts';
+import type { ClaimRpc, FoundClaim } from './claim.rpc.ts';
 
-export class ClaimObject extends DurableObject<Env> {}
+const RETRY_MS = 60_000;
+
+export class ClaimObject extends DurableObject<Env> implements ClaimRpc {
+  readonly #store: ClaimStore;
+  readonly #timers: Timers;
+  /** What the timer is set to, as far as this instance knows: it is only ever moved forward. */
+  #collectAtMs: number;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, guardBindings(env));
+    this.#store = new ClaimStore(ctx.storage);
+    this.#timers = new Timers(ctx.storage);
+    this.#collectAtMs = Infinity;
+    this.#rearm();
+  }
+
+  async register(claims: Claim[]): Promise<void> {
+    this.#store.register(claims, Date.now());
+    this.#rearm();
+  }
+
+  async find(token: string): Promise<FoundClaim> {
+    return this.#store.find(token);
+  }
+
+  async touch(tokens: string[]): Promise<FoundClaim[]> {
+    return this.#store.touch(tokens, Date.now());
+  }
+
+  async hold(holder: string, tokens: string[]): Promise<void> {
+    this.#store.hold(holder, tokens);
+  }
+
+  async release(holder: string, tokens: string[]): Promise<void> {
+    this.#store.release(holder, tokens, Date.now());
+    this.#rearm();
+  }
+
+  override async alarm(): Promise<void> {
+    const nowMs = Date.now();
+    if (this.#timers.due(nowMs).includes('collect')) {
+      this.#collectAtMs = Infinity;
+      await this.#collect(nowMs);
+    }
+    this.#timers.rearm();
+  }
+
+  /** One batch an alarm; when more is due the next alarm comes at once. */
+  async #collect(nowMs: number): Promise<void> {
+    const tokens = this.#store.takeDue(nowMs, R2_DELETE_MAX_KEYS);
+    if (tokens.length > 0) {
+      try {
+        await this.env.BUCKET.delete(tokens.map(claimKey));
+      } catch {
+        // They stay `collecting`, answered with 410, and are deleted with a later alarm.
+        return this.#setTimer(nowMs + RETRY_MS);
+      }
+      this.#store.collected(tokens, nowMs);
+    }
+    this.#rearm();
+  }
+
+  /** A timer that comes too early finds nothing due: cheaper than a write for every claim that is held. */
+  #rearm(): void {
+    const dueMs = this.#store.nextDueMs();
+    if (dueMs !== null && dueMs < this.#collectAtMs) this.#setTimer(dueMs);
+  }
+
+  #setTimer(atMs: number): void {
+    this.#collectAtMs = atMs;
+    this.#timers.set('collect', atMs);
+  }
+}

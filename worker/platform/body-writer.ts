@@ -10,6 +10,7 @@ import {
 } from '../../shared/limits.ts';
 import { ObjectWriter } from './object-writer.ts';
 import { ProblemError } from './problem.ts';
+import { hex } from './sha256.ts';
 import { SizedWriter } from './sized-writer.ts';
 
 export interface IncomingBody {
@@ -73,9 +74,6 @@ const tooLarge = (maxBytes: number) =>
 
 export const cutOff = (bytes: number) =>
   new ProblemError('invalid_request', `the body was cut off after ${bytes} bytes`);
-
-export const hex = (digest: ArrayBuffer) =>
-  Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 /** Large chunks, in one buffer after the other: what a plain read gives is 4 KiB at a time. */
 async function* chunksOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {

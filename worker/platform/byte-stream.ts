@@ -1,4 +1,5 @@
-// Streams out of generators: pulled as fast as the client reads, stopped when it goes away.
+// Streams out of generators, pulled as fast as the client reads and stopped when it goes away; and back.
+import { KIB } from '../../shared/limits.ts';
 
 /** A stream of what `pieces` gives. */
 export function streamOf(pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
@@ -15,4 +16,27 @@ export function streamOf(pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uin
     },
     { highWaterMark: 0 },
   );
+}
+
+const READ_BYTES = 256 * KIB;
+
+/** Large chunks, each in a buffer of its own: what a plain read of a body gives is 4 KiB at a time. */
+export async function* largeChunks(
+  body: ReadableStream<Uint8Array>,
+  bytes = Infinity,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const reader = body.getReader({ mode: 'byob' });
+  try {
+    for (let left = bytes; left > 0;) {
+      const size = Math.min(READ_BYTES, left);
+      const { value, done } = await reader.readAtLeast(size, new Uint8Array(size));
+      if (value && value.length > 0) {
+        left -= value.length;
+        yield value as Uint8Array<ArrayBuffer>;
+      }
+      if (done) return;
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined);
+  }
 }
