@@ -1,16 +1,20 @@
 // What others may ask of a WindowObject: the windows of one batch processor (of one generation of it). A window is
 // ranges of the log, never a copy of events.
 import type { List } from '../../shared/schemas/common.ts';
+import type { MapReduceSpec, TaskError } from '../../shared/schemas/job.ts';
 import type {
   Batch,
+  BatchReason,
   DeadLetter,
   PartitionLag,
   ProcessorCounters,
   ProcessorSpec,
   RedriveBody,
 } from '../../shared/schemas/processor.ts';
+import type { ConsumerConfig } from '../streaming/consumer.rpc.ts';
 import type { Point } from '../streaming/log.rpc.ts';
 import type { StreamDefinition } from '../streaming/names.ts';
+import type { WindowRange } from './window-machine.ts';
 
 export interface WindowConfig {
   processor: string;
@@ -23,6 +27,46 @@ export interface WindowConfig {
   guard: boolean;
   paused: boolean;
 }
+
+/** Work for whoever a bell woke. The lease is the number of the run: an older one reports nothing. */
+export type WindowWork = { window: number; run: number } & (
+  | {
+      kind: 'function';
+      processor: string;
+      program: Pick<
+        ConsumerConfig,
+        'programKey' | 'programHash' | 'guard' | 'types' | 'services' | 'params' | 'version'
+      >;
+      batch: { reason: BatchReason; events: number; bytes: number; attempt: number };
+      ranges: WindowRange[];
+      output: string | null;
+      /** Outputs are appended once, under this producer, from this sequence on. */
+      producer: { id: string; firstSequence: number };
+    }
+  | {
+      kind: 'job';
+      spec: MapReduceSpec;
+      idempotencyKey: string;
+      /** The job that failed: tried again where that is possible. */
+      retryJob: string | null;
+    }
+);
+
+export type WindowReport =
+  | {
+      kind: 'done';
+      emitted: number;
+      duplicates: number;
+      log: string[];
+      operations: Record<string, number>;
+    }
+  /** `final`: another try would end the same way. */
+  | { kind: 'failed'; error: TaskError; final: boolean; log: string[] }
+  | { kind: 'submitted'; job: string }
+  /** Retention took what lies before `first` of one of its ranges. */
+  | { kind: 'expired'; streamUid: string; partition: number; first: number }
+  /** Not the window's fault: the output is full, the program or R2 cannot be reached. */
+  | { kind: 'blocked'; reason: string };
 
 export interface WindowStatus {
   lag: Omit<PartitionLag, 'lag'>[];
@@ -37,8 +81,17 @@ export interface WindowRpc {
   configure(config: WindowConfig, startFrom: Point): Promise<void>;
   /** A bell of one partition: counts what came, fires when a bound is met. */
   look(streamUid: string, partition: number): Promise<void>;
-  /** A bell of a window that fired: runs it (function, or the start of its job). */
-  run(window: number): Promise<void>;
+  /** A bell of a window that fired: the work, with its lease. Null: somebody has it, it has run, or it may not. */
+  begin(window: number): Promise<WindowWork | null>;
+  /** A run goes on. False: its lease is over, stop. */
+  alive(window: number, run: number): Promise<boolean>;
+  /** Ends a run's lease; `more`: answers the next window's work, if there is one. */
+  report(
+    window: number,
+    run: number,
+    report: WindowReport,
+    more: boolean,
+  ): Promise<WindowWork | null>;
   drain(): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
