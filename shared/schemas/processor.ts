@@ -135,6 +135,16 @@ export const PartitionLag = z.object({
 });
 export type PartitionLag = z.infer<typeof PartitionLag>;
 
+/** The window of a batch processor that still takes events in. Times are null while it is empty. */
+export const OpenWindow = z.object({
+  window: z.number().int(),
+  events: z.number().int(),
+  bytes: z.number().int(),
+  openedAt: IsoTime.nullable(),
+  firesAt: IsoTime.nullable().meta({ description: 'at the latest' }),
+});
+export type OpenWindow = z.infer<typeof OpenWindow>;
+
 export const Processor = z
   .object({
     name: z.string(),
@@ -159,6 +169,7 @@ export const Processor = z
       .nullable()
       .meta({ description: 'the version that is being rebuilt beside this one' }),
     log: z.array(z.string()).meta({ description: 'the last lines that the code logged' }),
+    openWindow: OpenWindow.optional().meta({ description: 'batch processors only' }),
     cost: Cost,
   })
   .meta({ id: 'Processor' });
