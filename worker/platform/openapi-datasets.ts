@@ -4,14 +4,14 @@ import type { ZodOpenApiPathsObject } from 'zod-openapi';
 import { MIB, UPLOAD_PART_MIN_BYTES, UPLOAD_PARTS_MAX } from '../../shared/limits.ts';
 import { listOf, ListQuery, ResourceName } from '../../shared/schemas/common.ts';
 import { Dataset, PartQuery, UploadedPart } from '../../shared/schemas/dataset.ts';
-import { bytes, json, nothing, operation } from './openapi-operation.ts';
+import { bytes, json, location, nothing, operation } from './openapi-operation.ts';
 
 const tag = 'Datasets';
 const path = z.object({ name: ResourceName.meta({ description: 'The dataset’s name.' }) });
 
 const created = {
   ...json('The dataset, complete.', Dataset),
-  headers: z.object({ location: z.string().meta({ description: 'The path of the dataset.' }) }),
+  headers: location('dataset'),
 };
 
 export const datasetPaths: ZodOpenApiPathsObject = {

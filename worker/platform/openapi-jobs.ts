@@ -14,7 +14,7 @@ import {
   Task,
   TopQuery,
 } from '../../shared/schemas/job.ts';
-import { json, nothing, operation } from './openapi-operation.ts';
+import { json, location, nothing, operation } from './openapi-operation.ts';
 
 const tag = 'Jobs';
 const path = z.object({ id: z.string().meta({ description: 'The job’s id.' }) });
@@ -48,7 +48,7 @@ export const jobPaths: ZodOpenApiPathsObject = {
       answers: {
         201: {
           ...json('The job, queued.', Job),
-          headers: z.object({ location: z.string().meta({ description: 'The path of the job.' }) }),
+          headers: location('job'),
         },
       },
       problems: ['invalid_request', 'bad_program', 'not_found', 'conflict', 'too_large'],

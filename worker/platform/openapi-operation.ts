@@ -78,4 +78,8 @@ export const bytes = (description: string) => ({
   content: { 'application/octet-stream': { schema: BINARY } },
 });
 
+/** The header that says where a new resource lies. */
+export const location = (what: string) =>
+  z.object({ location: z.string().meta({ description: `The path of the ${what}.` }) });
+
 export const nothing = (description: string) => ({ description });

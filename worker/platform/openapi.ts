@@ -3,10 +3,15 @@
 import { createDocument, type ZodOpenApiOverrideContext } from 'zod-openapi';
 import { ClientMessage } from '../../shared/protocol.ts';
 import { JsonValue } from '../../shared/schemas/common.ts';
+import { claimPaths } from './openapi-claims.ts';
 import { datasetPaths } from './openapi-datasets.ts';
 import { jobPaths } from './openapi-jobs.ts';
 import { leasePaths } from './openapi-leases.ts';
+import { processorPaths } from './openapi-processors.ts';
+import { schedulePaths } from './openapi-schedules.ts';
+import { servicePaths } from './openapi-services.ts';
 import type { ApiDocument } from './openapi-shape.ts';
+import { streamPaths } from './openapi-streams.ts';
 import { swarmPaths } from './openapi-swarm.ts';
 
 const DESCRIPTION = `Distributed jobs that any browser can help with. JSON in and out unless said otherwise.
@@ -23,12 +28,30 @@ export function apiDocument(version: string): ApiDocument {
     tags: [
       { name: 'Datasets', description: 'Bytes that jobs read.' },
       { name: 'Jobs', description: 'Short-lived work, and what comes of it.' },
+      { name: 'Streams', description: 'Logs of events, in order by key, that can be read again.' },
+      { name: 'Claims', description: 'Payloads that are too large for an event.' },
+      { name: 'Processors', description: 'Code that reads streams as events come.' },
+      {
+        name: 'Services',
+        description: 'What processors may ask: the playground’s own User Service.',
+      },
+      { name: 'Schedules', description: 'Jobs that read streams again, by cron.' },
       { name: 'Swarm', description: 'Who lends cores, and how many.' },
       { name: 'Leases', description: 'The data routes of the volunteers.' },
       { name: 'Documentation', description: 'This.' },
     ],
     security: [{ bearer: [] }],
-    paths: { ...datasetPaths, ...jobPaths, ...swarmPaths, ...leasePaths },
+    paths: {
+      ...datasetPaths,
+      ...jobPaths,
+      ...streamPaths,
+      ...claimPaths,
+      ...processorPaths,
+      ...servicePaths,
+      ...schedulePaths,
+      ...swarmPaths,
+      ...leasePaths,
+    },
     components: {
       schemas: { VolunteerMessage: ClientMessage },
       securitySchemes: {
