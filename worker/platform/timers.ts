@@ -20,6 +20,12 @@ export class Timers {
     this.#arm();
   }
 
+  /** A time that is set already stays when it is earlier: for timers that look again at what is due. */
+  setEarlier(name: string, atMs: number): void {
+    const setMs = this.#at(name);
+    if (setMs === null || setMs > atMs) this.set(name, atMs);
+  }
+
   clear(name: string): void {
     if (this.#at(name) === null) return;
     this.#storage.sql.exec('DELETE FROM timers WHERE name = ?', name);
