@@ -1,0 +1,154 @@
+// Events as they come: one, a list, or NDJSON. All of a request is checked before any of it is appended. What
+// fits is checked by hand, since a schema costs more than reading the JSON; what does not, the schema explains.
+import * as z from 'zod';
+import {
+  APPEND_MAX_EVENTS,
+  EVENT_ID_MAX_CHARS,
+  EVENT_KEY_MAX_BYTES,
+  EVENT_TYPE_MAX_CHARS,
+} from '../../shared/limits.ts';
+import type { Claim } from '../../shared/schemas/claim.ts';
+import type { FieldError } from '../../shared/schemas/problem.ts';
+import { EventInput, type EventSource } from '../../shared/schemas/stream.ts';
+import { ProblemError } from '../platform/problem.ts';
+import { parse } from '../platform/validate.ts';
+
+/** An event that is to be appended. Null: made by the edge, or not there. */
+export interface NewEvent {
+  id: string | null;
+  type: string;
+  key: string | null;
+  time: string | null;
+  /** JSON text. */
+  payload: string | null;
+  claim: Claim | null;
+  source: EventSource | null;
+}
+
+const NOTHING = 'none of the events was appended';
+const ISO_TIME = z.regexes.datetime({ offset: true });
+
+/**
+ * NDJSON of EventInput; blank lines are passed over. Throws a ProblemError `invalid_request` that names the line,
+ * counted from 1, or `too_large` past `maxEvents`.
+ */
+export function parseEventLines(text: string, maxEvents = APPEND_MAX_EVENTS): NewEvent[] {
+  const events: NewEvent[] = [];
+  for (let start = 0, line = 1; start < text.length; line++) {
+    let end = text.indexOf('\n', start);
+    if (end === -1) end = text.length;
+    const json = text.slice(start, end);
+    start = end + 1;
+    if (isBlank(json)) continue;
+    if (events.length === maxEvents) throw tooMany(maxEvents);
+    const where = () => `line ${line}`;
+    let value: unknown;
+    try {
+      value = JSON.parse(json);
+    } catch (error) {
+      throw refused(where(), `the line is not JSON: ${messageOf(error)}`);
+    }
+    events.push(newEvent(value, where));
+  }
+  return events;
+}
+
+/** One event or a list of them. Throws like `parseEventLines`; places in a list are `[6]`, counted from 0. */
+export function parseEventBody(value: unknown): NewEvent[] {
+  if (!Array.isArray(value)) return [newEvent(value, null)];
+  if (value.length > APPEND_MAX_EVENTS) throw tooMany(APPEND_MAX_EVENTS);
+  return value.map((item: unknown, i) => newEvent(item, () => `[${i}]`));
+}
+
+/** `where`: null for an event that stands alone. */
+function newEvent(value: unknown, where: (() => string) | null): NewEvent {
+  const event = isPlainEvent(value) ? value : checkedEvent(value, where);
+  const { id, type, key, time, claim } = event;
+  let payload: string | null = null;
+  if (event.payload !== undefined) {
+    try {
+      payload = JSON.stringify(event.payload);
+    } catch {
+      throw refused(where?.() ?? 'payload', 'the payload is nested too deeply');
+    }
+  }
+  return {
+    id: id ?? null,
+    type,
+    key: key ?? null,
+    time: time ?? null,
+    payload,
+    claim: claim ?? null,
+    source: null,
+  };
+}
+
+/**
+ * True: EventInput accepts it. False says nothing: events with a claim, or with long keys, are for the schema. The
+ * payload came out of JSON, and needs no look.
+ */
+function isPlainEvent(value: unknown): value is EventInput {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const event = value as Record<string, unknown>;
+  for (const name in event) {
+    const field = event[name];
+    switch (name) {
+      case 'type':
+        if (!isText(field, EVENT_TYPE_MAX_CHARS)) return false;
+        break;
+      case 'id':
+        if (!isText(field, EVENT_ID_MAX_CHARS)) return false;
+        break;
+      case 'key':
+        // Three bytes a UTF-16 unit at most.
+        if (
+          field !== null &&
+          !(typeof field === 'string' && field.length * 3 <= EVENT_KEY_MAX_BYTES)
+        )
+          return false;
+        break;
+      case 'time':
+        if (!(typeof field === 'string' && ISO_TIME.test(field))) return false;
+        break;
+      case 'payload':
+        break;
+      default:
+        return false;
+    }
+  }
+  return event['type'] !== undefined;
+}
+
+const isText = (value: unknown, maxChars: number) =>
+  typeof value === 'string' && value.length > 0 && value.length <= maxChars;
+
+function checkedEvent(value: unknown, where: (() => string) | null): EventInput {
+  // The schema need not walk through the payload, which may be deep.
+  const hasPayload = typeof value === 'object' && value !== null && 'payload' in value;
+  try {
+    const event = parse(EventInput, hasPayload ? { ...value, payload: null } : value, 'event');
+    return hasPayload ? { ...event, payload: value.payload as EventInput['payload'] } : event;
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
+    const path = where?.();
+    const errors = error.errors.map((field): FieldError =>
+      path === undefined
+        ? field
+        : { path, message: field.path ? `${field.path}: ${field.message}` : field.message },
+    );
+    const detail = path === undefined ? error.message : `${path}: ${error.message}`;
+    throw new ProblemError('invalid_request', `${detail}; ${NOTHING}`, errors);
+  }
+}
+
+function isBlank(line: string): boolean {
+  return line.length === 0 || (line.charCodeAt(0) <= 0x20 && line.trim() === '');
+}
+
+const refused = (path: string, message: string) =>
+  new ProblemError('invalid_request', `${path}: ${message}; ${NOTHING}`, [{ path, message }]);
+
+const tooMany = (maxEvents: number) =>
+  new ProblemError('too_large', `a request has at most ${maxEvents} events; ${NOTHING}`);
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
