@@ -194,6 +194,8 @@ export const BATCH_MAX_BYTES = MIB;
 /** Events of a batch that may wait for a service at once, and calls open at once (the platform: 6 connections). */
 export const PROCESS_IN_FLIGHT = 64;
 export const SERVICE_CALLS_MAX = 6;
+/** Calls of one batch that wait for their turn. */
+export const SERVICE_CALLS_WAITING_MAX = 1_000;
 export const SERVICE_TIMEOUT_MS = 5_000;
 export const SERVICE_ANSWER_MAX_BYTES = MIB;
 /** One event's `process` call, by the wall clock. */
@@ -206,7 +208,7 @@ export const PROCESS_GRACE_MS = 5_000;
 /** CPU time of a batch processor's function over a whole window: the platform's most. */
 export const BATCH_CPU_MS = 300_000;
 /** Promises that nothing moved for this long, with no call open, will never settle: user code has no timers. */
-export const PROCESS_QUIET_MS = 2_000;
+export const PROCESS_QUIET_MS = 5_000;
 /** Payloads out of claims that the events of a batch hold at once; the earliest event always gets its own. */
 export const PAYLOADS_HELD_MAX_BYTES = 32 * MIB;
 /** Local mode only: loop turns and calls of one event's code. */
@@ -257,6 +259,8 @@ export const BATCH_RUN_MS = 10 * 60_000;
 export const BATCHES_KEPT = 1_000;
 /** Fired windows that wait to be run; past it no more is counted until one has run. */
 export const WINDOWS_WAITING_MAX = 100;
+/** Windows given up that are tried again at once. */
+export const WINDOWS_REDRIVEN_MAX = 1_000;
 /** Questions to logs in one go; more in the next. */
 export const WINDOW_LOOKS_MAX = 64;
 /** A run's lease, and how often it is renewed while the function works. */

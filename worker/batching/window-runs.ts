@@ -25,7 +25,11 @@ export interface WindowRecord extends FiredWindow {
   leaseUntilMs: number | null;
   /** The job that it became. */
   job: string | null;
+  /** Its code has run, and what it decided is kept until it is appended. */
+  prepared: boolean;
   error: TaskError | null;
+  /** When it was given up. */
+  deadAtMs: number | null;
   /** Why it waits; empty when it just works. */
   why: string;
 }
@@ -40,12 +44,11 @@ export const newRecord = (fired: FiredWindow): WindowRecord => ({
   readyAtMs: fired.firedAtMs,
   leaseUntilMs: null,
   job: null,
+  prepared: false,
   error: null,
+  deadAtMs: null,
   why: '',
 });
-
-export const isUnfinished = ({ state }: WindowRecord): boolean =>
-  state === 'waiting' || state === 'running';
 
 /** The windows that wait or run. A window's record is changed in place; whoever calls stores it. */
 export class Runs {
@@ -62,6 +65,10 @@ export class Runs {
   /** How many wait or run in the order of the log. */
   get inOrder(): number {
     return this.all.filter(({ redriven }) => redriven === 0).length;
+  }
+
+  get redriven(): number {
+    return this.all.length - this.inOrder;
   }
 
   get running(): WindowRecord | null {
@@ -132,6 +139,7 @@ export class Runs {
     const { error, final } = failure;
     if (final || record.attempts >= retry.maxAttempts) {
       this.#leave(record, 'failed', error);
+      record.deadAtMs = clock.nowMs;
       return true;
     }
     record.state = 'waiting';
@@ -155,8 +163,8 @@ export class Runs {
   /** The one whose lease ran out: whoever ran it died. */
   lapsed(nowMs: number): WindowRecord | null {
     const { running } = this;
-    const lapsed = running?.leaseUntilMs != null && running.leaseUntilMs <= nowMs;
-    return lapsed ? running : null;
+    const untilMs = running?.leaseUntilMs ?? null;
+    return untilMs !== null && untilMs <= nowMs ? running : null;
   }
 
   redrive(record: WindowRecord, readyAtMs: number): void {

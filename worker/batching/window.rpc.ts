@@ -6,11 +6,13 @@ import type {
   Batch,
   BatchReason,
   DeadLetter,
+  OpenWindow,
   PartitionLag,
   ProcessorCounters,
   ProcessorSpec,
   RedriveBody,
 } from '../../shared/schemas/processor.ts';
+import type { EventSource } from '../../shared/schemas/stream.ts';
 import type { ConsumerConfig } from '../streaming/consumer.rpc.ts';
 import type { Point } from '../streaming/log.rpc.ts';
 import type { StreamDefinition } from '../streaming/names.ts';
@@ -32,17 +34,16 @@ export interface WindowConfig {
 export type WindowWork = { window: number; run: number } & (
   | {
       kind: 'function';
-      processor: string;
       program: Pick<
         ConsumerConfig,
         'programKey' | 'programHash' | 'guard' | 'types' | 'services' | 'params' | 'version'
       >;
       batch: { reason: BatchReason; events: number; bytes: number; attempt: number };
       ranges: WindowRange[];
-      output: string | null;
-      /** Outputs are appended once, under this producer, from this sequence on. */
-      producer: { id: string; firstSequence: number };
+      emit: Emit;
     }
+  /** Its code has run already, by somebody who died: what it decided is to be appended and reported. */
+  | { kind: 'effects'; emit: Emit; effects: WindowEffects }
   | {
       kind: 'job';
       spec: MapReduceSpec;
@@ -51,6 +52,20 @@ export type WindowWork = { window: number; run: number } & (
       retryJob: string | null;
     }
 );
+
+/** Where outputs go: appended once, under this producer, from this sequence on. */
+export interface Emit {
+  output: string | null;
+  source: EventSource;
+  producer: string;
+  firstSequence: number;
+}
+
+/** What a window's code decided: NDJSON of EventInput. Stored before anything is appended. */
+export interface WindowEffects {
+  outputs: string;
+  log: string[];
+}
 
 export type WindowReport =
   | {
@@ -70,6 +85,7 @@ export type WindowReport =
 
 export interface WindowStatus {
   lag: Omit<PartitionLag, 'lag'>[];
+  openWindow: OpenWindow;
   counters: ProcessorCounters;
   latency: number[];
   deadLetters: number;
@@ -85,6 +101,8 @@ export interface WindowRpc {
   begin(window: number): Promise<WindowWork | null>;
   /** A run goes on. False: its lease is over, stop. */
   alive(window: number, run: number): Promise<boolean>;
+  /** Keeps what is about to be appended. False: the lease is over, and nothing may be appended. */
+  prepare(window: number, run: number, effects: WindowEffects): Promise<boolean>;
   /** Ends a run's lease; `more`: answers the next window's work, if there is one. */
   report(
     window: number,
