@@ -10,3 +10,4 @@ declare class TextDecoder {
 }
 declare function queueMicrotask(task: () => void): void;
 declare function setTimeout(callback: () => void, ms: number): unknown;
+declare function clearTimeout(timer: unknown): void;

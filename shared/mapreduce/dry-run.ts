@@ -12,8 +12,8 @@ import {
   mapRecords,
   type ProgramExports,
   runErrorOf,
-  SideOutput,
 } from './map-run.ts';
+import { SideOutput } from './side-output.ts';
 import { BlockReader } from './blocks.ts';
 import { SpillWriter } from './spill.ts';
 import { keyText, valueText } from './strict-json.ts';

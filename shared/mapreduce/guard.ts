@@ -12,6 +12,21 @@ const CALL_STEPS = 20;
 
 /** Adds the guard to a compiled program's text. Lines keep their numbers; columns move. */
 export function guardProgram(text: string, maxSteps: number): string {
+  // Each call of the outer factory starts the count anew.
+  return withSteps(
+    text,
+    (step) =>
+      `(function () { let steps = 0; const ${step} = (by) => { if ((steps += by) > ${maxSteps}) { ` +
+      `const error = new Error('more than ${maxSteps} loop turns and calls in one task: an endless loop?'); ` +
+      `error.name = 'LoopGuardError'; throw error; } }; return `,
+  );
+}
+
+/** The same, for a runtime that counts by itself: the factory takes the function that is told of each step. */
+export const guardCounted = (text: string): string =>
+  withSteps(text, (step) => `(function (${step}) { return `);
+
+function withSteps(text: string, headOf: (step: string) => string): string {
   const tree = parse(text, { ecmaVersion: 'latest', sourceType: 'script' });
   const guarded = new MagicString(text);
   let step = '__step';
@@ -43,12 +58,7 @@ export function guardProgram(text: string, maxSteps: number): string {
     FunctionExpression: inFunction,
     ArrowFunctionExpression: inFunction,
   });
-  // Each call of the outer factory starts the count anew.
-  const head =
-    `(function () { let steps = 0; const ${step} = (by) => { if ((steps += by) > ${maxSteps}) { ` +
-    `const error = new Error('more than ${maxSteps} loop turns and calls in one task: an endless loop?'); ` +
-    `error.name = 'LoopGuardError'; throw error; } }; return `;
-  guarded.prepend(head).append('(); })');
+  guarded.prepend(headOf(step)).append('(); })');
   return guarded.toString();
 }
 

@@ -1,21 +1,15 @@
 // Runs one map attempt: records in, a spill out. The same code in a volunteer's sandbox and in an isolate
 // at the edge, so that two honest attempts give the same bytes. User code gets plain values and closures;
 // whatever it throws becomes a TaskError with its place in the program.
-import {
-  BAD_RECORDS_LISTED_PER_TASK,
-  COUNTER_NAME_MAX_CHARS,
-  LOG_LINE_MAX_CHARS,
-  LOG_LINES_MAX,
-  PROGRESS_MS,
-  USER_COUNTERS_MAX,
-} from '../limits.ts';
+import { BAD_RECORDS_LISTED_PER_TASK, PROGRESS_MS } from '../limits.ts';
 import type { Json } from '../schemas/common.ts';
 import type { BadRecord, TaskError } from '../schemas/job.ts';
 import { isBuiltin } from './builtins.ts';
 import { installDeterminism, seededRandom } from './determinism.ts';
 import { openRecords, type RecordSource } from './records.ts';
-import { SpillTooLargeError, SpillWriter } from './spill.ts';
 import { isThenable, settle } from './settle.ts';
+import { SideOutput } from './side-output.ts';
+import { SpillTooLargeError, SpillWriter } from './spill.ts';
 import { keyText, valueText } from './strict-json.ts';
 import { type Combine, Table } from './table.ts';
 import type { MapPlan, MapResult, MapTask, SpillTrailer } from './task.ts';
@@ -81,38 +75,6 @@ export async function runMap(run: MapRun): Promise<MapResult> {
   } catch (thrown) {
     const error = { ...runErrorOf(thrown, origin), task: task.task };
     return { ok: false, error, log: side.lines };
-  }
-}
-
-/** `ctx.log` and `ctx.counter`: bounded, whatever the program does. */
-export class SideOutput {
-  readonly lines: string[] = [];
-  readonly counters: Record<string, number> = {};
-  #names = 0;
-
-  readonly log = (...values: unknown[]): void => {
-    if (this.lines.length >= LOG_LINES_MAX) return;
-    this.lines.push(values.map(shown).join(' ').slice(0, LOG_LINE_MAX_CHARS));
-  };
-
-  readonly counter = (name: string, by = 1): void => {
-    if (typeof by !== 'number' || !Number.isFinite(by)) {
-      throw new TaskFailure('bad_value', `counter ${String(name)} cannot grow by ${String(by)}`);
-    }
-    const key = String(name).slice(0, COUNTER_NAME_MAX_CHARS).toWellFormed();
-    if (!Object.hasOwn(this.counters, key) && ++this.#names > USER_COUNTERS_MAX) {
-      throw new TaskFailure('memory', `a program may have ${USER_COUNTERS_MAX} counters`);
-    }
-    this.counters[key] = (this.counters[key] ?? 0) + by;
-  };
-}
-
-function shown(value: unknown): string {
-  if (typeof value === 'string') return value;
-  try {
-    return JSON.stringify(value) ?? String(value);
-  } catch {
-    return String(value);
   }
 }
 

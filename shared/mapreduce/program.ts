@@ -1,6 +1,6 @@
 // A program as it is submitted (one ES module) becomes an expression whose value is a factory: each call
-// gives a fresh { map, combine, reduce }, so that no task sees what another left in module variables.
-// The user's lines keep their numbers. Runs at submission, and in the editor while one types.
+// gives fresh exports, so that no task sees what another left in module variables. The user's lines keep
+// their numbers. Runs at submission, and in the editor while one types.
 import {
   type ArrowFunctionExpression,
   type FunctionDeclaration,
@@ -44,18 +44,76 @@ type Named = {
   problem?: string;
 };
 
-/** Checks a program and compiles it. Never throws. */
-export function compileProgram(code: string): Compiled {
+/** What can be seen of a module without running it. */
+export interface ModuleView {
+  /** Undefined: not exported. Null: exported, and made in a way that says nothing of it. */
+  exported(name: string): Named | null | undefined;
+  refuse(node: Node | null, message: string): void;
+}
+
+/** Which exports a kind of program has, and what is asked of them. */
+export interface ModuleRules<Info> {
+  /** Said of a default export: "use `export function map`". */
+  hint: string;
+  /** What the factory gives, as far as it is exported. */
+  members: readonly string[];
+  inspect(module: ModuleView): Info;
+}
+
+export type CompiledModule<Info> =
+  { ok: true; text: string; info: Info } | { ok: false; errors: ProgramError[] };
+
+/** Checks a module and compiles it. Never throws. */
+export function compileModule<Info>(code: string, rules: ModuleRules<Info>): CompiledModule<Info> {
   try {
-    return compile(code);
+    return compile(code, rules);
   } catch (error) {
     // Also: nested so deeply that the parser or the walk runs out of stack.
     return { ok: false, errors: [syntaxError(error)] };
   }
 }
 
+/** Refuses the module unless it exports, as far as can be seen, a function of this name. */
+export function requireFunction(module: ModuleView, name: string): void {
+  const named = module.exported(name);
+  if (named === undefined) module.refuse(null, `the program exports no \`${name}\` function`);
+  else if (named?.kind === 'literal') module.refuse(named.node, `${name} has to be a function`);
+  else if (named?.problem) module.refuse(named.node, `${name} ${named.problem}`);
+}
+
+/** Checks a MapReduce program and compiles it. Never throws. */
+export function compileProgram(code: string): Compiled {
+  const compiled = compileModule(code, {
+    hint: 'use `export function map`, not a default export',
+    members: ['map', 'combine', 'reduce'],
+    inspect(module) {
+      const stages = { combine: stageOf(module, 'combine'), reduce: stageOf(module, 'reduce') };
+      requireFunction(module, 'map');
+      return stages;
+    },
+  });
+  if (!compiled.ok) return compiled;
+  return { ok: true, program: { text: compiled.text, ...compiled.info } };
+}
+
+function stageOf(module: ModuleView, name: 'combine' | 'reduce'): Stage {
+  const named = module.exported(name);
+  if (named === undefined) return null;
+  if (named?.kind === 'literal') {
+    if (isBuiltin(named.value)) return named.value;
+    module.refuse(
+      named.node,
+      `${name} is ${JSON.stringify(named.value)}; it has to be a function or one of ${BUILTINS.map((b) => `"${b}"`).join(', ')}`,
+    );
+  } else if (named?.problem) module.refuse(named.node, `${name} ${named.problem}`);
+  else if (name === 'combine' && named?.async) {
+    module.refuse(named.node, 'combine cannot be async: it runs while records are being emitted');
+  }
+  return 'code';
+}
+
 /** Throws what the parser throws. */
-function compile(code: string): Compiled {
+function compile<Info>(code: string, rules: ModuleRules<Info>): CompiledModule<Info> {
   const tree = parse(code, {
     ecmaVersion: 'latest',
     sourceType: 'module',
@@ -63,8 +121,8 @@ function compile(code: string): Compiled {
     allowHashBang: false,
   });
   const errors: ProgramError[] = [];
-  const refuse = (node: Node, message: string) => {
-    const { line, column } = node.loc?.start ?? { line: 1, column: 0 };
+  const refuse = (node: Node | null, message: string) => {
+    const { line, column } = node?.loc?.start ?? { line: 1, column: 0 };
     errors.push({ message, line, column: column + 1 });
   };
   const text = new MagicString(code);
@@ -73,7 +131,7 @@ function compile(code: string): Compiled {
 
   for (const statement of tree.body) {
     declare(statement, declared);
-    readExport(statement, text, exported, refuse);
+    readExport(statement, text, exported, refuse, rules.hint);
   }
   // The parser takes it in modules, whatever it is told.
   const awaitAtTop = (node: Node, ancestors: Node[]) => {
@@ -94,43 +152,23 @@ function compile(code: string): Compiled {
     },
   });
 
-  const stageOf = (name: 'combine' | 'reduce'): Stage => {
-    const found = exported.get(name);
-    if (!found) return null;
-    const named = declared.get(found.local);
-    if (named?.kind === 'literal') {
-      if (isBuiltin(named.value)) return named.value;
-      refuse(
-        named.node,
-        `${name} is ${JSON.stringify(named.value)}; it has to be a function or one of ${BUILTINS.map((b) => `"${b}"`).join(', ')}`,
-      );
-    } else if (named?.problem) refuse(named.node, `${name} ${named.problem}`);
-    else if (name === 'combine' && named?.async) {
-      refuse(named.node, 'combine cannot be async: it runs while records are being emitted');
-    }
-    return 'code';
-  };
-  const combine = stageOf('combine');
-  const reduce = stageOf('reduce');
-  const map = exported.get('map');
-  const mapNamed = map && declared.get(map.local);
-  if (!map) {
-    errors.push({ message: 'the program exports no `map` function', line: 1, column: 1 });
-  } else if (mapNamed?.kind === 'literal') {
-    refuse(mapNamed.node, 'map has to be a function');
-  } else if (mapNamed?.problem) {
-    refuse(mapNamed.node, `map ${mapNamed.problem}`);
-  }
+  const info = rules.inspect({
+    exported(name) {
+      const found = exported.get(name);
+      return found && (declared.get(found.local) ?? null);
+    },
+    refuse,
+  });
   if (errors.length > 0) {
     return { ok: false, errors: errors.sort((a, b) => a.line - b.line || a.column - b.column) };
   }
-  const members = ['map', 'combine', 'reduce'].flatMap((name) => {
+  const members = rules.members.flatMap((name) => {
     const found = exported.get(name);
     return found ? [`${name}: ${found.local}`] : [];
   });
   const { head, tail } = wrapProgram(members);
   text.prepend(head).append(tail);
-  return { ok: true, program: { text: text.toString(), combine, reduce } };
+  return { ok: true, text: text.toString(), info };
 }
 
 function syntaxError(error: unknown): ProgramError {
@@ -184,6 +222,7 @@ function readExport(
   text: MagicString,
   exported: Map<string, { local: string; node: Node }>,
   refuse: (node: Node, message: string) => void,
+  hint: string,
 ): void {
   switch (statement.type) {
     case 'ImportDeclaration':
@@ -191,7 +230,7 @@ function readExport(
     case 'ExportAllDeclaration':
       return refuse(statement, 'a program cannot export from another module: it is one module');
     case 'ExportDefaultDeclaration':
-      return refuse(statement, 'use `export function map`, not a default export');
+      return refuse(statement, hint);
     case 'ExportNamedDeclaration': {
       if (statement.source) {
         return refuse(statement, 'a program cannot export from another module: it is one module');

@@ -5,7 +5,8 @@ import type { Json } from '../schemas/common.ts';
 import { BlockReader } from './blocks.ts';
 import { reductionOf } from './dry-run.ts';
 import { GroupReducer } from './group-reduce.ts';
-import { contextOf, loadProgram, type ProgramFactory, runErrorOf, SideOutput } from './map-run.ts';
+import { contextOf, loadProgram, type ProgramFactory, runErrorOf } from './map-run.ts';
+import { SideOutput } from './side-output.ts';
 import type { MapPlan } from './task.ts';
 import type { ProgramOrigin } from './task-error.ts';
 

@@ -5,27 +5,36 @@ import { fileURLToPath } from 'node:url';
 import { build as bundle } from 'esbuild';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const RUNTIME_ENTRY = `${ROOT}shared/mapreduce/runtime.ts`;
-const RUNTIME_OUT = `${ROOT}shared/mapreduce/runtime.generated.ts`;
 
-/** Bundles shared/mapreduce/runtime.ts to one script, an expression whose value is the runtime's exports. */
+/** Scripts that are carried as text, and the names that they define. */
+const RUNTIMES = [
+  { folder: 'shared/mapreduce', globalName: 'manyhandsRuntime' },
+  { folder: 'shared/streaming', globalName: 'manyhandsProcessing' },
+];
+
+/** Bundles each runtime.ts to one script beside it, which defines one name: the runtime's exports. */
 export async function buildRuntime(): Promise<void> {
+  await Promise.all(RUNTIMES.map(({ folder, globalName }) => buildOne(folder, globalName)));
+}
+
+async function buildOne(folder: string, globalName: string): Promise<void> {
   const result = await bundle({
-    entryPoints: [RUNTIME_ENTRY],
+    entryPoints: [`${ROOT}${folder}/runtime.ts`],
     bundle: true,
     minify: true,
     write: false,
     format: 'iife',
-    globalName: 'manyhandsRuntime',
+    globalName,
     target: 'es2022',
     legalComments: 'none',
   });
   const text = result.outputFiles[0]?.text ?? '';
   const source =
-    '// Made by worker/local/build.ts from runtime.ts. A classic script: defines `manyhandsRuntime`.\n' +
+    `// Made by worker/local/build.ts from runtime.ts. A classic script: defines \`${globalName}\`.\n` +
     `export const RUNTIME_SOURCE = ${JSON.stringify(text)};\n`;
-  const before = await readFile(RUNTIME_OUT, 'utf8').catch(() => '');
-  if (before !== source) await writeFile(RUNTIME_OUT, source);
+  const out = `${ROOT}${folder}/runtime.generated.ts`;
+  const before = await readFile(out, 'utf8').catch(() => '');
+  if (before !== source) await writeFile(out, source);
 }
 
 export async function buildPage(): Promise<void> {

@@ -1,0 +1,135 @@
+// Runs one window through `process(batch, ctx)`: all of it goes well, or none. The events come as a stream and are
+// held one at a time; what is emitted is bounded.
+import { BATCH_RUN_MS, OUTPUT_BATCH_MAX_BYTES, PROCESS_QUIET_MS } from '../limits.ts';
+import { type ProgramOrigin, TaskFailure } from '../mapreduce/task-error.ts';
+import { BatchEvents } from './batch-lines.ts';
+import { type Caller, HostCalls } from './host-calls.ts';
+import {
+  apply,
+  dictionary,
+  isThenable,
+  RealPromise,
+  realClearTimeout,
+  realNow,
+  realSetTimeout,
+  whenSettled,
+} from './intrinsics.ts';
+import {
+  contextFor,
+  errorOf,
+  frozen,
+  LoadFailure,
+  loadProcess,
+  newSideOutput,
+  type ProcessorFactory,
+} from './load.ts';
+import { Outputs } from './outputs.ts';
+import type { BatchCall, BatchOutcome, ProcessHost } from './process.ts';
+import { StepCount } from './step-count.ts';
+
+export interface BatchBounds {
+  runMs: number;
+  quietMs: number;
+  outputMaxBytes: number;
+}
+
+export const BATCH_BOUNDS: BatchBounds = {
+  runMs: BATCH_RUN_MS,
+  quietMs: PROCESS_QUIET_MS,
+  outputMaxBytes: OUTPUT_BATCH_MAX_BYTES,
+};
+
+export interface BatchRun {
+  factory: ProcessorFactory;
+  call: BatchCall;
+  /** Event lines, in pieces of any size. */
+  lines: AsyncIterable<Uint8Array>;
+  host: ProcessHost;
+  origin: ProgramOrigin;
+  /** Steps between two events, and after the last; null when the program is not guarded. */
+  guardSteps: number | null;
+  bounds?: BatchBounds;
+}
+
+/** Rejects when the input does, whatever the program makes of it; never for what user code does. */
+export async function runBatch(run: BatchRun): Promise<BatchOutcome> {
+  const { call, origin } = run;
+  const { outputMaxBytes } = run.bounds ?? BATCH_BOUNDS;
+  const steps = new StepCount(run.guardSteps);
+  const side = newSideOutput();
+  const events = new BatchEvents(run.lines, call.types, () => steps.begin());
+  const calls = new HostCalls(run.host, () => 0, false);
+  const caller: Caller = { order: 0, ended: false, heldBytes: 0, payloads: dictionary() };
+  const outputs = new Outputs({ maxEvents: Infinity, maxBytes: outputMaxBytes }, () => undefined);
+  try {
+    const process = loadProcess(run.factory, steps, origin);
+    const { attempt, version } = call;
+    const source = { params: frozen(call.params), attempt, version, calls, side };
+    const batch = {
+      reason: call.reason,
+      events: call.events,
+      bytes: call.bytes,
+      [Symbol.asyncIterator]: () => events[Symbol.asyncIterator](),
+    };
+    steps.begin();
+    const returned = apply(process, undefined, [batch, contextFor(source, caller, outputs)]);
+    outputs.take(await settled(returned as unknown, run, events, calls));
+    if (outputs.refused) throw outputs.refused.thrown;
+    if (events.state.failure) throw events.state.failure;
+    return { ok: true, outputs: outputs.text, outputCount: outputs.count, log: side.lines };
+  } catch (thrown) {
+    if (events.state.failure) throw events.state.failure;
+    const cause = outputs.refused ? outputs.refused.thrown : thrown;
+    const error = cause instanceof LoadFailure ? cause.error : errorOf(cause, origin);
+    return { ok: false, error, log: side.lines };
+  } finally {
+    outputs.close('process had ended before this emit');
+    calls.end(caller);
+    // Not awaited: an input that does not answer must not hold the outcome.
+    void events.close();
+  }
+}
+
+/** What user code returned, in the end. Rejects when it never comes. */
+function settled(
+  returned: unknown,
+  run: BatchRun,
+  { state }: BatchEvents,
+  { gate }: HostCalls,
+): Promise<unknown> {
+  const { runMs, quietMs } = run.bounds ?? BATCH_BOUNDS;
+  return new RealPromise((resolve, reject) => {
+    if (!isThenable(returned)) return resolve(returned);
+    const untilMs = realNow() + runMs;
+    let timer: unknown = null;
+    /** Looks in a row at which nobody but the program itself could have moved it on. */
+    let quietLooks = 0;
+    const look = () => {
+      quietLooks = state.reading || gate.open > 0 ? 0 : quietLooks + 1;
+      const leftMs = untilMs - realNow();
+      if (leftMs <= 0) {
+        reject(new TaskFailure('deadline', `process took longer than ${runMs} ms`));
+      } else if (quietLooks >= QUIET_LOOKS) {
+        const message = 'returned a promise that nothing will ever settle';
+        reject(new TaskFailure('program_threw', message));
+      } else {
+        const nextMs = quietMs / QUIET_LOOKS;
+        timer = realSetTimeout(look, leftMs < nextMs ? leftMs : nextMs);
+      }
+    };
+    look();
+    whenSettled(
+      returned,
+      (value) => {
+        realClearTimeout(timer);
+        resolve(value);
+      },
+      (reason) => {
+        realClearTimeout(timer);
+        reject(reason as Error);
+      },
+    );
+  });
+}
+
+const QUIET_LOOKS = 5;
