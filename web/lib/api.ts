@@ -132,6 +132,17 @@ async function remove(path: string): Promise<void> {
   await request(path, { method: 'DELETE' });
 }
 
+/** Any call of the contract, for pages that show what they ask. Null for an answer without a body. */
+export async function call(method: string, path: string, body?: unknown): Promise<unknown> {
+  const headers = { 'content-type': 'application/json' };
+  const response = await request(path, {
+    method,
+    ...(body === undefined ? {} : { headers, body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return text === '' ? null : JSON.parse(text);
+}
+
 const jobPath = (id: string, rest = '') => `/api/jobs/${encodeURIComponent(id)}${rest}`;
 const datasetPath = (name: string, rest = '') => `/api/datasets/${encodeURIComponent(name)}${rest}`;
 
