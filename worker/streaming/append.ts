@@ -20,6 +20,8 @@ import { streamAgain } from './streams.ts';
 export interface AppendOptions {
   /** An idempotent producer. `sequences[i]` is event i's (not decreasing): what came before is a duplicate. */
   producer?: { id: string; sequences: number[] };
+  /** Ids for events that have none: the same again when they are sent again, so that they go to the same partition. */
+  ids?: string[];
   /** An Idempotency-Key and the digest of the body that came with it. */
   request?: { key: string; digest: string };
 }
@@ -109,6 +111,7 @@ class Appending {
     const packing: Packing = {
       partitions: this.#stream.partitions,
       idBase: await this.#idBase(),
+      ids: this.#options.ids,
       time: this.#time,
       claims: this.#claims,
       sequences: producer?.sequences ?? null,

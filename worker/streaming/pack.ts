@@ -10,6 +10,8 @@ export interface Packing {
   partitions: number;
   /** Ids of events that have none are this and their place in the request. */
   idBase: string;
+  /** Or these, by place in the request: made by a producer, so unique, and not looked up. */
+  ids?: readonly string[] | undefined;
   /** For events without a time. */
   time: string;
   /** Claims that stand for the events' payloads, or replace those that they came with, by place in the request. */
@@ -114,8 +116,8 @@ class PieceBuilder {
   }
 }
 
-const idOf = ({ id }: NewEvent, place: number, { idBase }: Packing): string =>
-  id ?? `${idBase}-${place.toString(36)}`;
+const idOf = ({ id }: NewEvent, place: number, { ids, idBase }: Packing): string =>
+  id ?? ids?.[place] ?? `${idBase}-${place.toString(36)}`;
 
 function lineOf(event: NewEvent, id: string, claim: Claim | null, time: string): string {
   const { type, key, payload, source } = event;
