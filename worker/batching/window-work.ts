@@ -70,6 +70,7 @@ function emitOf(config: WindowConfig, { number, ranges, redriven }: WindowRecord
     },
     // Later windows have moved the sequence on: a redriven one counts for itself.
     producer: redriven > 0 ? `${producer}/window-${number}` : producer,
+    idPrefix: `${config.processorUid.slice(-8)}-${config.generation}-window`,
     firstSequence: redriven > 0 ? 0 : number * SEQUENCES_PER_WINDOW,
   };
 }

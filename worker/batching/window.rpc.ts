@@ -59,6 +59,8 @@ export interface Emit {
   source: EventSource;
   producer: string;
   firstSequence: number;
+  /** The ids of outputs that the code gave none begin so. */
+  idPrefix: string;
 }
 
 /** What a window's code decided: NDJSON of EventInput. Stored before anything is appended. */
