@@ -8,7 +8,6 @@ import {
   SCHEDULE_ASK_SHARE,
   SCHEDULE_ATTEMPTS_MAX,
   SCHEDULE_JOBS_MAX,
-  SCHEDULE_LATE_MS,
   SCHEDULE_RETRY_BASE_MS,
   SCHEDULE_RETRY_MAX_MS,
 } from '../../shared/limits.ts';
@@ -86,13 +85,22 @@ export function nextToStart(runs: RunRecord[], alone: boolean, nowMs: number): R
   return room ? waiting : null;
 }
 
-/** Whether a run that was tried and got no answer may be tried again, and after which wait. */
-export function afterTrouble(
-  run: Pick<RunRecord, 'attempts'>,
+/** A run whose submission failed: tried again after a wait that grows, or refused. */
+export function troubled(
+  run: RunRecord,
+  failure: { message: string; final: boolean },
+  nowMs: number,
   random: number,
-): { kind: 'again'; waitMs: number } | { kind: 'over' } {
-  if (run.attempts >= SCHEDULE_ATTEMPTS_MAX) return { kind: 'over' };
-  return { kind: 'again', waitMs: backoffMs(RETRY, run.attempts - 1, random) };
+): RunRecord {
+  const { message, final } = failure;
+  if (final) return { ...run, state: 'refused', reason: message };
+  if (run.attempts >= SCHEDULE_ATTEMPTS_MAX) {
+    const reason = `given up after ${run.attempts} tries: ${message}`;
+    return { ...run, state: 'refused', reason };
+  }
+  const retryMs = nowMs + backoffMs(RETRY, run.attempts - 1, random);
+  const reason = `try ${run.attempts} did not succeed, another one follows: ${message}`;
+  return { ...run, retryMs, reason };
 }
 
 /** Its key may be forgotten: another try could be a second job. */
@@ -116,61 +124,4 @@ export function wakeAtMs(
   const waiting = runs.find(isWaiting);
   if (waiting && (waiting.attempts > 0 || going.length === 0)) times.push(waiting.retryMs);
   return times.length === 0 ? null : Math.max(nowMs, Math.min(...times));
-}
-
-const NOBODY = 'nobody was there at its time (the edge was down or busy)';
-
-/** What is said of a run that starts long after its time; null when it is on time. */
-export function lateness(run: RunRecord, nowMs: number): string | null {
-  const lateMs = nowMs - run.dueMs;
-  if (lateMs <= SCHEDULE_LATE_MS) return null;
-  const tried = run.attempts > 1 ? `it took ${run.attempts} tries` : 'it waited for the run before';
-  const why = run.takenMs - run.dueMs > SCHEDULE_LATE_MS ? NOBODY : tried;
-  return `started ${inWords(lateMs)} late: ${why}`;
-}
-
-export function missedReason(more: number, moreAtLeast: boolean): string {
-  const before = more === 0 ? '' : `; ${moreAtLeast ? 'at least ' : ''}${more} before it, too`;
-  return NOBODY + before;
-}
-
-export function runView(run: RunRecord, runs: RunRecord[]): ScheduleRun {
-  const { dueMs, startedMs, manual, state, job, notes } = run;
-  return {
-    job,
-    state,
-    at: new Date(dueMs).toISOString(),
-    startedAt: startedMs === null ? null : new Date(startedMs).toISOString(),
-    manual,
-    reason: [...notes, run.reason || waitingReason(run, runs)].filter(Boolean).join('; '),
-  };
-}
-
-function waitingReason(run: RunRecord, runs: RunRecord[]): string {
-  if (!isUntouched(run)) return '';
-  const before = runs.find((other) => other.seq < run.seq && !isOver(other));
-  if (!before) return '';
-  return `waits for the run of ${new Date(before.dueMs).toISOString()}, which is still going on`;
-}
-
-const UNITS: [string, number][] = [
-  ['d', 24 * 3600_000],
-  ['h', 3600_000],
-  ['min', 60_000],
-  ['s', 1_000],
-];
-
-/** A span in its two largest units: `2 h 5 min`. */
-export function inWords(ms: number): string {
-  const largest = Math.max(
-    0,
-    UNITS.findIndex(([, unitMs]) => ms >= unitMs),
-  );
-  let rest = ms;
-  const parts = UNITS.slice(largest, largest + 2).flatMap(([name, unitMs]) => {
-    const count = Math.floor(rest / unitMs);
-    rest -= count * unitMs;
-    return count === 0 ? [] : [`${count} ${name}`];
-  });
-  return parts.join(' ') || '0 s';
 }

@@ -2,39 +2,32 @@
 // recorded in the transaction that moves the plan on, and submitted under a key made of its time: so a crash at
 // any point loses none and starts none twice.
 import { DurableObject } from 'cloudflare:workers';
-import { SCHEDULE_JOBS_MAX, SCHEDULE_NEXT_RUNS } from '../../shared/limits.ts';
-import type { Job, MapReduceSpec } from '../../shared/schemas/job.ts';
-import type { ProblemCode } from '../../shared/schemas/problem.ts';
+import { SCHEDULE_JOBS_MAX } from '../../shared/limits.ts';
+import type { Job } from '../../shared/schemas/job.ts';
 import type { Schedule, ScheduleRun, ScheduleSpec } from '../../shared/schemas/schedule.ts';
-import { streamOfInput } from '../mapreduce/stream-input.ts';
-import { submitJob } from '../mapreduce/submit.ts';
 import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { jobObject } from '../platform/objects.ts';
-import { ProblemError } from '../platform/problem.ts';
 import { Timers } from '../platform/timers.ts';
-import { parseCron, type Times, upcoming } from './cron.ts';
-import { coveredBy, rangesSinceLastRun } from './last-run.ts';
+import { parseCron, type Times } from './cron.ts';
+import { coveredBy } from './last-run.ts';
 import { takeDue } from './plan.ts';
 import {
-  afterTrouble,
   isGoing,
   isTooOldToTry,
   isUntouched,
   isWaiting,
-  lateness,
-  missedReason,
   nextToStart,
   readsOn,
   type RunRecord,
-  runView,
+  type Submitted,
+  troubled,
   wakeAtMs,
 } from './runs.ts';
 import type { ScheduleRpc } from './schedule.rpc.ts';
 import { type ScheduleRecord, ScheduleStore } from './schedule-store.ts';
-
-/** Refusals that may not be one the next time. */
-const PASSING: ReadonlySet<ProblemCode> = new Set(['unavailable', 'internal', 'rate_limited']);
+import { isFinal, meaningOf, submitRun } from './submission.ts';
+import { gaveWayReason, lateness, missedReason, runView, scheduleView } from './view.ts';
 
 export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
   readonly #store: ScheduleStore;
@@ -183,7 +176,7 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
     const due = takeDue(this.#timesOf(record), record.nextMs, nowMs);
     if (!due) return;
     this.#store.transaction(() => {
-      this.#giveWay('the run before was still going on when the next one was due');
+      this.#giveWay(gaveWayReason(this.#store.runs()));
       const planned = { takenMs: nowMs, manual: false };
       due.missed.forEach((dueMs, i) => {
         const reason = missedReason(i === 0 ? due.more : 0, due.moreAtLeast);
@@ -236,55 +229,28 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
     try {
       run.submitted ??= await this.#meaning(run, record);
       this.#store.saveRun(run);
-      const job = await this.#submit(run, record);
-      const late = lateness(run, Date.now());
+      const { submitted } = run;
+      const { job: spec } = this.#store.spec(submitted.version);
+      const job = await submitRun(this.env, record.uid, run, submitted, spec);
+      run.job = job.id;
+      run.startedMs = Date.now();
+      const late = lateness(run, run.startedMs);
       if (late !== null) run.notes = [late, ...run.notes];
-      const { state, reason } = job;
-      Object.assign(run, { job: job.id, startedMs: Date.now(), state, reason });
       this.#store.transaction(() => this.#saveAsked(run, job));
     } catch (error) {
-      this.#store.saveRun(this.#troubled(run, error));
+      const final = isFinal(error);
+      const message = error instanceof Error ? error.message : String(error);
+      // What nobody expected is for the operator's log, too.
+      if (!final) console.error(error);
+      this.#store.saveRun(troubled(run, { message, final }, Date.now(), Math.random()));
     }
   }
 
-  /** What is submitted, with what "lastRun" means now. */
-  async #meaning(run: RunRecord, record: ScheduleRecord): Promise<RunRecord['submitted']> {
-    const { version, covered } = record;
+  async #meaning(run: RunRecord, { version, covered }: ScheduleRecord): Promise<Submitted> {
     const { job } = this.#store.spec(version);
-    if (!('stream' in job.input)) return { version, streamUid: null, ranges: null };
-    const stream = await streamOfInput(this.env, job.input);
-    const { uid: streamUid } = stream;
-    if (!readsOn(job)) return { version, streamUid, ranges: null };
-    const { ranges, lost } = await rangesSinceLastRun(this.env, stream, job.input, covered);
-    if (lost > 0) run.notes.push(`retention took ${lost} events before they were read`);
-    return { version, streamUid, ranges };
-  }
-
-  #submit(run: RunRecord, { uid }: ScheduleRecord): Promise<Job> {
-    const { submitted, dueMs, seq, manual } = run;
-    if (!submitted) throw new Error(`run ${seq} of ${uid} has nothing to submit`);
-    const { job } = this.#store.spec(submitted.version);
-    const spec: MapReduceSpec =
-      submitted.ranges && 'stream' in job.input
-        ? { ...job, input: { ...job.input, ranges: submitted.ranges } }
-        : job;
-    const which = manual ? `run-${seq}` : new Date(dueMs).toISOString();
-    return submitJob(this.env, spec, `schedule/${uid}/${which}`);
-  }
-
-  #troubled(run: RunRecord, error: unknown): RunRecord {
-    const message = error instanceof Error ? error.message : String(error);
-    const final = error instanceof ProblemError && !PASSING.has(error.code);
-    if (final) return { ...run, state: 'refused', reason: message };
-    // What nobody expected is for the operator's log, too.
-    console.error(error);
-    const next = afterTrouble(run, Math.random());
-    if (next.kind === 'over') {
-      const reason = `given up after ${run.attempts} tries: ${message}`;
-      return { ...run, state: 'refused', reason };
-    }
-    const reason = `try ${run.attempts} did not succeed, another one follows: ${message}`;
-    return { ...run, retryMs: Date.now() + next.waitMs, reason };
+    const { submitted, note } = await meaningOf(this.env, version, job, covered);
+    if (note !== null) run.notes = [...run.notes, note];
+    return submitted;
   }
 
   // --- Asking after jobs ----------------------------------------------------------------------------
@@ -341,17 +307,8 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
   }
 
   #view(record: ScheduleRecord): Schedule {
-    const { name, paused, createdAtMs, version } = record;
-    const runs = this.#store.runs();
-    const next = paused ? [] : upcoming(this.#timesOf(record), Date.now(), SCHEDULE_NEXT_RUNS);
-    return {
-      name,
-      ...this.#store.spec(version),
-      state: paused ? 'paused' : 'active',
-      createdAt: new Date(createdAtMs).toISOString(),
-      nextRuns: next.map((atMs) => new Date(atMs).toISOString()),
-      runs: runs.map((run) => runView(run, runs)).reverse(),
-    };
+    const spec = this.#store.spec(record.version);
+    return scheduleView(record, spec, this.#store.runs(), this.#timesOf(record), Date.now());
   }
 }
 

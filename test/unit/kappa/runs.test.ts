@@ -10,17 +10,20 @@ import {
 } from '../../../shared/limits.ts';
 import { coveredBy, goOn } from '../../../worker/kappa/last-run.ts';
 import {
-  afterTrouble,
-  inWords,
   isTooOldToTry,
-  lateness,
-  missedReason,
   newRun,
   nextToStart,
   type RunRecord,
-  runView,
+  troubled,
   wakeAtMs,
 } from '../../../worker/kappa/runs.ts';
+import {
+  gaveWayReason,
+  inWords,
+  lateness,
+  missedReason,
+  runView,
+} from '../../../worker/kappa/view.ts';
 
 const run = (seq: number, more: Partial<RunRecord> = {}): RunRecord => ({
   ...newRun(seq, {
@@ -64,12 +67,27 @@ describe('which run may start', () => {
 });
 
 describe('trouble', () => {
+  const passing = { message: 'no answer', final: false };
+  const tried = (attempts: number) => run(1, { attempts });
+
   it('is met again with longer waits, and not for ever', () => {
-    expect(afterTrouble({ attempts: 1 }, 1)).toEqual({ kind: 'again', waitMs: 1000 });
-    expect(afterTrouble({ attempts: 3 }, 0.5)).toEqual({ kind: 'again', waitMs: 2000 });
-    const last = afterTrouble({ attempts: SCHEDULE_ATTEMPTS_MAX - 1 }, 1);
-    expect(last.kind === 'again' && last.waitMs).toBeLessThanOrEqual(SCHEDULE_RETRY_MAX_MS);
-    expect(afterTrouble({ attempts: SCHEDULE_ATTEMPTS_MAX }, 1)).toEqual({ kind: 'over' });
+    expect(troubled(tried(1), passing, 5000, 1)).toMatchObject({ state: 'queued', retryMs: 6000 });
+    expect(troubled(tried(3), passing, 5000, 0.5)).toMatchObject({ retryMs: 7000 });
+    const last = troubled(tried(SCHEDULE_ATTEMPTS_MAX - 1), passing, 0, 1);
+    expect(last.retryMs).toBeLessThanOrEqual(SCHEDULE_RETRY_MAX_MS);
+    expect(last.reason).toMatch(/another one follows: no answer$/);
+    expect(troubled(tried(SCHEDULE_ATTEMPTS_MAX), passing, 0, 1)).toMatchObject({
+      state: 'refused',
+      reason: `given up after ${SCHEDULE_ATTEMPTS_MAX} tries: no answer`,
+    });
+  });
+
+  it('that will not pass refuses the run at once', () => {
+    const failure = { message: 'there is no stream s', final: true };
+    expect(troubled(tried(1), failure, 0, 1)).toMatchObject({
+      state: 'refused',
+      reason: 'there is no stream s',
+    });
   });
 
   it('is not tried again once the key of the submission may be forgotten', () => {
@@ -113,6 +131,11 @@ describe('what is said', () => {
     expect(missedReason(0, false)).not.toMatch(/\d/);
     expect(missedReason(7, false)).toMatch(/; 7 before it, too$/);
     expect(missedReason(1000, true)).toMatch(/; at least 1000 before it, too$/);
+  });
+
+  it('of a run that made room for the next: that one went on, or nobody was there', () => {
+    expect(gaveWayReason([going(1), run(2)])).toMatch(/still going on/);
+    expect(gaveWayReason([done(1), run(2)])).toMatch(/nobody was there/);
   });
 
   it('of a run that waits: for which', () => {
