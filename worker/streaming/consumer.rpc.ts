@@ -108,7 +108,7 @@ export interface RanReport {
 
 export interface RedrivenReport {
   kind: 'redriven';
-  letters: { id: string; error: TaskError | null }[];
+  letters: { id: string; offset: number; error: TaskError | null }[];
   emitted: number;
   duplicates: number;
   log: string[];
