@@ -170,6 +170,17 @@ describe('a schedule', () => {
     expect(await runDurableObjectAlarm(object)).toBe(false);
   });
 
+  it('may be due long after alarms end', async () => {
+    await made('far', { cron: '0 0 0 1 1 * 2999', job: numbers() });
+    expect(await get('far')).toMatchObject({ runs: [], nextRuns: ['2999-01-01T00:00:00.000Z'] });
+    const object = await stub('far');
+    const alarmMs = await runInDurableObject(object, (_, { storage }) => storage.getAlarm());
+    expect(alarmMs).toBeGreaterThan(Date.now() + 100 * 365 * DAY_MS);
+    await runDurableObjectAlarm(object);
+    expect((await get('far')).runs).toEqual([]);
+    expect(await runInDurableObject(object, (_, { storage }) => storage.getAlarm())).toBe(alarmMs);
+  });
+
   it('is refused for a pattern that makes no sense, or never comes again', async () => {
     for (const cron of ['61 * * * *', 'every day', '0 0 30 2 *', '2020-01-01T00:00:00']) {
       const problem = await problemOf(await put('bad', { cron, job: numbers() }));

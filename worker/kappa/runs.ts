@@ -107,6 +107,9 @@ export function troubled(
 export const isTooOldToTry = (run: RunRecord, nowMs: number): boolean =>
   run.attempts > 0 && nowMs - run.triedMs > SURE_MS;
 
+/** The platform counts an alarm's time in nanoseconds, in 64 bits: they end in the year 2262. */
+const LAST_ALARM_MS = Date.UTC(2200);
+
 /** When to look again: the next time, the next try, the next question after a job. Null: never. */
 export function wakeAtMs(
   nextMs: number | null,
@@ -123,5 +126,5 @@ export function wakeAtMs(
   // What waits for room is looked at when a job ends.
   const waiting = runs.find(isWaiting);
   if (waiting && (waiting.attempts > 0 || going.length === 0)) times.push(waiting.retryMs);
-  return times.length === 0 ? null : Math.max(nowMs, Math.min(...times));
+  return times.length === 0 ? null : Math.max(nowMs, Math.min(LAST_ALARM_MS, ...times));
 }
