@@ -14,7 +14,7 @@ const PROCESSORS_ASKED = 100;
 export class LiveStream {
   readonly name: string;
   readonly #poll: Poll<Stream>;
-  readonly #states: Poll<Map<string, PartitionLag>>;
+  readonly #states: Poll<Record<string, PartitionLag>>;
   #events: Sample[] = $state.raw([]);
   #bytes: Sample[] = $state.raw([]);
 
@@ -39,7 +39,7 @@ export class LiveStream {
   }
   /** How the reader of a partition stands, and why; not known for a moment after the page opens. */
   stateOf(processor: string, partition: number): PartitionLag | undefined {
-    return this.#states.value?.get(`${processor}/${partition}`);
+    return this.#states.value?.[`${processor}/${partition}`];
   }
   refresh(): Promise<void> {
     return this.#poll.refresh();
@@ -53,9 +53,9 @@ export class LiveStream {
     return stream;
   }
 
-  async #askStates(): Promise<Map<string, PartitionLag>> {
+  async #askStates(): Promise<Record<string, PartitionLag>> {
     const { items } = await processors.list({ limit: PROCESSORS_ASKED });
-    return new Map(
+    return Object.fromEntries(
       items.flatMap(({ name, lag }) =>
         lag
           .filter(({ stream }) => stream === this.name)

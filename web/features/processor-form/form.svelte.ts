@@ -1,0 +1,72 @@
+// The state of the form of a processor: the draft, what is wrong with it, and putting it.
+import type { ProgramError } from '../../../shared/mapreduce/program.ts';
+import { compileProgram } from '../../../shared/mapreduce/program.ts';
+import { compileProcessor } from '../../../shared/streaming/program.ts';
+import type { FieldError, Problem } from '../../../shared/schemas/problem.ts';
+import { asProblem, processors } from '../../lib/api.ts';
+import { fieldOf, marksOf, type ProcessorDraft, specOf, withTemplate } from './form-draft.ts';
+
+export class ProcessorFormState {
+  draft: ProcessorDraft = $state()!;
+  problem: Problem | null = $state.raw(null);
+  submitting = $state(false);
+  marks: readonly ProgramError[] = $state.raw([]);
+  #attempted = $state(false);
+  #serverErrors: readonly FieldError[] = $state.raw([]);
+  readonly specified = $derived(specOf(this.draft));
+
+  constructor(draft: ProcessorDraft) {
+    this.draft = draft;
+  }
+
+  errorAt(field: string): string {
+    const own = this.#attempted && !this.specified.ok ? this.specified.errors : [];
+    return (
+      [...own, ...this.#serverErrors].find(({ path }) => fieldOf(path) === field)?.message ?? ''
+    );
+  }
+
+  /** What the compiler says of the code, as processor or as job. */
+  check = (code: string): readonly ProgramError[] => {
+    const { kind, runs } = this.draft;
+    const compiled =
+      kind === 'batch' && runs === 'job' ? compileProgram(code) : compileProcessor(code);
+    return compiled.ok ? [] : compiled.errors;
+  };
+
+  /** After the kind, or what runs on a window, was changed. */
+  kindChanged(): void {
+    this.draft = withTemplate(this.draft);
+    this.marks = [];
+  }
+
+  /** What the edge said belongs to what was sent. */
+  changed(): void {
+    this.#serverErrors = [];
+  }
+
+  /** The processor's name once the edge has taken it, or null with the reasons shown. */
+  async submit(): Promise<string | null> {
+    this.#attempted = true;
+    this.problem = null;
+    this.marks = [];
+    const { specified, draft } = this;
+    if (!specified.ok || this.submitting) return null;
+    this.marks = this.check(draft.code);
+    if (this.marks.length > 0) return null;
+    this.submitting = true;
+    try {
+      return (await processors.put(specified.name, specified.spec)).name;
+    } catch (error) {
+      const problem = asProblem(error);
+      this.#serverErrors = problem.errors.filter(({ path }) => fieldOf(path) !== null);
+      this.marks = marksOf(problem.errors);
+      // Said once: what has a field of its own is said there.
+      const rest = problem.errors.filter(({ path }) => fieldOf(path) === null);
+      this.problem = { ...problem, errors: rest };
+      return null;
+    } finally {
+      this.submitting = false;
+    }
+  }
+}
