@@ -163,6 +163,8 @@ export const PRODUCER_KEEP_MS = 30 * 24 * 3600_000;
 /** Stream definitions that an isolate remembers, and for how long. */
 export const STREAMS_REMEMBERED_MAX = 1_000;
 export const STREAMS_REMEMBERED_MS = 5_000;
+/** A page of streams ends early past this many partitions: each is asked for its status. */
+export const STREAMS_PAGE_PARTITIONS = 500;
 /** One page of a live tail: what a slow reader makes the edge hold. */
 export const LIVE_PAGE_MAX_EVENTS = 200;
 export const LIVE_PAGE_MAX_BYTES = 256 * KIB;
@@ -246,6 +248,11 @@ export const BELL_RING_AGAIN_MAX_MS = 10 * 60_000;
 /** Dead letters of one (processor, partition); past it the partition stops and says why. */
 export const DEAD_LETTERS_MAX = 100_000;
 export const REDRIVE_RATE_MAX = 10_000;
+
+// --- User Service -------------------------------------------------------------------------------
+/** Events about users that the stream `users` has not taken yet. */
+export const USER_EVENTS_OWED_MAX = 10_000;
+export const USER_EVENTS_TOLD_AT_ONCE = 100;
 
 // --- Batching -----------------------------------------------------------------------------------
 export const WINDOW_EVENTS_DEFAULT = 1_000;

@@ -11,6 +11,8 @@ import { jobRoutes } from './routes/jobs.ts';
 import { leaseRoutes } from './routes/leases.ts';
 import { resultRoutes } from './routes/results.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
+import { serviceRoutes } from './routes/services.ts';
+import { streamRoutes } from './routes/streams.ts';
 import { swarmRoutes } from './routes/swarm.ts';
 
 /** Open to anybody: health, what the page shows of the swarm, the documentation, and volunteering, where leases are the permission. */
@@ -26,9 +28,11 @@ export const app = new Hono<AppEnv>()
   .route('/', docsRoutes)
   .route('/datasets', datasetRoutes)
   .route('/claims', claimRoutes)
+  .route('/streams', streamRoutes)
   .route('/jobs', jobRoutes)
   .route('/jobs', resultRoutes)
   .route('/schedules', scheduleRoutes)
+  .route('/services', serviceRoutes)
   .route('/leases', leaseRoutes);
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE'];

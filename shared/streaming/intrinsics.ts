@@ -12,7 +12,7 @@ export const RealError = Error;
 export const RealDate = Date;
 export const realNow = Date.now.bind(Date);
 export const realSetTimeout = setTimeout;
-export const realClearTimeout = clearTimeout;
+export const realClearTimeout = clearTimeout as (timer: unknown) => void;
 export const RealTextDecoder = TextDecoder;
 
 const { then } = Promise.prototype;

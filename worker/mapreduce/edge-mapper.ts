@@ -130,13 +130,13 @@ const emptyStream = () => new Response(new Uint8Array(0)).body as ReadableStream
 class DeadlineError extends Error {}
 
 /** The platform ends code that computes too long; this ends code that waits for ever. */
-export async function withDeadline<Result>(work: Promise<Result>): Promise<Result> {
+export async function withDeadline<Result>(
+  work: Promise<Result>,
+  ms: number = EDGE_TASK_MS,
+): Promise<Result> {
   let timer: ReturnType<typeof setTimeout> | null = null;
   const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new DeadlineError(`nothing came back within ${EDGE_TASK_MS} ms`)),
-      EDGE_TASK_MS,
-    );
+    timer = setTimeout(() => reject(new DeadlineError(`nothing came back within ${ms} ms`)), ms);
   });
   try {
     return await Promise.race([work, deadline]);

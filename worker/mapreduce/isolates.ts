@@ -3,15 +3,14 @@
 // the call. Only plain values, bytes and streams cross.
 import { EDGE_CPU_MS, LOOP_GUARD_STEPS } from '../../shared/limits.ts';
 import { guardProgram } from '../../shared/mapreduce/guard.ts';
-import { MODULE_HEAD, MODULE_ORIGIN } from '../../shared/mapreduce/program-text.ts';
+import { MODULE_HEAD } from '../../shared/mapreduce/program-text.ts';
 import { ALLOWED_GLOBALS } from '../../shared/mapreduce/realm.ts';
 import { RUNTIME_SOURCE } from '../../shared/mapreduce/runtime.generated.ts';
 import type { Json } from '../../shared/schemas/common.ts';
 import type { MapFailure, MapOutcome, MapPlan, MapTask } from '../../shared/mapreduce/task.ts';
 import type { ReduceOutcome } from '../../shared/mapreduce/reduce-run.ts';
 import { PROGRAM_FILE } from '../../shared/mapreduce/task-error.ts';
-
-export const COMPATIBILITY_DATE = '2026-10-01';
+import { COMPATIBILITY_DATE, cutRealm, originOf } from '../platform/isolate-realm.ts';
 
 /** What the isolate's entrypoint offers; see MAIN below. */
 export interface ProgramIsolate {
@@ -39,12 +38,7 @@ import './runtime.js';
 import factory from './${PROGRAM_FILE}';
 const { runMap, runReduce } = globalThis.manyhandsRuntime;
 const { Response, TextEncoder } = globalThis;
-const allowed = new Set(ALLOWED);
-for (let object = globalThis; object !== null && object !== Object.prototype; object = Object.getPrototypeOf(object)) {
-  for (const name of Reflect.ownKeys(object)) if (!allowed.has(name)) Reflect.deleteProperty(object, name);
-}
-const silent = () => undefined;
-globalThis.console = { log: silent, info: silent, debug: silent, warn: silent, error: silent };
+${cutRealm(ALLOWED_GLOBALS)}
 globalThis.performance = { now: () => 0, timeOrigin: 0 };
 const origin = ORIGIN;
 // Runs share the realm's clock and random numbers: one at a time, also where user code awaits.
@@ -105,20 +99,11 @@ export async function programIsolate(
   const stub = loader.get(id, async () => {
     const text = await loadText();
     const guarded = program.guard ? guardProgram(text, LOOP_GUARD_STEPS) : text;
-    // What the guard puts in front of the first line moves its columns.
-    const shift = guarded.indexOf(text.slice(0, text.indexOf(';')));
-    const origin = {
-      ...MODULE_ORIGIN,
-      firstLineColumns: MODULE_ORIGIN.firstLineColumns + Math.max(0, shift),
-    };
     return {
       compatibilityDate: COMPATIBILITY_DATE,
       mainModule: 'main.js',
       modules: {
-        'main.js': MAIN.replace('ORIGIN', JSON.stringify(origin)).replace(
-          'ALLOWED',
-          JSON.stringify(ALLOWED_GLOBALS),
-        ),
+        'main.js': MAIN.replace('ORIGIN', JSON.stringify(originOf(text, guarded))),
         'runtime.js': `${RUNTIME_SOURCE}\nglobalThis.manyhandsRuntime = manyhandsRuntime;`,
         [PROGRAM_FILE]: `${MODULE_HEAD}${guarded}`,
       },
