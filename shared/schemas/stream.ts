@@ -120,6 +120,18 @@ export const EventsQuery = z.object({
   resolve: z.enum(['true', 'false']).default('false'),
 });
 
+export const EventsLiveQuery = z.object({
+  partition: z.coerce.number().int().min(0).optional().meta({ description: 'one; else all' }),
+  from: z
+    .enum(['earliest', 'latest'])
+    .default('latest')
+    .meta({ description: 'where partitions begin that `lastEventId` does not name' }),
+  lastEventId: z
+    .string()
+    .optional()
+    .meta({ description: 'The `id` of the last event that was seen: a place in every partition.' }),
+});
+
 export const EventsPage = z
   .object({
     events: z.array(StreamEvent),
@@ -134,13 +146,9 @@ export const PartitionStatus = z.object({
   next: z.number().int().meta({ description: 'the offset that the next event gets' }),
   bytes: z.number().int(),
   segments: z.number().int(),
-  sealed: z
-    .number()
-    .int()
-    .optional()
-    .meta({
-      description: 'events below this offset lie in sealed segments, the others in the tail',
-    }),
+  sealed: z.number().int().optional().meta({
+    description: 'events below this offset lie in sealed segments, the others in the tail',
+  }),
 });
 export type PartitionStatus = z.infer<typeof PartitionStatus>;
 
