@@ -1,0 +1,54 @@
+// What moved between two looks: events into a stream, through a processor, out of it, to the dead letters. A counter
+// that began anew moved nothing. Pure.
+import type { Processor, ProcessorCounters } from '../../../shared/schemas/processor.ts';
+import type { Stream } from '../../../shared/schemas/stream.ts';
+
+export interface Moved {
+  /** Grows with each look, so that the same movement twice is seen twice. */
+  at: number;
+  /** Events appended, by stream. */
+  streams: Record<string, number>;
+  processors: Record<
+    string,
+    { processed: number; emitted: number; deadLettered: number; retried: number }
+  >;
+}
+
+interface Looked {
+  streams: Record<string, Pick<Stream, 'partitions'>>;
+  processors: Record<string, Pick<Processor, 'counters'>>;
+}
+
+export function movedBetween(before: Looked, after: Looked, at: number): Moved {
+  return {
+    at,
+    streams: mapEach(after.streams, (stream, name) =>
+      grown(before.streams[name] && headsOf(before.streams[name]), headsOf(stream)),
+    ),
+    processors: mapEach(after.processors, ({ counters }, name) => {
+      const old = before.processors[name]?.counters;
+      const by = (counter: keyof ProcessorCounters) => grown(old?.[counter], counters[counter]);
+      return {
+        processed: by('processed'),
+        emitted: by('emitted'),
+        deadLettered: by('deadLettered'),
+        retried: by('retried'),
+      };
+    }),
+  };
+}
+
+export const headsOf = ({ partitions }: Pick<Stream, 'partitions'>): number =>
+  partitions.reduce((sum, { next }) => sum + next, 0);
+
+const grown = (before: number | undefined, after: number): number =>
+  before === undefined ? 0 : Math.max(0, after - before);
+
+function mapEach<In, Out>(
+  record: Record<string, In>,
+  map: (value: In, name: string) => Out,
+): Record<string, Out> {
+  return Object.fromEntries(
+    Object.entries(record).map(([name, value]) => [name, map(value, name)]),
+  );
+}

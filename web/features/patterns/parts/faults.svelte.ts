@@ -1,0 +1,23 @@
+// How the User Service fares just now, and making it fare otherwise.
+import { users } from '../../../lib/api.ts';
+import { poll } from '../../../lib/poll.svelte.ts';
+import type { Playground } from '../playground.svelte.ts';
+
+const POLL_MS = 3_000;
+
+export type PlayedFaults = ReturnType<typeof createFaults>;
+
+/** Must be called while a component is set up. */
+export function createFaults(playground: Playground) {
+  const shown = poll(users.faults, POLL_MS);
+  return {
+    get value() {
+      return shown.value;
+    },
+    async set(latencyMs: number, errorRate: number, why: string): Promise<void> {
+      const path = '/api/services/users/_faults';
+      await playground.do({ method: 'PUT', path, body: { latencyMs, errorRate }, why });
+      await shown.refresh();
+    },
+  };
+}

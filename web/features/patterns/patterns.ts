@@ -1,0 +1,68 @@
+// The patterns that there are here, in the order in which one learns them: a name, and one sentence what it is for.
+export const PATTERN_IDS = [
+  'stateless',
+  'event-buffering',
+  'claim-check',
+  'batching',
+  'kappa',
+  'mapreduce',
+] as const;
+export type PatternId = (typeof PATTERN_IDS)[number];
+
+export interface Pattern {
+  id: PatternId;
+  title: string;
+  /** One sentence: what it is for. */
+  purpose: string;
+  /** What one can do to it here. */
+  poke: string;
+}
+
+export const PATTERNS: readonly Pattern[] = [
+  {
+    id: 'stateless',
+    title: 'Stateless worker',
+    purpose:
+      'Turns each event into another, keeps nothing in between, and so runs anywhere, many at once, and again.',
+    poke: 'Take its service away, and see that nothing is lost.',
+  },
+  {
+    id: 'event-buffering',
+    title: 'Event buffering',
+    purpose:
+      'Lets a fast producer and a slow consumer live together: the log holds what waits, a queue only rings the bell.',
+    poke: 'Publish faster than it works; slip in a poisoned event.',
+  },
+  {
+    id: 'claim-check',
+    title: 'Claim-check',
+    purpose:
+      'Keeps large payloads out of the stream: the event carries a ticket, the bytes wait on a shelf until they are asked for.',
+    poke: 'Send 200 KB, or a file; fetch it back and check its hash.',
+  },
+  {
+    id: 'batching',
+    title: 'Batching',
+    purpose:
+      'Takes events together until there are enough of them, enough bytes, or enough time has passed, and does the work once.',
+    poke: 'Fill a window by number, by bytes, or by waiting.',
+  },
+  {
+    id: 'kappa',
+    title: 'Kappa',
+    purpose:
+      'Reads one stream both ways: processors as it comes, schedules the whole day again; better code is rebuilt from the log.',
+    poke: 'Replay the day; change the code and watch it take over.',
+  },
+  {
+    id: 'mapreduce',
+    title: 'MapReduce',
+    purpose:
+      'Cuts a large input into splits, maps them in every browser that lends a core, and merges what comes back.',
+    poke: 'Start from a template, lend this tab, watch each split.',
+  },
+];
+
+export function patternOf(id: string): Pattern | null {
+  return PATTERNS.find((pattern) => pattern.id === id) ?? null;
+}
