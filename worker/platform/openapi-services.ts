@@ -1,11 +1,11 @@
 // Described here: the playground's own User Service, which processors call, and its faults.
 import * as z from 'zod';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
-import { Faults, User, UserBody } from '../../shared/schemas/service.ts';
+import { Faults, User, UserBody, UserId } from '../../shared/schemas/service.ts';
 import { json, operation } from './openapi-operation.ts';
 
 const tag = 'Services';
-const path = z.object({ id: z.string().meta({ description: 'The user’s id.' }) });
+const path = z.object({ id: UserId.meta({ description: 'The user’s id.' }) });
 
 export const servicePaths: ZodOpenApiPathsObject = {
   '/api/services/users/{id}': {

@@ -11,6 +11,7 @@ import { listOf, ListQuery } from '../../shared/schemas/common.ts';
 import {
   Appended,
   EventInput,
+  EventsLiveQuery,
   EventsPage,
   EventsQuery,
   Stream,
@@ -21,11 +22,6 @@ import { json, location, nothing, operation } from './openapi-operation.ts';
 
 const tag = 'Streams';
 const path = z.object({ name: StreamName.meta({ description: 'The stream’s name.' }) });
-const places = z
-  .string()
-  .optional()
-  .meta({ description: 'The `id` of the last event that was seen: a place in every partition.' });
-
 export const streamPaths: ZodOpenApiPathsObject = {
   '/api/streams': {
     get: operation({
@@ -122,15 +118,11 @@ export const streamPaths: ZodOpenApiPathsObject = {
       tag,
       summary: 'Events as they come (server-sent events)',
       description:
-        'All partitions, or one; from the end on, or from the oldest event. Each event’s `id:` is a place in every partition; a client that comes back with Last-Event-ID misses none. Comments show that the stream lives while nothing comes.',
+        'All partitions, or one; from the end on, or from the oldest event. Each event’s `id:` is a place in every partition; a client that comes back with Last-Event-ID misses none. What retention took in between is told by an event of the type `gap`, with `partition`, `from` and `to`. Comments show that the stream lives while nothing comes; it ends when the stream is deleted.',
       params: {
         path,
-        query: z.object({
-          partition: z.coerce.number().int().min(0).optional(),
-          from: z.enum(['earliest', 'latest']).optional(),
-          lastEventId: places,
-        }),
-        header: z.object({ 'last-event-id': places }),
+        query: EventsLiveQuery,
+        header: z.object({ 'last-event-id': EventsLiveQuery.shape.lastEventId }),
       },
       answers: {
         200: {
@@ -138,7 +130,7 @@ export const streamPaths: ZodOpenApiPathsObject = {
           content: { 'text/event-stream': { schema: z.string() } },
         },
       },
-      problems: ['invalid_request', 'not_found', 'gone'],
+      problems: ['invalid_request', 'not_found'],
       curl: '-N $API/streams/orders/events/live',
     }),
   },
