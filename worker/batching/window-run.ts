@@ -25,7 +25,7 @@ export interface WindowWorld {
   append(
     output: string,
     events: NewEvent[],
-    producer: { id: string; sequences: number[] },
+    producer: { id: string; sequences: number[]; eventIds: string[] },
   ): Promise<Appended>;
   /** The job's id. */
   submit(work: Pick<WorkOf<'job'>, 'spec' | 'idempotencyKey' | 'retryJob'>): Promise<string>;
@@ -147,14 +147,15 @@ async function append(
   const done = { kind: 'done' as const, log, operations: { workerRequest: 1 } };
   if (outputs === '' || emit.output === null) return { ...done, emitted: 0, duplicates: 0 };
   const events = parseEventLines(outputs, Infinity);
-  events.forEach((event, i) => {
+  for (const event of events) event.source = emit.source;
+  const producer = {
+    id: emit.producer,
+    sequences: events.map((_, i) => emit.firstSequence + i),
     // Made of the place, so that an event without a key goes to the same partition whoever appends it.
-    event.id ??= `${emit.idPrefix}-${window}-${i}`;
-    event.source = emit.source;
-  });
-  const sequences = events.map((_, i) => emit.firstSequence + i);
+    eventIds: events.map((_, i) => `${emit.idPrefix}-${window}-${i}`),
+  };
   try {
-    const appended = await world.append(emit.output, events, { id: emit.producer, sequences });
+    const appended = await world.append(emit.output, events, producer);
     return { ...done, emitted: appended.accepted, duplicates: appended.duplicates };
   } catch (error) {
     if (!isRefusal(error, events)) throw error;
