@@ -2,12 +2,11 @@
 // twice is telling once.
 import type { User } from '../../shared/schemas/service.ts';
 import type { Env } from '../platform/env.ts';
-import { catalog } from '../platform/objects.ts';
 import { ProblemError } from '../platform/problem.ts';
 import { appendEvents } from '../streaming/append.ts';
 import type { NewEvent } from '../streaming/events.ts';
 import type { StreamDefinition } from '../streaming/names.ts';
-import { configureStream, streamNamed } from '../streaming/streams.ts';
+import { putStream, streamNamed } from '../streaming/streams.ts';
 
 export const USERS_STREAM = 'users';
 
@@ -39,8 +38,5 @@ async function usersStream(env: Env): Promise<StreamDefinition> {
   } catch (error) {
     if (!(error instanceof ProblemError && error.code === 'not_found')) throw error;
   }
-  const put = await catalog(env).putStream(USERS_STREAM, {});
-  if (put.kind === 'fixedPartitions') throw new Error('the stream users cannot be made');
-  await configureStream(env, put.definition);
-  return put.definition;
+  return (await putStream(env, USERS_STREAM, {})).stream;
 }
