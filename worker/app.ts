@@ -9,6 +9,7 @@ import { datasetRoutes } from './routes/datasets.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { leaseRoutes } from './routes/leases.ts';
+import { processorRoutes } from './routes/processors.ts';
 import { resultRoutes } from './routes/results.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
 import { serviceRoutes } from './routes/services.ts';
@@ -33,6 +34,7 @@ export const app = new Hono<AppEnv>()
   .route('/jobs', resultRoutes)
   .route('/schedules', scheduleRoutes)
   .route('/services', serviceRoutes)
+  .route('/processors', processorRoutes)
   .route('/leases', leaseRoutes);
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE'];

@@ -1,8 +1,8 @@
 // What the platform calls: requests, queue messages, and the Durable Objects' classes. Nothing else.
 import { app } from './app.ts';
-import { answerBells } from './mapreduce/bells.ts';
+import { answerBells } from './bells.ts';
 import { guardBindings } from './platform/bindings.ts';
-import type { Env, MapBell, ReduceBell } from './platform/env.ts';
+import type { Env, MapBell, ReduceBell, StreamBell } from './platform/env.ts';
 
 export { WindowObject } from './batching/window.object.ts';
 export { CatalogObject } from './catalog/catalog.object.ts';
@@ -17,5 +17,5 @@ export { LobbyObject } from './volunteers/lobby.object.ts';
 
 export default {
   fetch: (request, env, ctx) => app.fetch(request, guardBindings(env), ctx),
-  queue: (batch, env) => answerBells(batch, guardBindings(env)),
-} satisfies ExportedHandler<Env, MapBell | ReduceBell>;
+  queue: (batch, env, ctx) => answerBells(batch, guardBindings(env), ctx),
+} satisfies ExportedHandler<Env, MapBell | ReduceBell | StreamBell>;

@@ -384,7 +384,7 @@ describe('bells that come twice, late or not at all', () => {
     }));
     const batch = createMessageBatch('manyhands-map', messages);
     const ctx = createExecutionContext();
-    await worker.queue?.(batch as MessageBatch<never>, env);
+    await worker.queue?.(batch as MessageBatch<never>, env, ctx);
     return getQueueResult(batch, ctx);
   };
 

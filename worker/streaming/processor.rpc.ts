@@ -21,20 +21,21 @@ export interface ProcessorDefinition {
   guard: boolean;
 }
 
-/** Another kind, or other streams: offsets would mean something else. */
-export type Unchangeable = 'kind' | 'streams';
+export type Put =
+  | { kind: 'created' | 'changed'; processor: Processor }
+  /** Another kind, or other streams: its places in the log would mean something else. */
+  | { kind: 'fixed'; what: 'kind' | 'streams' }
+  /** Its unique id is used up. */
+  | { kind: 'deleted' };
 
 export interface ProcessorRpc {
   /** Creates or changes it: consumers (or windows) are in place, and "latest" is resolved, when this returns. */
-  put(
-    definition: ProcessorDefinition,
-  ): Promise<{ created: boolean; processor: Processor } | Unchangeable>;
+  put(definition: ProcessorDefinition): Promise<Put>;
   get(): Promise<Processor | null>;
   summary(): Promise<ProcessorSummary | null>;
   pause(): Promise<Processor | null>;
   resume(): Promise<Processor | null>;
-  /** "conflict": a replay is going on already. */
-  replay(from: StreamPoint): Promise<Processor | 'conflict' | null>;
+  replay(from: StreamPoint): Promise<Processor | { conflict: string } | null>;
   /** A batch processor: closes the open window now, with the reason "drain". */
   drain(): Promise<Processor | 'conflict' | null>;
   /** A consumer or window of the generation that is being rebuilt has caught up. */

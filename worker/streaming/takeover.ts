@@ -1,0 +1,103 @@
+// A replay: another generation of a processor rebuilds beside the one that serves, and takes its place. Each step
+// is stored before the next one is begun, and each can be done twice; so whoever finds a half-done one goes on.
+//
+// What readers of the output see: both generations' outputs, told apart by `source.version`. The old one's end
+// where it was stopped, the new one's begin at `from` and go on for good; from the old one's end on there is only
+// the new one's.
+
+export interface Generation {
+  generation: number;
+  version: number;
+}
+
+/** How far one partition is. */
+export interface End {
+  streamUid: string;
+  partition: number;
+  committed: number;
+}
+
+export type Phase =
+  /** The new one reads; the old one serves. */
+  | { kind: 'building' }
+  /** The new one is near: the old one is being stopped. */
+  | { kind: 'stopping' }
+  /** The old one has stopped, at `ends`: the new one reads up to there. */
+  | { kind: 'chasing'; ends: End[] };
+
+export interface Takeover {
+  active: Generation;
+  replay: (Generation & { startedAtMs: number; phase: Phase }) | null;
+  /** Generations that are over: their dead letters go to the active one, and then they are forgotten. */
+  retired: number[];
+}
+
+/** Those who work for one generation. Everything here may be asked twice. */
+export interface TakeoverCrew {
+  ends(): Promise<End[]>;
+  /** For good; answers where each partition has come to. */
+  stop(): Promise<End[]>;
+  /** Hands the dead letters that the other one will not have had to it. */
+  bequeath(heir: number): Promise<void>;
+  forget(): Promise<void>;
+}
+
+export interface TakeoverWorld {
+  crew(generation: number): TakeoverCrew;
+  save(state: Takeover): void;
+  /** The old one is stopped when the new one has at most so many events to go in each partition. */
+  nearEvents: number;
+}
+
+/** Goes as far as it can be gone now. Answers the state it stopped at, which was saved. */
+export async function advance(begun: Takeover, world: TakeoverWorld): Promise<Takeover> {
+  let state = begun;
+  for (;;) {
+    const next = await step(state, world);
+    if (next === null) return state;
+    world.save(next);
+    state = next;
+  }
+}
+
+/** Null: nothing to do, or nothing yet. */
+async function step(state: Takeover, world: TakeoverWorld): Promise<Takeover | null> {
+  const { active, replay, retired } = state;
+  if (!replay) {
+    const gone = retired[0];
+    if (gone === undefined) return null;
+    await world.crew(gone).bequeath(active.generation);
+    await world.crew(gone).forget();
+    return { ...state, retired: retired.slice(1) };
+  }
+  const fresh = world.crew(replay.generation);
+  const old = world.crew(active.generation);
+  const into = (phase: Phase): Takeover => ({ ...state, replay: { ...replay, phase } });
+  switch (replay.phase.kind) {
+    case 'building': {
+      // The new one first: what the old one does meanwhile must not look as if the new one had done it.
+      const reached = await fresh.ends();
+      const serving = await old.ends();
+      return covers(reached, serving, world.nearEvents) ? into({ kind: 'stopping' }) : null;
+    }
+    case 'stopping':
+      return into({ kind: 'chasing', ends: await old.stop() });
+    case 'chasing': {
+      if (!covers(await fresh.ends(), replay.phase.ends, 0)) return null;
+      const { generation, version } = replay;
+      return {
+        active: { generation, version },
+        replay: null,
+        retired: [...retired, active.generation],
+      };
+    }
+  }
+}
+
+/** In each partition `reached` is at most `near` events behind `ends`. */
+export function covers(reached: End[], ends: End[], near: number): boolean {
+  const places = new Map(reached.map((end) => [placeOf(end), end.committed]));
+  return ends.every((end) => (places.get(placeOf(end)) ?? -1) + near >= end.committed);
+}
+
+const placeOf = ({ streamUid, partition }: End) => `${streamUid}/${partition}`;
