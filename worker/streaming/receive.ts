@@ -47,7 +47,7 @@ function fromJson(bytes: Uint8Array): NewEvent[] {
 
 function decoded(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);
   } catch {
     const detail = 'the body is not UTF-8';
     throw new ProblemError('invalid_request', detail, [{ path: '', message: detail }]);
