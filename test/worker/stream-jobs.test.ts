@@ -39,12 +39,12 @@ const pins = (uid: string, partition: number) => {
 describe('a job over a stream', () => {
   it('reads every event once, in pieces, from all partitions, and lets go of them', async () => {
     const stream = await newStream('numbers', 3);
-    await appendNumbers(stream, 0, 2_000);
+    await appendNumbers(stream, 0, 2_000, 40);
     const done = await run({ ...spec({ stream: 'numbers' }), splitBytes: 20_000 });
     expect(done).toMatchObject({ state: 'done', counters: { recordsIn: 2_000 } });
     expect(done.counters.bytesIn).toBe(done.inputBytes);
     expect(done.progress.splits).toBeGreaterThan(3);
-    expect(await result(done.id)).toEqual(sums(0, 2_000));
+    expect(await result(done.id)).toEqual(sums(0, 2_000, 40));
     expect(Object.keys(done.counters.user).sort()).toEqual([
       'partition 0',
       'partition 1',

@@ -7,28 +7,11 @@ import type { JobObject } from '../mapreduce/job.object.ts';
 import type { UserServiceObject } from '../services/users.object.ts';
 import type { ConsumerObject } from '../streaming/consumer.object.ts';
 import type { LogObject } from '../streaming/log.object.ts';
-import type { ConsumerRef } from '../streaming/names.ts';
 import type { ProcessorObject } from '../streaming/processor.object.ts';
 import type { LobbyObject } from '../volunteers/lobby.object.ts';
+import type { MapBell, ReduceBell, StreamBell } from './bell-messages.ts';
 
-/** Rings an edge mapper (or the planner's scan) for a job. `ring` tells lost from late bells. */
-export interface MapBell {
-  job: string;
-  ring: number;
-}
-
-export interface ReduceBell {
-  job: string;
-  partition: number;
-}
-
-/** Wakes whoever reads a partition. It names what to look at, and carries no event. */
-export type StreamBell =
-  | { kind: 'consume'; consumer: ConsumerRef }
-  /** A batch processor's windows: count what came. */
-  | { kind: 'look'; window: string; streamUid: string; partition: number }
-  /** A window that fired: run it. */
-  | { kind: 'run'; window: string; number: number };
+export type { MapBell, ReduceBell, StreamBell };
 
 export interface Env {
   JOBS: DurableObjectNamespace<JobObject>;

@@ -1,6 +1,6 @@
 // What others may ask of a LogObject: one partition of one stream. Events cross as packed text, many in one
 // string, since a thousand small values cost a thousand times the call.
-import type { StreamBell } from '../platform/env.ts';
+import type { StreamBell } from '../platform/bell-messages.ts';
 
 export interface LogConfig {
   stream: string;
