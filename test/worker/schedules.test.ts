@@ -16,7 +16,7 @@ import type { Job } from '../../shared/schemas/job.ts';
 import type { Schedule, ScheduleRun, ScheduleSpecInput } from '../../shared/schemas/schedule.ts';
 import type { RunRecord } from '../../worker/kappa/runs.ts';
 import type { ScheduleRecord } from '../../worker/kappa/schedule-store.ts';
-import { catalog } from '../../worker/platform/objects.ts';
+import { catalog, scheduleObject } from '../../worker/platform/objects.ts';
 import { call, ended, job, postJson, problemOf, result } from './rest.ts';
 
 const NEVER_SOON = '0 0 1 1 *';
@@ -168,6 +168,22 @@ describe('a schedule', () => {
     // The alarm that was set may come once more, finds nothing, and sets no other.
     await runDurableObjectAlarm(object);
     expect(await runDurableObjectAlarm(object)).toBe(false);
+  });
+
+  it('that was being deleted while it was put is a new one, and the old one never runs', async () => {
+    await made('reborn', { cron: NEVER_SOON, job: numbers() });
+    const uid = (await catalog(env).schedule('reborn')) ?? '';
+    // Its deletion was cut off half-way.
+    await scheduleObject(env, uid).forget();
+    expect((await call('/schedules/reborn')).status).toBe(404);
+    await made('reborn', { cron: NEVER_SOON, job: numbers() });
+    expect(await catalog(env).schedule('reborn')).not.toBe(uid);
+    expect(await scheduleObject(env, uid).put('reborn', uid, await get('reborn'))).toBe(
+      'forgotten',
+    );
+    // What comes late of the deletion does not meet the new one.
+    await catalog(env).deleteSchedule('reborn', uid);
+    expect((await get('reborn')).runs).toEqual([]);
   });
 
   it('may be due long after alarms end', async () => {

@@ -314,8 +314,8 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
   async schedules(cursor: string | undefined, limit: number): Promise<List<NamedEntry>> {
     return this.#definitions.schedules(cursor, limit);
   }
-  async deleteSchedule(name: string): Promise<void> {
-    this.#definitions.deleteSchedule(name);
+  async deleteSchedule(name: string, uid: string): Promise<void> {
+    this.#definitions.deleteSchedule(name, uid);
   }
 
   override async alarm(): Promise<void> {

@@ -114,5 +114,6 @@ export interface CatalogRpc {
   putSchedule(name: string): Promise<string>;
   schedule(name: string): Promise<string | null>;
   schedules(cursor: string | undefined, limit: number): Promise<List<NamedEntry>>;
-  deleteSchedule(name: string): Promise<void>;
+  /** Only while it is this one: the name may mean another one meanwhile. */
+  deleteSchedule(name: string, uid: string): Promise<void>;
 }

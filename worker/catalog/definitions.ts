@@ -162,7 +162,7 @@ export class Definitions {
     return page([...rows], limit, ({ name }) => name);
   }
 
-  deleteSchedule(name: string): void {
-    this.#sql.exec('DELETE FROM schedules WHERE name = ?', name);
+  deleteSchedule(name: string, uid: string): void {
+    this.#sql.exec('DELETE FROM schedules WHERE name = ? AND uid = ?', name, uid);
   }
 }

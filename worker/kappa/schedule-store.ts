@@ -53,7 +53,7 @@ export class ScheduleStore {
 
   record(): ScheduleRecord | null {
     const row = [...this.#sql.exec<{ record: string }>('SELECT record FROM schedule')][0];
-    return row ? (JSON.parse(row.record) as ScheduleRecord) : null;
+    return row ? (JSON.parse(row.record) as ScheduleRecord | null) : null;
   }
 
   saveRecord(record: ScheduleRecord): void {
@@ -115,7 +115,13 @@ export class ScheduleStore {
     return run;
   }
 
-  wipe(): void {
-    for (const table of ['schedule', 'specs', 'runs']) this.#sql.exec(`DELETE FROM ${table}`);
+  /** For good: see `isForgotten`. */
+  forget(): void {
+    for (const table of ['specs', 'runs']) this.#sql.exec(`DELETE FROM ${table}`);
+    this.#sql.exec("INSERT OR REPLACE INTO schedule (one, record) VALUES (1, 'null')");
+  }
+
+  isForgotten(): boolean {
+    return [...this.#sql.exec("SELECT 1 FROM schedule WHERE record = 'null'")].length > 0;
   }
 }

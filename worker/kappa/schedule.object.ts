@@ -46,8 +46,9 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
 
   // --- What may be asked ----------------------------------------------------------------------------
 
-  async put(name: string, uid: string, spec: ScheduleSpec): Promise<Schedule> {
+  async put(name: string, uid: string, spec: ScheduleSpec): Promise<Schedule | 'forgotten'> {
     return this.#oneByOne(async () => {
+      if (this.#store.isForgotten()) return 'forgotten';
       const nowMs = Date.now();
       this.#take(nowMs);
       this.#store.transaction(() => this.#define(name, uid, spec, nowMs));
@@ -116,13 +117,10 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
     });
   }
 
-  async forget(): Promise<boolean> {
+  async forget(): Promise<void> {
     return this.#oneByOne(async () => {
-      if (!this.#store.record()) return false;
-      this.#store.transaction(() => this.#store.wipe());
-      this.#times = null;
+      this.#store.transaction(() => this.#store.forget());
       this.#wake();
-      return true;
     });
   }
 

@@ -2,8 +2,11 @@
 import type { Schedule, ScheduleRun, ScheduleSpec } from '../../shared/schemas/schedule.ts';
 
 export interface ScheduleRpc {
-  /** Creates or changes it: from now on by the new plan. A paused one stays paused. */
-  put(name: string, uid: string, spec: ScheduleSpec): Promise<Schedule>;
+  /**
+   * Creates or changes it: from now on by the new plan. A paused one stays paused. "forgotten": this unique id is
+   * used up, and would be a schedule that nobody finds.
+   */
+  put(name: string, uid: string, spec: ScheduleSpec): Promise<Schedule | 'forgotten'>;
   /** With the states that the jobs have now. */
   get(): Promise<Schedule | null>;
   /** Runs now, beside the plan. "conflict": one that was asked for waits already. */
@@ -11,6 +14,6 @@ export interface ScheduleRpc {
   pause(): Promise<Schedule | null>;
   /** From the next time on: what passed meanwhile is not made up for. */
   resume(): Promise<Schedule | null>;
-  /** Its jobs stay. */
-  forget(): Promise<boolean>;
+  /** For good. Its jobs stay. */
+  forget(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { Hono } from 'hono';
 import { ListQuery, ResourceName } from '../../shared/schemas/common.ts';
 import { ScheduleSpec } from '../../shared/schemas/schedule.ts';
 import { checkSchedule } from '../kappa/check.ts';
+import { putSchedule } from '../kappa/define.ts';
 import { listSchedules } from '../kappa/list.ts';
 import type { ScheduleRpc } from '../kappa/schedule.rpc.ts';
 import type { AppEnv, Env } from '../platform/env.ts';
@@ -12,11 +13,14 @@ import { jsonBody, parse, parseQuery } from '../platform/validate.ts';
 
 const nameOf = (name: string) => parse(ResourceName, name, 'name');
 
-async function scheduleNamed(env: Env, name: string): Promise<ScheduleRpc> {
+async function uidOf(env: Env, name: string): Promise<string> {
   const uid = await catalog(env).schedule(nameOf(name));
   if (uid === null) throw notFound(`schedule ${name}`);
-  return scheduleObject(env, uid);
+  return uid;
 }
+
+const scheduleNamed = async (env: Env, name: string): Promise<ScheduleRpc> =>
+  scheduleObject(env, await uidOf(env, name));
 
 const found = <Value>(value: Value | null, name: string): Value => {
   if (value === null) throw notFound(`schedule ${name}`);
@@ -32,10 +36,8 @@ export const scheduleRoutes = new Hono<AppEnv>()
     const name = nameOf(c.req.param('name'));
     const spec = parse(ScheduleSpec, await jsonBody(c.req.raw), 'body');
     await checkSchedule(c.env, spec, Date.now());
-    const existed = (await catalog(c.env).schedule(name)) !== null;
-    const uid = await catalog(c.env).putSchedule(name);
-    const schedule = await scheduleObject(c.env, uid).put(name, uid, spec);
-    if (existed) return c.json(schedule, 200);
+    const { created, schedule } = await putSchedule(c.env, name, spec);
+    if (!created) return c.json(schedule, 200);
     return c.json(schedule, 201, { location: `/api/schedules/${name}` });
   })
   .get('/:name', async (c) => {
@@ -60,7 +62,8 @@ export const scheduleRoutes = new Hono<AppEnv>()
   })
   .delete('/:name', async (c) => {
     const name = c.req.param('name');
-    await (await scheduleNamed(c.env, name)).forget();
-    await catalog(c.env).deleteSchedule(name);
+    const uid = await uidOf(c.env, name);
+    await scheduleObject(c.env, uid).forget();
+    await catalog(c.env).deleteSchedule(name, uid);
     return c.body(null, 204);
   });
