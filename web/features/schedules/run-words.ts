@@ -5,11 +5,20 @@ import { duration, plural } from '../../lib/format.ts';
 
 const DAY_MS = 24 * 3600_000;
 
-/** "today 15:20", "tomorrow 03:00", "Friday 03:00", "3 Dec 03:00" */
-export function dayAndTime(iso: string, nowMs: number, timezone: string): string {
+/** "today 15:20", "tomorrow 03:00", "Friday 03:00", "3 Dec 03:00"; with seconds where they matter. */
+export function dayAndTime(
+  iso: string,
+  nowMs: number,
+  timezone: string,
+  withSeconds = needSeconds([iso]),
+): string {
   const at = new Date(iso);
-  return `${dayWord(at, nowMs, timezone)} ${clock(at, timezone)}`;
+  return `${dayWord(at, nowMs, timezone)} ${clock(at, timezone, withSeconds)}`;
 }
+
+/** Whether any of these times is not at a whole minute: then all of them are told to the second. */
+export const needSeconds = (times: readonly string[]): boolean =>
+  times.some((iso) => new Date(iso).getUTCSeconds() !== 0);
 
 /** "in 14 h", "in 3 min"; "now" for what is due. */
 export function untilWords(iso: string, nowMs: number): string {
@@ -66,8 +75,7 @@ function dayNumber(at: Date, timezone: string): number {
   return Date.parse(`${date}T00:00:00Z`) / DAY_MS;
 }
 
-function clock(at: Date, timezone: string): string {
-  const withSeconds = at.getUTCSeconds() !== 0;
+function clock(at: Date, timezone: string, withSeconds: boolean): string {
   return format(at, timezone, {
     hour: '2-digit',
     minute: '2-digit',
