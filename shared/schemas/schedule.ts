@@ -16,7 +16,10 @@ export type ScheduleSpecInput = z.input<typeof ScheduleSpec>;
 
 export const ScheduleRun = z
   .object({
-    job: z.string().nullable().meta({ description: 'null for a run that was missed' }),
+    job: z
+      .string()
+      .nullable()
+      .meta({ description: 'null while it waits, and for a run that was missed or refused' }),
     state: z.enum([...JOB_STATES, 'missed', 'refused']),
     at: IsoTime.meta({ description: 'the time that it was due' }),
     startedAt: IsoTime.nullable(),
