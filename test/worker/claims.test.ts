@@ -101,7 +101,7 @@ describe('a payload of its own', () => {
   it('leaves nothing behind when the sender breaks off', async () => {
     const before = (await env.BUCKET.list({ prefix: 'claims/' })).objects.length;
     let sent = 0;
-    const body = new ReadableStream<Uint8Array>({
+    const body = new ReadableStream({
       type: 'bytes',
       pull(controller) {
         if (sent >= UPLOAD_PART_BYTES + MIB) return controller.error(new Error('broke off'));

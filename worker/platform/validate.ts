@@ -1,27 +1,12 @@
-// Parse at the edges: what a request carries goes through a zod schema, and what does not fit becomes one
-// `invalid_request` problem that names every place.
+// Parse at the edges: what a request carries (query, body, headers) is bounded, and goes through a zod schema.
 import type { Context } from 'hono';
 import type * as z from 'zod';
 import { IDEMPOTENCY_KEY_MAX_CHARS, JSON_BODY_MAX_BYTES } from '../../shared/limits.ts';
-import type { FieldError } from '../../shared/schemas/problem.ts';
 import type { AppEnv } from './env.ts';
+import { parse } from './parse.ts';
 import { ProblemError } from './problem.ts';
 
-type Issues = z.core.$ZodIssue[];
-
-/** Throws a ProblemError that lists every field that does not fit. */
-export function parse<Schema extends z.ZodType>(
-  schema: Schema,
-  value: unknown,
-  where = 'request',
-): z.output<Schema> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const errors = fieldErrors(parsed.error.issues);
-  const first = errors[0];
-  const detail = first ? `${first.path || where}: ${first.message}` : `the ${where} is not valid`;
-  throw new ProblemError('invalid_request', detail, errors);
-}
+export { parse };
 
 export const parseQuery = <Schema extends z.ZodType>(c: Context<AppEnv>, schema: Schema) =>
   parse(schema, c.req.query(), 'query');
@@ -46,7 +31,13 @@ export async function boundedBytes(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const tooLarge = () =>
     new ProblemError('too_large', `the body may have at most ${maxBytes} bytes`);
-  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge();
+  const announced = request.headers.get('content-length');
+  if (Number(announced ?? 0) > maxBytes) throw tooLarge();
+  if (announced !== null) {
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    if (bytes.length > maxBytes) throw tooLarge();
+    return bytes;
+  }
   const chunks: Uint8Array[] = [];
   let length = 0;
   if (request.body) {
@@ -63,26 +54,6 @@ export async function boundedBytes(
     at += chunk.length;
   }
   return bytes;
-}
-
-/** A union's own message says little: the branch that came nearest says more. */
-function fieldErrors(issues: Issues, prefix: PropertyKey[] = []): FieldError[] {
-  return issues.flatMap((issue): FieldError[] => {
-    const path = [...prefix, ...issue.path];
-    if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-      const nearest = issue.errors.toSorted((a, b) => distance(a) - distance(b))[0] as Issues;
-      return fieldErrors(nearest, path);
-    }
-    return [{ path: path.map(String).join('.'), message: issue.message }];
-  });
-}
-
-/** Branches that miss whole keys are farther than those where a value is wrong. */
-function distance(issues: Issues): number {
-  return issues.reduce((sum, issue) => {
-    const misses = issue.code === 'unrecognized_keys' ? issue.keys.length * 2 : 1;
-    return sum + (issue.code === 'invalid_type' && issue.input === undefined ? 3 : misses);
-  }, 0);
 }
 
 /** The Idempotency-Key header; null without one. Throws when it is too long to keep. */

@@ -10,8 +10,8 @@ import {
 import type { Claim } from '../../shared/schemas/claim.ts';
 import type { FieldError } from '../../shared/schemas/problem.ts';
 import { EventInput, type EventSource } from '../../shared/schemas/stream.ts';
+import { parse } from '../platform/parse.ts';
 import { ProblemError } from '../platform/problem.ts';
-import { parse } from '../platform/validate.ts';
 
 /** An event that is to be appended. Null: made by the edge, or not there. */
 export interface NewEvent {
