@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { buildRuntime, ROOT } from './build.ts';
 
-const PROJECTS = ['shared', 'worker', 'worker/local', 'test', 'test/worker'];
+const PROJECTS = ['shared', 'worker', 'worker/local', 'test', 'test/property/log', 'test/worker'];
 
 await buildRuntime();
 let failed = false;

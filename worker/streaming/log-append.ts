@@ -1,25 +1,26 @@
 // What becomes of a batch: which of its events are new, and the rows they are packed into. Decides and counts
 // only; whoever calls it writes.
-import { hashId, type IdHashes, type IdIndex, type IdKey } from './id-index.ts';
+import type { IdHashes, IdKey } from './id-index.ts';
+import type { KnownIds } from './log-ids.ts';
 import { type NewLine, packRows, type PackedRow } from './log-lines.ts';
 import type { Append } from './log.rpc.ts';
 
 export interface Sifted {
   events: NewLine[];
   duplicates: number;
-  /** The hashes of the ids of all events in the batch, two words each; those of `events` are in the index already. */
+  /** The hashes of the batch's ids, two words an event. */
   hashes: IdHashes;
 }
 
 /**
- * Drops the events that are in the log already: by the producer's sequence, or by their id. New ids are put into
- * the index: if the append fails, the index has to be made anew.
+ * Drops the events that are in the log already: by the producer's sequence, or by their id. The ids of the others
+ * are known from now on: `unsift` takes that back.
  */
 export function sift(
   batch: Append,
   lastSequence: number | null,
   idKey: IdKey,
-  index: () => IdIndex,
+  known: KnownIds,
 ): Sifted {
   const lines = batch.count === 0 ? [] : batch.text.split('\n');
   if (lines.length !== batch.count) {
@@ -28,21 +29,22 @@ export function sift(
   const { ids, producer } = batch;
   const hashes = new Uint32Array(ids ? lines.length * 2 : 0);
   const claims = new Map(batch.claims.map(({ index, token, bytes }) => [index, { token, bytes }]));
-  const known = ids?.some((id) => id !== null) ? index() : null;
   const events: NewLine[] = [];
   lines.forEach((line, i) => {
     const sequence = producer?.sequences[i];
     if (sequence !== undefined && lastSequence !== null && sequence <= lastSequence) return;
     const id = ids?.[i] ?? null;
-    let hashAt: number | null = null;
-    if (id !== null && known) {
-      hashAt = i * 2;
-      hashId(id, idKey, hashes, hashAt);
-      if (!known.add(hashes[hashAt] as number, hashes[hashAt + 1] as number)) return;
-    }
-    events.push({ line, claim: claims.get(i) ?? null, hashAt });
+    if (id !== null && !known.add(id, idKey, hashes, i * 2)) return;
+    events.push({ line, claim: claims.get(i) ?? null, hashAt: id === null ? null : i * 2 });
   });
   return { events, duplicates: lines.length - events.length, hashes };
+}
+
+/** The events are not appended. */
+export function unsift({ events, hashes }: Sifted, known: KnownIds): void {
+  for (const { hashAt } of events) {
+    if (hashAt !== null) known.drop(hashes.slice(hashAt, hashAt + 2));
+  }
 }
 
 /** The producer's sequence after a batch. */

@@ -21,39 +21,50 @@ export class LogClaims {
     this.#shards = shards;
   }
 
-  /** Some claims of the log are not held yet, as far as this knows. */
+  /** Some events' claims are not held yet, or not released, as far as this knows. */
   get pending(): boolean {
-    return this.#store.state.heldTo < this.#store.extent.next;
+    const { state, extent, attachments } = this.#store;
+    return state.heldTo < extent.next || attachments.tokensBefore(state.first) !== null;
+  }
+
+  /** Events without claims were appended: what was held up to there is held up to here. */
+  nothingToHold(from: number, to: number): void {
+    if (this.#store.state.heldTo === from) this.#store.state.heldTo = to;
   }
 
   /** Holds the claims of all events up to now. Repeating it changes nothing. */
   async holdAll(holder: string): Promise<void> {
-    const { state, extent } = this.#store;
-    if (extent.claimEvents === 0) state.heldTo = extent.next;
-    while (this.pending) {
-      const { tokens, to } = this.#store.tokensFrom(this.#store.state.heldTo, ROWS_AT_ONCE);
+    const store = this.#store;
+    while (store.state.heldTo < store.extent.next) {
+      const { next, claimEvents } = store.extent;
+      const { tokens, to } =
+        claimEvents === 0
+          ? { tokens: [], to: null }
+          : store.attachments.tokensOfRows(store.state.heldTo, ROWS_AT_ONCE);
       for (const [shard, own] of this.#byShard(tokens)) await this.#shards.hold(shard, holder, own);
-      this.#store.state.heldTo = Math.max(this.#store.state.heldTo, to);
+      store.state.heldTo = Math.max(store.state.heldTo, to ?? next);
     }
   }
 
   /** Releases the claims of events that are gone, but for those that a later event refers to as well. */
   async releaseAll(holder: string): Promise<void> {
+    const { attachments } = this.#store;
     for (;;) {
-      const chunk = this.#store.releasable();
+      const { first } = this.#store.state;
+      const chunk = attachments.tokensBefore(first);
       if (!chunk) return;
       const unused = new Set(chunk.tokens);
-      for (const tokens of this.#store.tokensInUse()) {
+      for (const tokens of attachments.tokensFrom(first)) {
         for (const token of tokens) unused.delete(token);
       }
-      for (const [shard, own] of this.#byShard([...unused])) {
+      for (const [shard, own] of this.#byShard(unused)) {
         await this.#shards.release(shard, holder, own);
       }
-      this.#store.deleteTokens(chunk.place);
+      attachments.deleteTokens(chunk.place);
     }
   }
 
-  #byShard(tokens: readonly string[]): Map<number, string[]> {
+  #byShard(tokens: Iterable<string>): Map<number, string[]> {
     return Map.groupBy(new Set(tokens), (token) => this.#shards.shardOf(token));
   }
 }

@@ -1,11 +1,10 @@
-// Every statement on the tables of one partition, and what follows from them: where the log begins and ends, and
-// how much it holds. Memory changes after its transaction did, so that a failed one changes neither.
-import type { Operation } from '../../shared/pricing.ts';
-import type { StreamBell } from '../platform/env.ts';
-import { migrate } from '../platform/migrations.ts';
+// The events of one partition: the tail's rows, the segments' index, where the log begins and ends and how much it
+// holds. Memory changes after its transaction did, so that a failed one changes neither.
 import type { IdHashes, IdKey } from './id-index.ts';
+import { LogAttachments } from './log-attachments.ts';
 import type { ClaimOf, PackedRow } from './log-lines.ts';
 import { LOG_MIGRATIONS } from './log-schema.ts';
+import type { LogSql, Row } from './log-sql.ts';
 import type { LogConfig } from './log.rpc.ts';
 import {
   decodeIndex,
@@ -14,12 +13,6 @@ import {
   type SegmentBounds,
   type SegmentIndex,
 } from './segments.ts';
-
-/** What of a DO's storage is needed; tests bring their own. */
-export interface LogStorage {
-  sql: SqlStorage;
-  transactionSync<Result>(work: () => Result): Result;
-}
 
 /** Fixed for a partition's life, but for the limits that a stream may change. */
 export interface LogIdentity {
@@ -64,99 +57,66 @@ export interface TailRow extends RowSize {
   text: string;
 }
 
-export interface SubscriberRow {
-  reader: string;
-  bell: StreamBell;
-  begin: number;
-}
-
-export interface Pin {
-  holder: string;
-  first: number;
-  next: number;
-  untilMs: number;
-}
-
-type Row = Record<string, SqlStorageValue>;
-
-/** Blobs and token lists are cut below the platform's 2 MB a value. */
-const CHUNK_HASHES = 2 * 65_536;
-const CHUNK_TOKENS = 8_192;
 const INDEXES_REMEMBERED = 8;
 const GARBAGE_AT_ONCE = 1_000;
+const SEGMENT_COLUMNS = 'first, next, bytes, firstAtMs, lastAtMs';
 
 export class LogStore {
-  readonly #storage: LogStorage;
-  readonly operations: Record<Operation, number>;
+  readonly #sql: LogSql;
+  readonly attachments: LogAttachments;
   readonly #indexes = new Map<number, SegmentIndex>();
   identity: LogIdentity | null = null;
   state: LogState = emptyState();
-  extent: Extent = emptyExtent(0);
+  extent: Extent = emptyExtent();
 
-  constructor(storage: LogStorage, operations: Record<Operation, number>) {
-    this.#storage = storage;
-    this.operations = operations;
-    // An object that nobody configured must not come to have a database by being asked.
-    if (this.#all("SELECT name FROM sqlite_master WHERE name = 'migrations'").length > 0) {
-      migrate(storage as DurableObjectStorage, LOG_MIGRATIONS);
-      this.load();
-    }
+  constructor(sql: LogSql) {
+    this.#sql = sql;
+    this.attachments = new LogAttachments(sql);
+    if (sql.empty) return;
+    sql.migrate(LOG_MIGRATIONS);
+    this.#load();
   }
-
-  // --- Itself ---------------------------------------------------------------------------------------
 
   /** Creates the partition, or changes its limits. */
   configure(config: LogConfig, randomKey: () => IdKey): void {
     const known = this.identity;
     if (known && JSON.stringify(known.config) === JSON.stringify(config)) return;
-    if (!known) migrate(this.#storage as DurableObjectStorage, LOG_MIGRATIONS);
+    if (!known) this.#sql.migrate(LOG_MIGRATIONS);
     this.#saveIdentity({ config, idKey: known?.idKey ?? randomKey(), forgotten: false });
   }
   markForgotten(): void {
     if (this.identity) this.#saveIdentity({ ...this.identity, forgotten: true });
   }
   #saveIdentity(identity: LogIdentity): void {
-    this.#run(
-      "INSERT OR REPLACE INTO meta (name, value) VALUES ('identity', ?)",
-      JSON.stringify(identity),
-    );
+    this.#saveMeta('identity', identity);
     this.identity = identity;
   }
   saveState(): void {
-    this.#run(
-      "INSERT OR REPLACE INTO meta (name, value) VALUES ('state', ?)",
-      JSON.stringify({ ...this.state, next: this.extent.next }),
-    );
+    this.#saveMeta('state', { ...this.state, next: this.extent.next });
+  }
+  #saveMeta(name: string, value: unknown): void {
+    const query = 'INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)';
+    this.#sql.run(query, name, JSON.stringify(value));
+  }
+  #loadMeta(name: string): string | null {
+    const query = 'SELECT value FROM meta WHERE name = ?';
+    return this.#sql.first<{ value: string }>(query, name)?.value ?? null;
   }
 
-  transaction<Result>(work: () => Result): Result {
-    return this.#storage.transactionSync(work);
-  }
-
-  /** Reads again what memory holds. */
-  load(): void {
+  #load(): void {
     this.#indexes.clear();
-    const meta = (name: string) =>
-      this.#all<{ value: string }>('SELECT value FROM meta WHERE name = ?', name)[0]?.value;
-    const identity = meta('identity');
-    const state = meta('state');
-    this.identity = identity === undefined ? null : (JSON.parse(identity) as LogIdentity);
-    this.state = state === undefined ? emptyState() : (JSON.parse(state) as LogState);
-    const [sealed] = this.#all<Totals & { next: number | null; lastAtMs: number | null }>(
-      `SELECT count(*) AS n, max(next) AS next, sum(bytes) AS bytes, sum(claimEvents) AS claimEvents,
-         sum(claimBytes) AS claimBytes, max(lastAtMs) AS lastAtMs FROM segments WHERE next > ?`,
+    const identity = this.#loadMeta('identity');
+    const state = this.#loadMeta('state');
+    this.identity = identity === null ? null : (JSON.parse(identity) as LogIdentity);
+    this.state = state === null ? emptyState() : (JSON.parse(state) as LogState);
+    const totals = `count(*) AS n, sum(bytes) AS bytes, sum(claimEvents) AS claimEvents, sum(claimBytes) AS claimBytes`;
+    const sealed = this.#sql.first<Totals>(
+      `SELECT ${totals}, max(next) AS next, max(lastAtMs) AS lastAtMs FROM segments WHERE next > ?`,
       this.state.first,
     );
-    const [tail] = this.#all<
-      Totals & {
-        first: number | null;
-        next: number | null;
-        oldestAtMs: number | null;
-        lastAtMs: number | null;
-      }
-    >(
-      `SELECT count(*) AS n, min(first) AS first, max(first + count) AS next, sum(bytes) AS bytes,
-         sum(claimEvents) AS claimEvents, sum(claimBytes) AS claimBytes, min(atMs) AS oldestAtMs, max(atMs) AS lastAtMs FROM rows`,
+    const tail = this.#sql.first<Totals & { first: number | null; oldestAtMs: number | null }>(
+      `SELECT ${totals}, max(first + count) AS next, max(atMs) AS lastAtMs, min(first) AS first,
+         min(atMs) AS oldestAtMs FROM rows`,
     );
     const next = Math.max(this.state.next, this.state.first, sealed?.next ?? 0, tail?.next ?? 0);
     this.state.lastAtMs = Math.max(this.state.lastAtMs, sealed?.lastAtMs ?? 0, tail?.lastAtMs ?? 0);
@@ -179,7 +139,7 @@ export class LogStore {
 
   /** Within a transaction; `grew` follows when it succeeded. */
   insertRow(row: PackedRow, atMs: number): void {
-    this.#run(
+    this.#sql.run(
       `INSERT INTO rows (first, count, bytes, atMs, claimEvents, claimBytes, tokens, ids, text)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       row.first,
@@ -207,103 +167,63 @@ export class LogStore {
     this.state.lastAtMs = atMs;
   }
 
-  /** The rows from the one that holds `from`. Nothing may be written while this is read. */
+  /** The rows from the one that holds `from`. */
   rowsFrom(from: number): Iterable<TailRow> {
-    return this.#each<TailRow & Row>(
+    return this.#sql.each<TailRow & Row>(
       'SELECT first, count, bytes, atMs, text FROM rows WHERE first >= ? ORDER BY first',
       this.#rowOf(from),
     );
   }
   rowSizesFrom(from: number): Iterable<RowSize> {
-    return this.#each<RowSize & Row>(
+    return this.#sql.each<RowSize & Row>(
       'SELECT first, count, bytes, atMs FROM rows WHERE first >= ? ORDER BY first',
       this.#rowOf(from),
     );
   }
   #rowOf(offset: number): number {
-    const rows = this.#all<{ first: number | null }>(
-      'SELECT max(first) AS first FROM rows WHERE first <= ?',
-      offset,
-    );
-    return rows[0]?.first ?? offset;
+    const query = 'SELECT max(first) AS first FROM rows WHERE first <= ?';
+    return this.#sql.first<{ first: number | null }>(query, offset)?.first ?? offset;
   }
   /** The first row appended at or after a time. */
   rowSince(atMs: number): number | null {
-    const rows = this.#all<{ first: number }>(
-      'SELECT first FROM rows WHERE atMs >= ? ORDER BY first LIMIT 1',
-      atMs,
-    );
-    return rows[0]?.first ?? null;
+    const query = 'SELECT first FROM rows WHERE atMs >= ? ORDER BY first LIMIT 1';
+    return this.#sql.first<{ first: number }>(query, atMs)?.first ?? null;
   }
   *textsOf(rows: readonly RowSize[]): Iterable<string> {
     const [first, last] = [rows[0], rows.at(-1)];
     if (!first || !last) return;
-    for (const { text } of this.#each<{ text: string }>(
-      'SELECT text FROM rows WHERE first >= ? AND first <= ? ORDER BY first',
-      first.first,
-      last.first,
-    )) {
+    const query = 'SELECT text FROM rows WHERE first >= ? AND first <= ? ORDER BY first';
+    for (const { text } of this.#sql.each<{ text: string }>(query, first.first, last.first)) {
       yield text;
     }
-  }
-  /** The tokens of claims in rows from `from`, and where the rows that were looked at end. */
-  tokensFrom(from: number, maxRows: number): { tokens: string[]; to: number } {
-    const rows = this.#all<{ first: number; count: number; tokens: string }>(
-      `SELECT first, count, tokens FROM rows WHERE first >= ? AND claimEvents > 0 ORDER BY first LIMIT ?`,
-      from,
-      maxRows,
-    );
-    const last = rows.at(-1);
-    const to = rows.length < maxRows || !last ? this.extent.next : last.first + last.count;
-    return { tokens: rows.flatMap((row) => JSON.parse(row.tokens) as string[]), to };
   }
 
   // --- Segments -------------------------------------------------------------------------------------
 
-  /** In one transaction the rows become a segment: they are gone, their hashes and tokens are gathered. */
-  commitSegment(
-    { first, next, bytes }: SegmentBounds,
-    rows: readonly RowSize[],
-    index: SegmentIndex,
-  ): void {
-    const ids: IdHashes[] = [];
-    const tokens: string[] = [];
-    let [claimEvents, claimed] = [0, 0];
-    for (const row of this.#all<{
-      claimEvents: number;
-      claimBytes: number;
-      tokens: string | null;
-      ids: ArrayBuffer | null;
-    }>(
-      `SELECT claimEvents, claimBytes, tokens, ids FROM rows
-       WHERE first >= ? AND first < ? AND (claimEvents > 0 OR ids IS NOT NULL) ORDER BY first`,
-      first,
-      next,
-    )) {
-      if (row.ids) ids.push(new Uint32Array(row.ids));
-      if (row.tokens !== null) tokens.push(...(JSON.parse(row.tokens) as string[]));
-      claimEvents += row.claimEvents;
-      claimed += row.claimBytes;
-    }
-    const oldestAtMs = this.transaction(() => {
-      this.#run(
-        `INSERT INTO segments (first, next, bytes, firstAtMs, lastAtMs, claimEvents, claimBytes, "index")
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  /** In one transaction the rows become a segment. */
+  commitSegment(bounds: SegmentBounds, rows: readonly RowSize[], index: SegmentIndex): void {
+    const { first, next, bytes } = bounds;
+    const { ids, tokens, ...claims } = this.attachments.gather(first, next);
+    const oldestAtMs = this.#sql.transaction(() => {
+      this.#sql.run(
+        `INSERT INTO segments (${SEGMENT_COLUMNS}, claimEvents, claimBytes, "index") VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
         first,
         next,
         bytes,
         rows[0]?.atMs ?? 0,
         rows.at(-1)?.atMs ?? 0,
-        claimEvents,
-        claimed,
+        claims.claimEvents,
+        claims.claimBytes,
         encodeIndex(index),
       );
-      chunksOf(joined(ids), CHUNK_HASHES).forEach((chunk, i) =>
-        this.#run('INSERT INTO segment_ids (place, ids) VALUES (?, ?)', first + i, chunk.buffer),
+      this.attachments.insertIds(first, ids);
+      this.attachments.insertTokens(
+        first,
+        tokens.flatMap((row) => row.tokens),
       );
-      this.#insertTokens(first, tokens);
-      this.#run('DELETE FROM rows WHERE first < ?', next);
-      return this.#oldestRowMs();
+      this.#sql.run('DELETE FROM rows WHERE first < ?', next);
+      const oldest = 'SELECT atMs FROM rows ORDER BY first LIMIT 1';
+      return this.#sql.first<{ atMs: number }>(oldest)?.atMs ?? null;
     });
     const { tail } = this.extent;
     this.extent.segments++;
@@ -312,57 +232,38 @@ export class LogStore {
     tail.bytes -= bytes;
     tail.oldestAtMs = oldestAtMs;
   }
-  #oldestRowMs(): number | null {
-    const rows = this.#all<{ atMs: number }>('SELECT atMs FROM rows ORDER BY first LIMIT 1');
-    return rows[0]?.atMs ?? null;
-  }
-  #insertTokens(place: number, tokens: readonly string[]): void {
-    for (let i = 0; i * CHUNK_TOKENS < tokens.length; i++) {
-      const chunk = tokens.slice(i * CHUNK_TOKENS, (i + 1) * CHUNK_TOKENS);
-      this.#run(
-        'INSERT INTO segment_claims (place, tokens) VALUES (?, ?)',
-        place + i,
-        JSON.stringify(chunk),
-      );
-    }
-  }
 
   /** The segment that holds `offset`. */
   segmentOf(offset: number): SegmentRow | null {
-    const rows = this.#all<SegmentRow & Row>(
-      `SELECT first, next, bytes, firstAtMs, lastAtMs FROM segments WHERE first <= ?1 ORDER BY first DESC LIMIT 1`,
+    const row = this.#sql.first<SegmentRow & Row>(
+      `SELECT ${SEGMENT_COLUMNS} FROM segments WHERE first <= ? ORDER BY first DESC LIMIT 1`,
       offset,
     );
-    const row = rows[0];
     return row && row.next > offset ? row : null;
   }
   /** Segments with events at or after `from`. */
   segmentsFrom(from: number, limit: number): SegmentRow[] {
-    const first = this.segmentOf(from)?.first ?? from;
-    return this.#all<SegmentRow & Row>(
-      'SELECT first, next, bytes, firstAtMs, lastAtMs FROM segments WHERE first >= ? ORDER BY first LIMIT ?',
-      first,
+    return this.#sql.all<SegmentRow & Row>(
+      `SELECT ${SEGMENT_COLUMNS} FROM segments WHERE first >= ? ORDER BY first LIMIT ?`,
+      this.segmentOf(from)?.first ?? from,
       limit,
     );
   }
   /** The first segment with an event appended at or after a time. */
   segmentSince(atMs: number): SegmentRow | null {
-    const rows = this.#all<SegmentRow & Row>(
-      `SELECT first, next, bytes, firstAtMs, lastAtMs FROM segments WHERE lastAtMs >= ? AND next > ? ORDER BY first LIMIT 1`,
+    return this.#sql.first<SegmentRow & Row>(
+      `SELECT ${SEGMENT_COLUMNS} FROM segments WHERE lastAtMs >= ? AND next > ? ORDER BY first LIMIT 1`,
       atMs,
       this.state.first,
     );
-    return rows[0] ?? null;
   }
   indexOf(first: number): SegmentIndex {
     const known = this.#indexes.get(first);
     if (known) return known;
-    const rows = this.#all<{ index: string }>(
-      'SELECT "index" FROM segments WHERE first = ?',
-      first,
-    );
-    if (!rows[0]) throw new Error(`there is no segment at ${first}`);
-    const index = decodeIndex(rows[0].index);
+    const query = 'SELECT "index" FROM segments WHERE first = ?';
+    const row = this.#sql.first<{ index: string }>(query, first);
+    if (!row) throw new Error(`there is no segment at ${first}`);
+    const index = decodeIndex(row.index);
     const oldest = this.#indexes.keys().next();
     if (this.#indexes.size >= INDEXES_REMEMBERED && !oldest.done)
       this.#indexes.delete(oldest.value);
@@ -373,212 +274,48 @@ export class LogStore {
   // --- The beginning moves --------------------------------------------------------------------------
 
   /**
-   * The log begins at `first` from now on. Rows before it go at once, segments are garbage; the dropped events'
-   * hashes are handed out, their claims wait to be released.
+   * The log begins at `first` from now on. Rows before it go at once, segments are garbage, and the claims of both
+   * wait to be released. Answers the hashes of the ids that went.
    */
-  advance(first: number, dropped: (ids: IdHashes) => void): void {
-    const blobs: ArrayBuffer[] = [];
-    const before = { ...this.state };
+  advance(first: number): IdHashes[] {
+    const before = this.state;
     try {
-      this.transaction(() => {
-        const goneRows = this.#all<{
-          first: number;
-          tokens: string | null;
-          ids: ArrayBuffer | null;
-        }>(
-          'SELECT first, tokens, ids FROM rows WHERE first < ? AND (claimEvents > 0 OR ids IS NOT NULL) ORDER BY first',
-          first,
-        );
-        for (const row of goneRows) {
-          if (row.ids) blobs.push(row.ids);
-          if (row.tokens !== null)
-            this.#insertTokens(row.first, JSON.parse(row.tokens) as string[]);
-        }
-        for (const { ids } of this.#all<{ ids: ArrayBuffer }>(
-          'SELECT ids FROM segment_ids WHERE place < ?',
-          first,
-        )) {
-          blobs.push(ids);
-        }
-        this.#run('DELETE FROM rows WHERE first < ?', first);
-        this.#run('DELETE FROM segment_ids WHERE place < ?', first);
-        this.state.first = first;
-        this.state.heldTo = Math.max(this.state.heldTo, first);
+      return this.#sql.transaction(() => {
+        const { ids, tokens } = this.attachments.gather(0, first);
+        for (const row of tokens) this.attachments.insertTokens(row.first, row.tokens);
+        this.#sql.run('DELETE FROM rows WHERE first < ?', first);
+        ids.push(...this.attachments.takeIdsBefore(first));
+        this.state = { ...before, first, heldTo: Math.max(before.heldTo, first) };
         this.saveState();
+        this.#load();
+        return ids;
       });
     } catch (error) {
       this.state = before;
       throw error;
     }
-    for (const blob of blobs) dropped(new Uint32Array(blob));
-    this.load();
   }
+
   /** Segments before the log's beginning, whose objects are to be deleted. */
   garbage(): number[] {
-    return this.#all<{ first: number }>(
-      'SELECT first FROM segments WHERE next <= ? ORDER BY first LIMIT ?',
-      this.state.first,
-      GARBAGE_AT_ONCE,
-    ).map(({ first }) => first);
+    const query = 'SELECT first FROM segments WHERE next <= ? ORDER BY first LIMIT ?';
+    return this.#sql
+      .all<{ first: number }>(query, this.state.first, GARBAGE_AT_ONCE)
+      .map(({ first }) => first);
   }
   deleteSegments(firsts: readonly number[]): void {
     const last = firsts.at(-1);
-    if (last !== undefined) this.#run('DELETE FROM segments WHERE first <= ?', last);
-  }
-  /** A chunk of tokens whose events are gone. */
-  releasable(): { place: number; tokens: string[] } | null {
-    const rows = this.#all<{ place: number; tokens: string }>(
-      'SELECT place, tokens FROM segment_claims WHERE place < ? ORDER BY place LIMIT 1',
-      this.state.first,
-    );
-    const row = rows[0];
-    return row ? { place: row.place, tokens: JSON.parse(row.tokens) as string[] } : null;
-  }
-  /** All tokens that events of the log still refer to, chunk by chunk. */
-  *tokensInUse(): Iterable<string[]> {
-    const { first } = this.state;
-    for (const query of [
-      'SELECT tokens FROM segment_claims WHERE place >= ?',
-      'SELECT tokens FROM rows WHERE first >= ? AND claimEvents > 0',
-    ]) {
-      for (const { tokens } of this.#each<{ tokens: string }>(query, first)) {
-        yield JSON.parse(tokens) as string[];
-      }
-    }
-  }
-  deleteTokens(place: number): void {
-    this.#run('DELETE FROM segment_claims WHERE place = ?', place);
-  }
-
-  // --- Hashes of ids --------------------------------------------------------------------------------
-
-  *idBlobs(): Iterable<IdHashes> {
-    for (const query of [
-      'SELECT ids FROM segment_ids ORDER BY place',
-      'SELECT ids FROM rows WHERE ids IS NOT NULL ORDER BY first',
-    ]) {
-      for (const { ids } of this.#each<{ ids: ArrayBuffer }>(query)) yield new Uint32Array(ids);
-    }
-  }
-  /** Gives up the oldest sealed chunk of hashes. */
-  dropOldestIds(): IdHashes | null {
-    const [row] = this.#all<{ place: number; ids: ArrayBuffer }>(
-      'SELECT place, ids FROM segment_ids ORDER BY place LIMIT 1',
-    );
-    if (!row) return null;
-    this.#run('DELETE FROM segment_ids WHERE place = ?', row.place);
-    return new Uint32Array(row.ids);
-  }
-
-  // --- Producers and requests -----------------------------------------------------------------------
-
-  sequenceOf(producer: string): number | null {
-    const rows = this.#all<{ sequence: number }>(
-      'SELECT sequence FROM producers WHERE id = ?',
-      producer,
-    );
-    return rows[0]?.sequence ?? null;
-  }
-  saveSequence(producer: string, sequence: number, atMs: number): void {
-    this.#run(
-      `INSERT INTO producers (id, sequence, atMs) VALUES (?1, ?2, ?3)
-       ON CONFLICT (id) DO UPDATE SET sequence = ?2, atMs = ?3`,
-      producer,
-      sequence,
-      atMs,
-    );
-  }
-  requestOutcome(key: string, piece: number, sinceMs: number): string | null {
-    const rows = this.#all<{ outcome: string }>(
-      'SELECT outcome FROM requests WHERE key = ? AND piece = ? AND atMs > ?',
-      key,
-      piece,
-      sinceMs,
-    );
-    return rows[0]?.outcome ?? null;
-  }
-  saveRequest(key: string, piece: number, outcome: string, atMs: number): void {
-    this.#run(
-      'INSERT OR REPLACE INTO requests (key, piece, outcome, atMs) VALUES (?, ?, ?, ?)',
-      key,
-      piece,
-      outcome,
-      atMs,
-    );
-  }
-  prune(requestsBeforeMs: number, producersBeforeMs: number): void {
-    this.#run('DELETE FROM requests WHERE atMs <= ?', requestsBeforeMs);
-    this.#run('DELETE FROM producers WHERE atMs <= ?', producersBeforeMs);
-  }
-  oldestRequestMs(): number | null {
-    return (
-      this.#all<{ atMs: number | null }>('SELECT min(atMs) AS atMs FROM requests')[0]?.atMs ?? null
-    );
-  }
-  oldestProducerMs(): number | null {
-    return (
-      this.#all<{ atMs: number | null }>('SELECT min(atMs) AS atMs FROM producers')[0]?.atMs ?? null
-    );
-  }
-
-  // --- Readers and pins -----------------------------------------------------------------------------
-
-  subscribers(): SubscriberRow[] {
-    return this.#all<{ reader: string; bell: string; begin: number }>(
-      'SELECT * FROM subscribers',
-    ).map((row) => ({ ...row, bell: JSON.parse(row.bell) as StreamBell }));
-  }
-  saveSubscriber({ reader, bell, begin }: SubscriberRow): void {
-    this.#run(
-      'INSERT OR REPLACE INTO subscribers (reader, bell, begin) VALUES (?, ?, ?)',
-      reader,
-      JSON.stringify(bell),
-      begin,
-    );
-  }
-  deleteSubscriber(reader: string): void {
-    this.#run('DELETE FROM subscribers WHERE reader = ?', reader);
-  }
-  pins(): Pin[] {
-    return this.#all<Pin & Row>('SELECT holder, first, next, untilMs FROM pins');
-  }
-  savePin(pin: Pin): void {
-    this.#run(
-      'INSERT OR REPLACE INTO pins (holder, first, next, untilMs) VALUES (?, ?, ?, ?)',
-      pin.holder,
-      pin.first,
-      pin.next,
-      pin.untilMs,
-    );
-  }
-  deletePin(holder: string): void {
-    this.#run('DELETE FROM pins WHERE holder = ?', holder);
-  }
-
-  // --- Statements, counted --------------------------------------------------------------------------
-
-  #all<Result extends Row>(query: string, ...bindings: SqlStorageValue[]): Result[] {
-    return [...this.#each<Result>(query, ...bindings)];
-  }
-  *#each<Result extends Row>(query: string, ...bindings: SqlStorageValue[]): Iterable<Result> {
-    const cursor = this.#storage.sql.exec<Result>(query, ...bindings);
-    try {
-      yield* cursor;
-    } finally {
-      this.operations.rowRead += cursor.rowsRead;
-      this.operations.rowWritten += cursor.rowsWritten;
-    }
-  }
-  #run(query: string, ...bindings: SqlStorageValue[]): void {
-    this.#all(query, ...bindings);
+    if (last !== undefined) this.#sql.run('DELETE FROM segments WHERE first <= ?', last);
   }
 }
 
 interface Totals extends Row {
   n: number;
+  next: number | null;
   bytes: number | null;
   claimEvents: number | null;
   claimBytes: number | null;
+  lastAtMs: number | null;
 }
 
 const emptyState = (): LogState => ({
@@ -591,30 +328,14 @@ const emptyState = (): LogState => ({
   places: {},
 });
 
-const emptyExtent = (next: number): Extent => ({
-  next,
+const emptyExtent = (): Extent => ({
+  next: 0,
   bytes: 0,
   claimEvents: 0,
   claimBytes: 0,
   segments: 0,
-  tail: { first: next, rows: 0, bytes: 0, oldestAtMs: null },
+  tail: { first: 0, rows: 0, bytes: 0, oldestAtMs: null },
 });
 
 const claimBytes = (claims: readonly ClaimOf[]) =>
   claims.reduce((sum, { bytes }) => sum + bytes, 0);
-
-function joined(parts: readonly IdHashes[]): IdHashes {
-  const all = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
-
-function chunksOf(hashes: IdHashes, size: number): IdHashes[] {
-  return Array.from({ length: Math.ceil(hashes.length / size) }, (_, i) =>
-    hashes.slice(i * size, (i + 1) * size),
-  );
-}
