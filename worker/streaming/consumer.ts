@@ -31,7 +31,15 @@ import {
   shownLatency,
 } from './consumer-record.ts';
 import { consumerName } from './names.ts';
-import { afterBlock, afterCrash, afterRun, isFinal, movedTo, type Verdict } from './retry.ts';
+import {
+  afterBlock,
+  afterCrash,
+  afterRun,
+  isFinal,
+  movedTo,
+  unblocked,
+  type Verdict,
+} from './retry.ts';
 
 export interface Letter {
   id: string;
@@ -88,7 +96,6 @@ export class Consumer {
   #letters = 0;
   #redriveMs: number | null = null;
   #lease: { number: number; untilMs: number } | null = null;
-  #lastLease = 0;
   /** A bell came while somebody worked. */
   #rung = false;
   /** Redriving and new events take turns. */
@@ -206,9 +213,8 @@ export class Consumer {
       this.#rung = true;
       return null;
     }
-    // Never a number twice, also after a restart.
-    this.#lastLease = Math.max(this.#lastLease + 1, nowMs);
-    this.#lease = { number: this.#lastLease, untilMs: 0 };
+    // By chance: never a number twice, also after a restart, which remembers none.
+    this.#lease = { number: Math.floor(this.#world.random() * 2 ** 52), untilMs: 0 };
     return this.#next();
   }
 
@@ -245,6 +251,7 @@ export class Consumer {
     const nowMs = this.#world.nowMs();
     const more = !caughtUp || this.#rung || (this.#redriveMs !== null && this.#redriveMs <= nowMs);
     if (more) return this.#next();
+    if (loaded.record.place.waits) this.#unblock(loaded);
     this.#lease = null;
     this.#sleep();
     return null;
@@ -328,6 +335,14 @@ export class Consumer {
     });
   }
 
+  /** Nothing is there to wait for. */
+  #unblock({ record }: Loaded): void {
+    this.#change(() => {
+      record.place = unblocked(record.place);
+      this.#storage.saveRecord(record);
+    });
+  }
+
   // --- Reports -----------------------------------------------------------------------------------------
 
   #checkPlace({ place }: ConsumerRecord, report: Report): void {
@@ -370,6 +385,7 @@ export class Consumer {
       case 'redriven':
         this.#redriven(loaded, report);
         this.#count(loaded, report);
+        if (record.place.waits?.kind === 'blocked') record.place = unblocked(record.place);
         record.serial++;
         break;
       case 'blocked':

@@ -117,6 +117,9 @@ export function afterBlock(
   return { ...place, notBeforeMs, waits: { kind: 'blocked', times, reason } };
 }
 
+/** What it waited for has come. */
+export const unblocked = (place: Place): Place => ({ ...place, notBeforeMs: 0, waits: null });
+
 /** Everything before `to` is settled. The other half of what crashed is bisected on; else the bound is lifted. */
 export function movedTo({ suspectTo }: Place, to: number): Place {
   const place = placeAt(to);
