@@ -18,6 +18,7 @@ import {
   totalLag,
   whyOf,
 } from '../../../web/features/processors/processor-figures.ts';
+import { metersOf } from '../../../web/features/processor/window-meters.ts';
 
 const place = (change: Partial<PartitionLag> = {}): PartitionLag => ({
   stream: 'orders',
@@ -95,4 +96,16 @@ test('windows in words', () => {
     'closes at 1,000 events, 100 MB, or 1 min 00 s after its first event',
   );
   expect(rangeText({ stream: 'orders', partition: 0, from: 12, to: 41 })).toBe('orders 0: 12–40');
+});
+
+test('an open window says how near each bound is, and never past it', () => {
+  const limits = { maxEvents: 100, maxBytes: 1_000, maxWaitMs: 60_000 };
+  const openedAt = '2026-11-25T10:00:00.000Z';
+  const at = Date.parse(openedAt);
+  const open = { window: 3, events: 25, bytes: 500, openedAt, firesAt: null };
+  expect(metersOf(open, limits, at + 6_000).map(({ share }) => share)).toEqual([0.25, 0.5, 0.1]);
+  expect(metersOf(open, limits, at + 999_000).at(-1)).toMatchObject({ share: 1 });
+  expect(metersOf(open, limits, at - 5_000).at(-1)).toMatchObject({ share: 0 });
+  const empty = { ...open, events: 0, bytes: 0, openedAt: null };
+  expect(metersOf(empty, limits, at).map(({ share }) => share)).toEqual([0, 0, 0]);
 });
