@@ -96,6 +96,14 @@ export const BatchSpec = z
     message: 'a batch processor has either code or a job',
     path: ['code'],
   })
+  .refine((spec) => spec.job === undefined || typeof spec.stream === 'string', {
+    message: 'windows that become jobs are of one stream: name it, without a list',
+    path: ['stream'],
+  })
+  .refine((spec) => spec.job === undefined || spec.types === undefined, {
+    message: 'a job gets every event of its window: its own code passes over what it does not want',
+    path: ['types'],
+  })
   .meta({ id: 'BatchSpec' });
 export type BatchSpec = z.infer<typeof BatchSpec>;
 

@@ -199,20 +199,14 @@ describe('a run', () => {
     await expect.poll(async () => (await batches(windows))[0]?.state).toBe('waiting');
     // As if a run had come so far, and no further.
     const outputsText = JSON.stringify({ type: 'Summary', payload: { events: 4 } });
-    await runInDurableObject(stubOf(windows.name), async (instance: WindowObject, state) => {
-      makeDue(state.storage.sql);
-      expect(instance).toBeDefined();
-    });
-    await evictDurableObject(stubOf(windows.name));
+    const stub = stubOf(windows.name);
+    await runInDurableObject(stub, (_: WindowObject, state) => makeDue(state.storage.sql));
+    await evictDurableObject(stub);
     const work = await windows.rpc.begin(1);
     if (work?.kind !== 'function') throw new Error('the window is not to be run');
     expect(await windows.rpc.prepare(1, work.run, { outputs: outputsText, log: [] })).toBe(true);
     expect(await windows.rpc.prepare(1, work.run - 1, { outputs: '', log: [] })).toBe(false);
-    await runInDurableObject(stubOf(windows.name), (_: WindowObject, state) => {
-      makeDue(state.storage.sql);
-    });
-    await evictDurableObject(stubOf(windows.name));
-    await windows.rpc.look(windows.stream.uid, 0);
+    await makeAllDue(windows);
     await settled(windows, 1);
     expect(await outputs(windows)).toEqual([{ events: 4 }]);
     expect(await windows.rpc.alive(1, work.run)).toBe(false);
@@ -257,15 +251,36 @@ describe('a run', () => {
     expect(await windows.rpc.deadLetters(undefined, 10)).toEqual({ items: [], next: null });
   });
 
+  it('counts what retention took before it was run, and goes on', async () => {
+    const code = `export async function process(batch) {
+  for await (const event of batch) throw new Error('later')
+}`;
+    const retry = { maxAttempts: 20, baseMs: 3600_000, maxMs: 3600_000 };
+    const windows = await newWindows({ maxEvents: 4 }, { code, retry });
+    await appendNumbers(windows.stream, 0, 4);
+    await expect.poll(async () => (await batches(windows))[0]?.error?.message).toContain('later');
+    await reshape(windows.stream, { retentionMs: 1 });
+    const log = logObject(env, { uid: windows.stream.uid, partition: 0 });
+    await expect.poll(async () => (await log.status())?.first, { timeout: 15_000 }).toBe(4);
+    await makeAllDue(windows);
+    await settled(windows, 1);
+    expect((await windows.rpc.status())?.counters).toMatchObject({ processed: 0, expired: 4 });
+    await reshape(windows.stream, {});
+    await windows.configure({ code: SUMMARY });
+    await appendNumbers(windows.stream, 4, 8);
+    await settled(windows, 2);
+    expect(await outputs(windows)).toMatchObject([{ events: 4 }]);
+  });
+
   it('waits, and says why, while its output is full', async () => {
     const windows = await newWindows({ maxEvents: 3 });
     await appendNumbers(windows.output, 0, 8);
-    await shrink(windows.output, 1_024);
+    await reshape(windows.output, { maxBytes: 1_024 });
     await appendNumbers(windows.stream, 0, 3);
     const lag = async () => (await windows.rpc.status())?.lag[0];
     await expect.poll(lag).toMatchObject({ state: 'blocked' });
     expect((await batches(windows))[0]).toMatchObject({ state: 'waiting', attempts: 0 });
-    await shrink(windows.output, 1e6);
+    await reshape(windows.output, {});
     await settled(windows, 1);
     expect(await outputs(windows)).toHaveLength(9);
   });
@@ -354,14 +369,18 @@ function makeDue(sql: SqlStorage): void {
   }
 }
 
-async function shrink(stream: StreamDefinition, maxBytes: number): Promise<void> {
-  const { name, uid } = stream;
-  const retentionMs = 3600_000;
-  await logObject(env, { uid, partition: 0 }).configure({
-    stream: name,
-    uid,
-    partition: 0,
-    retentionMs,
-    maxBytes,
-  });
+/** And the object finds it so. */
+async function makeAllDue({ name, rpc, stream }: Windows): Promise<void> {
+  await runInDurableObject(stubOf(name), (_: WindowObject, state) => makeDue(state.storage.sql));
+  await evictDurableObject(stubOf(name));
+  await rpc.look(stream.uid, 0);
+}
+
+/** Changes what a partition may keep. */
+async function reshape(
+  { name, uid }: StreamDefinition,
+  changes: { maxBytes?: number; retentionMs?: number },
+): Promise<void> {
+  const config = { stream: name, uid, partition: 0, retentionMs: 3600_000, maxBytes: 1e9 };
+  await logObject(env, { uid, partition: 0 }).configure({ ...config, ...changes });
 }

@@ -1,11 +1,16 @@
 // MapReduce over a stream inside workerd: a job reads what lay in the log between two points, once each.
-import { env, runInDurableObject } from 'cloudflare:test';
+import {
+  env,
+  evictDurableObject,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
 import type { Job } from '../../shared/schemas/job.ts';
+import type { JobObject } from '../../worker/mapreduce/job.object.ts';
 import type { LogObject } from '../../worker/streaming/log.object.ts';
-import { jobObject, logObject } from '../../worker/platform/objects.ts';
+import { catalog, jobObject, logObject } from '../../worker/platform/objects.ts';
 import { logName } from '../../worker/streaming/names.ts';
-import { catalog } from '../../worker/platform/objects.ts';
 import { call, ended, postJson, problemOf, result, run } from './rest.ts';
 import { appendNumbers, newStream } from './streams.ts';
 
@@ -93,6 +98,19 @@ describe('a job over a stream', () => {
     expect({ ranges: fixed }).toMatchObject({
       ranges: 'ranges' in first.spec.input ? first.spec.input.ranges : null,
     });
+  });
+
+  it('forgets ranges that were fixed for a submission that never came', async () => {
+    const stub = env.JOBS.get(env.JOBS.idFromName('job-never'));
+    const ranges = [{ partition: 0, from: 0, to: 1 }];
+    await jobObject(env, 'job-never').fixRanges(ranges);
+    await runInDurableObject(stub, (_: JobObject, state) => {
+      state.storage.sql.exec("UPDATE timers SET atMs = 0 WHERE name = 'unsubmitted'");
+    });
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
+    await evictDurableObject(stub);
+    const others = [{ partition: 0, from: 5, to: 6 }];
+    expect(await jobObject(env, 'job-never').fixRanges(others)).toEqual(others);
   });
 
   it('keeps its events until it is cancelled, also from retention', async () => {

@@ -87,6 +87,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   readonly #announcer: Announcer;
   #lastSummaryMs = 0;
   #saidReason = '';
+  #deleted = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
@@ -599,13 +600,13 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
         this.#timers.set(name, Date.now() + TIMER_RETRY_MS);
       }
     }
-    this.#timers.rearm();
+    if (!this.#deleted) this.#timers.rearm();
   }
 
   async #timer(name: string, nowMs: number): Promise<void> {
     const job = this.#job;
     if (name === 'sweep') return this.#sweep();
-    if (name === 'unsubmitted' && !job) return this.ctx.storage.deleteAll();
+    if (name === 'unsubmitted' && !job) return this.#deleteAll();
     if (!job) return;
     if (name === 'garbage') return this.#collectGarbage(job);
     if (name === 'summary') return this.#tellCatalog(job, nowMs);
@@ -650,11 +651,17 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     this.#open(record, job.spec, job.plan);
   }
 
+  /** The tables too: this instance has nothing to arm any more. */
+  async #deleteAll(): Promise<void> {
+    this.#deleted = true;
+    await this.ctx.storage.deleteAll();
+  }
+
   /** What late uploads left behind, once no lease's signature is honoured any more. */
   async #sweep(): Promise<void> {
     const id = this.#job?.record.submission.job ?? this.#store.forgottenJob();
     if (id) await deletePrefix(this.env.BUCKET, this.#job ? spillPrefix(id) : jobPrefix(id));
-    if (!this.#job) await this.ctx.storage.deleteAll();
+    if (!this.#job) await this.#deleteAll();
   }
 
   // --- Telling others ------------------------------------------------------------------------------
