@@ -11,9 +11,6 @@ import {
 
 const { indexOf, slice } = String.prototype;
 
-/** Begins the message of an error that is the input's and not the program's. */
-export const INPUT_FAILED = 'the events of the window could not be read: ';
-
 export interface LinesState {
   /** A read is going on: user code waits for the world, not for itself. */
   reading: boolean;
@@ -118,7 +115,7 @@ export class BatchEvents implements AsyncIterableIterator<unknown> {
     } catch (error) {
       this.#ended = true;
       const reason = error instanceof RealError ? error.message : String(error);
-      this.state.failure = new RealError(`${INPUT_FAILED}${reason}`);
+      this.state.failure = new RealError(`the events of the window could not be read: ${reason}`);
       throw this.state.failure;
     } finally {
       this.state.reading = false;

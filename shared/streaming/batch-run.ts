@@ -51,8 +51,12 @@ export interface BatchRun {
   bounds?: BatchBounds;
 }
 
-/** Rejects when the input does, whatever the program makes of it; never for what user code does. */
-export async function runBatch(run: BatchRun): Promise<BatchOutcome> {
+/** `input`: reading it failed, whatever the program made of that. */
+export type BatchResult =
+  { kind: 'ran'; outcome: BatchOutcome } | { kind: 'input'; message: string };
+
+/** Never rejects. */
+export async function runBatch(run: BatchRun): Promise<BatchResult> {
   const { call, origin } = run;
   const { outputMaxBytes } = run.bounds ?? BATCH_BOUNDS;
   const steps = new StepCount(run.guardSteps);
@@ -76,12 +80,15 @@ export async function runBatch(run: BatchRun): Promise<BatchOutcome> {
     outputs.take(await settled(returned as unknown, run, events, calls));
     if (outputs.refused) throw outputs.refused.thrown;
     if (events.state.failure) throw events.state.failure;
-    return { ok: true, outputs: outputs.text, outputCount: outputs.count, log: side.lines };
+    const { text, count } = outputs;
+    const outcome = { ok: true, outputs: text, outputCount: count, log: side.lines } as const;
+    return { kind: 'ran', outcome };
   } catch (thrown) {
-    if (events.state.failure) throw events.state.failure;
+    const { failure } = events.state;
+    if (failure) return { kind: 'input', message: failure.message };
     const cause = outputs.refused ? outputs.refused.thrown : thrown;
     const error = cause instanceof LoadFailure ? cause.error : errorOf(cause, origin);
-    return { ok: false, error, log: side.lines };
+    return { kind: 'ran', outcome: { ok: false, error, log: side.lines } };
   } finally {
     outputs.close('process had ended before this emit');
     calls.end(caller);

@@ -93,10 +93,12 @@ export class HostCalls {
       this.#enter(order, 0, callers, failed, () => {
         whenSettled(
           attempt(() => this.#host.call(service, key)),
-          (value) => {
-            over();
+          (answer) => {
+            const { ok, value, message } = fields<Json>(answer);
             this.#left();
-            resolve({ value: value as Json });
+            if (!ok) return failed(new RealError(message));
+            over();
+            resolve({ value });
           },
           (reason) => {
             this.#left();
@@ -150,7 +152,9 @@ export class HostCalls {
           (answer) => {
             over();
             try {
-              resolve(valueOf(answer as { bytes: Uint8Array; contentType: string }));
+              const { ok, value, message } = fields<Payload>(answer);
+              if (ok) resolve(valueOf(value));
+              else reject(new RealError(message));
             } catch (error) {
               reject(error as Error);
             }
@@ -209,9 +213,17 @@ function attempt(call: () => unknown): unknown {
   }
 }
 
+interface Payload {
+  bytes: Uint8Array;
+  contentType: string;
+}
+
+/** A host's answer, whichever it is. */
+const fields = <Value>(answer: unknown) => answer as { ok: boolean; value: Value; message: string };
+
 const JSON_TYPES = ['application/json', '+json'];
 
-function valueOf({ bytes, contentType }: { bytes: Uint8Array; contentType: string }): unknown {
+function valueOf({ bytes, contentType }: Payload): unknown {
   const end = indexIn(contentType, ';');
   const type = end < 0 ? contentType : sliceOf(contentType, 0, end);
   for (let i = 0; i < JSON_TYPES.length; i++) {

@@ -13,7 +13,7 @@ import {
 } from '../../shared/limits.ts';
 import type { Json } from '../../shared/schemas/common.ts';
 import { Gate } from '../../shared/streaming/gate.ts';
-import type { ProcessHost } from '../../shared/streaming/process.ts';
+import type { HostAnswer, ProcessHost } from '../../shared/streaming/process.ts';
 import { readPayload } from '../claim-check/claims.ts';
 import type { Env } from '../platform/env.ts';
 import { answerService } from '../services/answer.ts';
@@ -24,11 +24,15 @@ type Services = ConsumerConfig['services'];
 /** A host for one run. Plain functions: they cross to the isolate as stubs that end with the call. */
 export function processHost(env: Env, services: Services): ProcessHost {
   const gate = new Gate(SERVICE_CALLS_MAX, 0, () => 0);
-  const inTurn = async <Result>(work: () => Promise<Result>): Promise<Result> => {
-    if (gate.waiting >= SERVICE_CALLS_WAITING_MAX) throw new Error('too many calls wait at once');
+  const inTurn = async <Value>(work: () => Promise<Value>): Promise<HostAnswer<Value>> => {
+    if (gate.waiting >= SERVICE_CALLS_WAITING_MAX) {
+      return { ok: false, message: 'too many calls wait at once' };
+    }
     await new Promise<void>((resolve) => gate.enter(0, 0, resolve));
     try {
-      return await work();
+      return { ok: true, value: await work() };
+    } catch (error) {
+      return { ok: false, message: error instanceof Error ? error.message : String(error) };
     } finally {
       gate.leave();
     }

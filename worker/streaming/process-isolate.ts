@@ -13,12 +13,8 @@ import { guardCounted } from '../../shared/mapreduce/guard.ts';
 import { MODULE_HEAD } from '../../shared/mapreduce/program-text.ts';
 import { ALLOWED_GLOBALS } from '../../shared/mapreduce/realm.ts';
 import { PROGRAM_FILE } from '../../shared/mapreduce/task-error.ts';
-import type {
-  BatchCall,
-  BatchOutcome,
-  ProcessCall,
-  ProcessHost,
-} from '../../shared/streaming/process.ts';
+import type { BatchResult } from '../../shared/streaming/batch-run.ts';
+import type { BatchCall, ProcessCall, ProcessHost } from '../../shared/streaming/process.ts';
 import type { ProcessResult } from '../../shared/streaming/process-run.ts';
 import { RUNTIME_SOURCE } from '../../shared/streaming/runtime.generated.ts';
 import type { Env } from '../platform/env.ts';
@@ -32,7 +28,7 @@ export interface ProcessIsolate {
     call: BatchCall,
     lines: ReadableStream<Uint8Array>,
     host: ProcessHost,
-  ): Promise<BatchOutcome>;
+  ): Promise<BatchResult>;
 }
 
 export type IsolateKind = 'process' | 'batch';

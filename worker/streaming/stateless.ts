@@ -8,7 +8,6 @@ import {
   PROCESS_TIMEOUT_MS,
 } from '../../shared/limits.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
-import { INPUT_FAILED } from '../../shared/streaming/batch-lines.ts';
 import type { BatchOutcome, ProcessOutcome } from '../../shared/streaming/process.ts';
 import { edgeError, withDeadline } from '../mapreduce/edge-mapper.ts';
 import type { Env } from '../platform/env.ts';
@@ -32,6 +31,9 @@ export class ProgramLoadError extends Error {
     super(`the program does not load${place}: ${message}`);
   }
 }
+
+/** The window's events could not be read to the end. */
+class InputFailedError extends Error {}
 
 const PROCESS_MS = PROCESS_START_MS + PROCESS_TIMEOUT_MS + PROCESS_GRACE_MS;
 
@@ -70,7 +72,9 @@ export async function runBatchFunction(
   try {
     const call = { ...window, types, params, version };
     const work = isolate.batch(call, lines, host);
-    return await withDeadline(work, BATCH_RUN_MS + PROCESS_GRACE_MS);
+    const result = await withDeadline(work, BATCH_RUN_MS + PROCESS_GRACE_MS);
+    if (result.kind === 'input') throw new InputFailedError(result.message);
+    return result.outcome;
   } catch (error) {
     throw unreachable() ?? meaningOf(error);
   }
@@ -80,10 +84,12 @@ export async function runBatchFunction(
 const NOT_THE_EVENTS_FAULT = /internal error|SyntaxError|Failed to start|overloaded/i;
 
 function meaningOf(thrown: unknown): Error {
-  if (thrown instanceof ProgramLoadError || thrown instanceof IsolateCrashError) return thrown;
+  for (const known of [ProgramLoadError, InputFailedError, IsolateCrashError]) {
+    if (thrown instanceof known) return thrown;
+  }
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const { message } = error;
-  if (message.includes(INPUT_FAILED) || NOT_THE_EVENTS_FAULT.test(message)) return error;
+  if (NOT_THE_EVENTS_FAULT.test(message)) return error;
   return new IsolateCrashError(edgeError(error));
 }
 

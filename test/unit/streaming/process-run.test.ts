@@ -3,8 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { OUTPUTS_PER_EVENT_MAX, SERVICE_CALLS_MAX } from '../../../shared/limits.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
-import type { ProcessHost } from '../../../shared/streaming/process.ts';
-import { numbers, outputsOf, run, type RunOptions, runResult } from './programs.ts';
+import { numbers, outputsOf, type PlainHost, run, type RunOptions, runResult } from './programs.ts';
 
 const ECHO = 'export const process = ({ payload }) => ({ type: "E", payload })';
 const failure = async (code: string, options: RunOptions = {}) => {
@@ -212,7 +211,7 @@ export async function process({ payload }, ctx) {
   });
 
   it('takes too long', async () => {
-    const never: Partial<ProcessHost> = { call: () => new Promise(() => undefined) };
+    const never: Partial<PlainHost> = { call: () => new Promise(() => undefined) };
     const code = `export const process = async (event, ctx) => { if (event.payload === 0) await ctx.call('s', 'k') }`;
     const outcome = await run(code, numbers(2), { host: never, bounds: { timeoutMs: 40 } });
     expect(outcome).toMatchObject({ processed: 1 });
@@ -360,7 +359,7 @@ describe('services and payloads', () => {
   function heldHost() {
     const waiting: { key: string; answer: (value: Json) => void }[] = [];
     let most = 0;
-    const host: ProcessHost = {
+    const host: PlainHost = {
       call: (_, key) =>
         new Promise((resolve) => {
           waiting.push({ key, answer: resolve });
@@ -396,7 +395,7 @@ describe('services and payloads', () => {
 
   it('are asked once for what several events want at the same time; each gets its own copy', async () => {
     const keys: string[] = [];
-    const host: Partial<ProcessHost> = {
+    const host: Partial<PlainHost> = {
       call: (_, key) => {
         keys.push(key);
         return new Promise((resolve) => setTimeout(() => resolve({ key }), 5));

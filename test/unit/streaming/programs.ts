@@ -6,6 +6,7 @@ import { type BatchBounds, BATCH_BOUNDS, runBatch } from '../../../shared/stream
 import type { ProcessorFactory } from '../../../shared/streaming/load.ts';
 import type {
   BatchOutcome,
+  HostAnswer,
   ProcessHost,
   ProcessOutcome,
 } from '../../../shared/streaming/process.ts';
@@ -18,11 +19,17 @@ import {
 import { compileProcessor } from '../../../shared/streaming/program.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
 
+/** A host whose failures are exceptions. */
+export interface PlainHost {
+  call(service: string, key: string): Promise<Json>;
+  payload(token: string): Promise<{ bytes: Uint8Array; contentType: string }>;
+}
+
 export interface RunOptions {
   types?: string[];
   params?: Json;
   attempt?: number;
-  host?: Partial<ProcessHost>;
+  host?: Partial<PlainHost>;
   /** Turns the loop guard on. */
   guardSteps?: number;
 }
@@ -37,14 +44,25 @@ export function factoryOf(code: string, guard: boolean): ProcessorFactory {
   return make();
 }
 
-const NOBODY: ProcessHost = {
+const answered = <Value>(value: Promise<Value>): Promise<HostAnswer<Value>> =>
+  value.then(
+    (value) => ({ ok: true, value }),
+    (error: Error) => ({ ok: false, message: error.message }),
+  );
+
+const hostOf = ({ call, payload }: PlainHost): ProcessHost => ({
+  call: (service, key) => answered(call(service, key)),
+  payload: (token) => answered(payload(token)),
+});
+
+const NOBODY: PlainHost = {
   call: (service) => Promise.reject(new Error(`nobody answers ${service}`)),
   payload: (token) => Promise.reject(new Error(`there is no claim ${token}`)),
 };
 
 const commonOf = (code: string, { host, guardSteps, params, attempt, types }: RunOptions) => ({
   factory: factoryOf(code, guardSteps !== undefined),
-  host: { ...NOBODY, ...host },
+  host: hostOf({ ...NOBODY, ...host }),
   origin: NEW_FUNCTION_ORIGIN,
   guardSteps: guardSteps ?? null,
   params: params ?? {},
@@ -73,7 +91,7 @@ export async function run(
   return result.outcome;
 }
 
-export function runWindow(
+export async function runWindow(
   code: string,
   lines: AsyncIterable<Uint8Array>,
   options: RunOptions & { bounds?: Partial<BatchBounds>; events?: number } = {},
@@ -81,7 +99,10 @@ export function runWindow(
   const { factory, host, origin, guardSteps, ...call } = commonOf(code, options);
   const bounds = { ...BATCH_BOUNDS, ...options.bounds };
   const window = { ...call, reason: 'events', events: options.events ?? 0, bytes: 0 };
-  return runBatch({ factory, host, origin, guardSteps, bounds, call: window, lines });
+  const run = { factory, host, origin, guardSteps, bounds, call: window, lines };
+  const result = await runBatch(run);
+  if (result.kind === 'input') throw new Error(result.message);
+  return result.outcome;
 }
 
 /** Events of one partition, from offset 10 on. */
