@@ -1,6 +1,7 @@
 // What moved between two looks: events into a stream, through a processor, out of it, to the dead letters. A counter
 // that began anew moved nothing. Pure.
 import type { Processor, ProcessorCounters } from '../../../shared/schemas/processor.ts';
+import type { ScheduleRun } from '../../../shared/schemas/schedule.ts';
 import type { Stream } from '../../../shared/schemas/stream.ts';
 
 export interface Moved {
@@ -12,11 +13,14 @@ export interface Moved {
     string,
     { processed: number; emitted: number; deadLettered: number; retried: number }
   >;
+  /** Runs that began, by schedule. */
+  runs: Record<string, number>;
 }
 
 interface Looked {
   streams: Record<string, Pick<Stream, 'partitions'>>;
-  processors: Record<string, Pick<Processor, 'counters'>>;
+  processors: Record<string, Pick<Processor, 'counters' | 'version'>>;
+  schedules: Record<string, { runs: readonly Pick<ScheduleRun, 'at' | 'job'>[] }>;
 }
 
 export function movedBetween(before: Looked, after: Looked, at: number): Moved {
@@ -25,8 +29,10 @@ export function movedBetween(before: Looked, after: Looked, at: number): Moved {
     streams: mapEach(after.streams, (stream, name) =>
       grown(before.streams[name] && headsOf(before.streams[name]), headsOf(stream)),
     ),
-    processors: mapEach(after.processors, ({ counters }, name) => {
-      const old = before.processors[name]?.counters;
+    processors: mapEach(after.processors, ({ counters, version }, name) => {
+      const looked = before.processors[name];
+      // Another version may have taken over, with counters of its own.
+      const old = looked?.version === version ? looked.counters : undefined;
       const by = (counter: keyof ProcessorCounters) => grown(old?.[counter], counters[counter]);
       return {
         processed: by('processed'),
@@ -34,6 +40,13 @@ export function movedBetween(before: Looked, after: Looked, at: number): Moved {
         deadLettered: by('deadLettered'),
         retried: by('retried'),
       };
+    }),
+    runs: mapEach(after.schedules, ({ runs }, name) => {
+      const known = before.schedules[name]?.runs;
+      if (!known) return 0;
+      const isKnown = (run: Pick<ScheduleRun, 'at' | 'job'>) =>
+        known.some(({ at: due, job }) => due === run.at && job === run.job);
+      return runs.filter((run) => !isKnown(run)).length;
     }),
   };
 }

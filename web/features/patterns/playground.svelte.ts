@@ -5,7 +5,7 @@ import type { Problem } from '../../../shared/schemas/problem.ts';
 import type { Schedule } from '../../../shared/schemas/schedule.ts';
 import type { Stream } from '../../../shared/schemas/stream.ts';
 import { asProblem, call, processors, schedules, streams } from '../../lib/api.ts';
-import { type Poll, poll } from '../../lib/poll.svelte.ts';
+import { poll } from '../../lib/poll.svelte.ts';
 import { type Example, type RestCall, takeDownOf } from './examples/example.ts';
 import { type Moved, movedBetween } from './moved.ts';
 
@@ -16,6 +16,8 @@ export interface Shown {
 }
 
 const POLL_MS = 1_000;
+/** A replay may be over within seconds. */
+const REPLAY_POLL_MS = 250;
 const ABSENT_POLL_MS = 4_000;
 const LIST_LIMIT = 100;
 const LIST_PAGES_MAX = 10;
@@ -34,20 +36,21 @@ export function createPlayground(example: Example) {
   let problem = $state.raw<Problem | null>(null);
   let calls = $state.raw<CallMade[]>([]);
   let doneOfSetUp = $state(0);
-  let moved = $state.raw<Moved>({ at: 0, streams: {}, processors: {} });
+  let moved = $state.raw<Moved>({ at: 0, streams: {}, processors: {}, runs: {} });
   let made = 0;
   let known = false;
+  let before: Shown | null = null;
 
-  const shown: Poll<Shown | 'absent'> = poll<Shown | 'absent'>(
+  const shown = poll<Shown | 'absent'>(
     async (): Promise<Shown | 'absent'> => {
-      const before = shown.value;
       if (!known && !(await isThere(example))) return 'absent';
       known = true;
       const next = await look(example);
-      if (before !== null && before !== 'absent') moved = movedBetween(before, next, moved.at + 1);
+      if (before) moved = movedBetween(before, next, moved.at + 1);
+      before = next;
       return next;
     },
-    () => (shown.value === 'absent' ? ABSENT_POLL_MS : POLL_MS),
+    () => (!known ? ABSENT_POLL_MS : isReplaying(before) ? REPLAY_POLL_MS : POLL_MS),
   );
   const value = $derived(shown.value === 'absent' ? null : shown.value);
 
@@ -127,10 +130,14 @@ export function createPlayground(example: Example) {
       act('taking down', async () => {
         for (const request of takeDownOf(example)) await make(request);
         known = false;
+        before = null;
         doneOfSetUp = 0;
       }),
   };
 }
+
+const isReplaying = (shown: Shown | null): boolean =>
+  Object.values(shown?.processors ?? {}).some(({ replay }) => replay !== null);
 
 /** By the lists: to ask for what is not there would be an error, and this is none. */
 async function isThere(example: Example): Promise<boolean> {

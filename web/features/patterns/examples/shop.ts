@@ -43,7 +43,7 @@ export const RECOMMENDATION_CODE = `// Reacts to an order while it is warm: what
 ${GOES_WITH}
 export function process(event) {
   const { customer, items } = event.payload;
-  const bought = items.map((item) => item.product);
+  const bought = [...new Set(items.map((item) => item.product))];
   const product = GOES_WITH[bought[0]]?.find((other) => !bought.includes(other));
   if (product === undefined) return; // nothing to recommend
   return { type: 'Recommended', key: customer, payload: { customer, product, because: bought[0] } };
@@ -54,7 +54,7 @@ export const BETTER_RECOMMENDATION_CODE = `// Looks at everything that was bough
 ${GOES_WITH}
 export function process(event) {
   const { customer, items } = event.payload;
-  const bought = items.map((item) => item.product);
+  const bought = [...new Set(items.map((item) => item.product))];
   const votes = new Map();
   for (const product of bought) {
     for (const other of GOES_WITH[product] ?? []) {
