@@ -1,5 +1,5 @@
 // Claims over HTTP: bytes in, the same bytes out, and their end.
-import { env, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { env, runInDurableObject } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
 import {
   CLAIM_ORPHAN_MS,
@@ -14,8 +14,9 @@ import type { Problem } from '../../shared/schemas/problem.ts';
 import { ClaimStore } from '../../worker/claim-check/claim-store.ts';
 import { openClaim, readPayload, storeClaim } from '../../worker/claim-check/claims.ts';
 import { claimKey } from '../../worker/platform/keys.ts';
-import { claimObject, claimShardOf } from '../../worker/platform/objects.ts';
+import { claimObject } from '../../worker/platform/objects.ts';
 import { ProblemError } from '../../worker/platform/problem.ts';
+import { claimShardStub, passClaimTime } from './claim-time.ts';
 import { call, problemOf } from './rest.ts';
 
 async function refusal(response: Response, status: number): Promise<Problem> {
@@ -42,19 +43,7 @@ function patterned(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(words.buffer, 0, length);
 }
 
-const shardOf = (token: string) =>
-  env.CLAIMS.get(env.CLAIMS.idFromName(`claims-${claimShardOf(token)}`));
-
 const isStored = async (token: string) => (await env.BUCKET.head(claimKey(token))) !== null;
-
-/** Makes what waits in the token's shard due now, and rings its alarm. */
-async function passTime(token: string): Promise<void> {
-  await runInDurableObject(shardOf(token), (_, { storage }) => {
-    storage.sql.exec('UPDATE claims SET dueMs = 0 WHERE dueMs IS NOT NULL');
-    storage.sql.exec('UPDATE timers SET atMs = 0');
-  });
-  await runDurableObjectAlarm(shardOf(token));
-}
 
 describe('a payload of its own', () => {
   it('is answered with its token, size and hash, and read back as it came', async () => {
@@ -180,12 +169,12 @@ describe('the end of a claim', () => {
     await claims.hold('a/0', [token]);
     await claims.hold('b/1', [token]);
     await claims.release('a/0', [token]);
-    await passTime(token);
+    await passClaimTime(token);
     expect((await get(token)).status).toBe(200);
     await claims.release('b/1', [token]);
     await claims.release('b/1', [token]);
     expect((await get(token)).status).toBe(200);
-    await passTime(token);
+    await passClaimTime(token);
     expect((await refusal(await get(token), 410)).code).toBe('gone');
     expect(await isStored(token)).toBe(false);
     expect(await claims.touch([token])).toEqual([{ kind: 'collected' }]);
@@ -193,23 +182,23 @@ describe('the end of a claim', () => {
 
   it('comes for orphans too, and the tombstone is forgotten in the end', async () => {
     const { token } = await post('nobody wants me');
-    await passTime(token);
+    await passClaimTime(token);
     await refusal(await get(token), 410);
-    await passTime(token);
+    await passClaimTime(token);
     await refusal(await get(token), 404);
   });
 
   it('is put off by whoever holds it in time', async () => {
     const { token } = await post('saved');
     await claimObject(env, token).hold('a/0', [token]);
-    await passTime(token);
+    await passClaimTime(token);
     expect(await (await get(token)).text()).toBe('saved');
   });
 
   it('keeps to the times that the limits say', async () => {
     const { token } = await post('timed');
     const claim = (await readClaim(token)).claim;
-    await runInDurableObject(shardOf(token), (_, { storage }) => {
+    await runInDurableObject(claimShardStub(token), (_, { storage }) => {
       const store = new ClaimStore(storage);
       storage.sql.exec('DELETE FROM claims');
       const t = 1_000_000;
