@@ -2,6 +2,7 @@
 // once and in order, emit once, and what fails can be tried again.
 import { env, evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
+import { MIB } from '../../shared/limits.ts';
 import { BatchSpec } from '../../shared/schemas/processor.ts';
 import { runWindow } from '../../worker/batching/run.ts';
 import type { WindowObject } from '../../worker/batching/window.object.ts';
@@ -249,6 +250,30 @@ describe('a run', () => {
       counters: { redriven: 1, processed: 6, emitted: 3 },
     });
     expect(await windows.rpc.deadLetters(undefined, 10)).toEqual({ items: [], next: null });
+  });
+
+  it('reads a window of many megabytes, sealed and not, as it streams by', async () => {
+    const code = `export async function process(batch) {
+  let events = 0, sum = 0
+  for await (const event of batch) { events++; sum += event.payload.n }
+  return { type: 'Summary', payload: { events, bytes: batch.bytes, sum } }
+}`;
+    const maxBytes = 10 * MIB;
+    const windows = await newWindows({ maxEvents: 1_000_000, maxBytes }, { code });
+    const count = 8_000;
+    for (let n = 0; n < count; n += 1_000) {
+      await appendNumbers(windows.stream, n, n + 1_000, 10, 'x'.repeat(1_800));
+    }
+    await settled(windows, 1);
+    await windows.rpc.drain();
+    await settled(windows, 2);
+    const [rest, full] = await batches(windows);
+    expect(full?.bytes).toBeGreaterThan(maxBytes - 3_000);
+    expect(full?.bytes).toBeLessThanOrEqual(maxBytes);
+    expect((full?.events ?? 0) + (rest?.events ?? 0)).toBe(count);
+    const sums = (await outputs(windows)) as unknown as { events: number; sum: number }[];
+    expect(sums.map(({ events }) => events)).toEqual([full?.events, rest?.events]);
+    expect(sums.reduce((sum, one) => sum + one.sum, 0)).toBe((count * (count - 1)) / 2);
   });
 
   it('counts what retention took before it was run, and goes on', async () => {

@@ -19,11 +19,12 @@ export async function appendNumbers(
   from: number,
   to: number,
   keys = 10,
+  filling = '',
 ): Promise<void> {
   const events = Array.from({ length: to - from }, (_, i) => ({
     type: 'Number',
     key: `k${(from + i) % keys}`,
-    payload: { n: from + i },
+    payload: { n: from + i, ...(filling !== '' && { filling }) },
   }));
   await appendEvents(env, stream, parseEventBody(events));
 }
