@@ -239,8 +239,9 @@ export const REDRIVE_TOGETHER = 32;
 export const REDRIVE_IN_FLIGHT = 6;
 /** Latencies are kept for one to two of these. */
 export const LATENCY_HALF_MS = 5 * 60_000;
-/** How often a replay is looked at, beside what its consumers announce. */
+/** How often a replay is looked at, beside what its consumers announce: first so, then less and less often. */
 export const TAKEOVER_LOOK_MS = 1_000;
+export const TAKEOVER_LOOK_MAX_MS = 10_000;
 /** A bell that nobody answered is rung again after this long. */
 export const BELL_RING_AGAIN_MS = 20_000;
 /** And after twice as long each time, up to this: it may be paused, and bells cost money. */

@@ -522,7 +522,7 @@ describe('bells that come twice, late or for nobody', () => {
 describe('what is refused', () => {
   const refusal = async (name: string, spec: Spec) => {
     const response = await put(name, spec);
-    return { status: response.status, ...(await problemOf(response)) };
+    return { ...(await problemOf(response)), status: response.status };
   };
 
   it('names the stream that is not there, and changes nothing', async () => {

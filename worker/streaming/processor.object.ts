@@ -1,7 +1,12 @@
 // One processor: its definition, its versions, and the replays that take over. It reads no event: consumers and
 // windows do. What it has begun and not finished is in its record, and its alarm finishes it.
 import { DurableObject } from 'cloudflare:workers';
-import { BATCH_MAX_EVENTS, CONNECTIONS_MAX, TAKEOVER_LOOK_MS } from '../../shared/limits.ts';
+import {
+  BATCH_MAX_EVENTS,
+  CONNECTIONS_MAX,
+  TAKEOVER_LOOK_MAX_MS,
+  TAKEOVER_LOOK_MS,
+} from '../../shared/limits.ts';
 import type { List } from '../../shared/schemas/common.ts';
 import type {
   Batch,
@@ -41,6 +46,8 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
   #record: ProcessorRecord | null;
   /** Changes come one after the other: each asks many objects, and the next must not come between. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** When a replay is looked at next. */
+  #lookMs = TAKEOVER_LOOK_MS;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
@@ -135,6 +142,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
         }
         if (before.untold) await this.#tell();
         else this.#save({ ...record, untold: false });
+        if (!paused) this.#timers.setEarlier('work', Date.now());
       }
       return this.#view();
     });
@@ -169,6 +177,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
         from: { ...before.from, [generation]: from },
       });
       await this.#tell();
+      this.#lookMs = TAKEOVER_LOOK_MS;
       this.#timers.setEarlier('work', nowMs);
       return this.#view();
     });
@@ -234,8 +243,11 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     });
     const { replay, retired } = this.#record.takeover;
     if (this.#record.untold) await this.#tell();
-    if (replay || retired.length > 0) this.#timers.set('work', Date.now() + TAKEOVER_LOOK_MS);
-    else this.#timers.clear('work');
+    // Who is paused does not come nearer. Consumers announce themselves; windows, and lost words, are looked for.
+    if (retired.length > 0 || (replay && !this.#record.paused)) {
+      this.#timers.set('work', Date.now() + this.#lookMs);
+      this.#lookMs = Math.min(this.#lookMs * 2, TAKEOVER_LOOK_MAX_MS);
+    } else this.#timers.clear('work');
   }
 
   #tookStep(takeover: ProcessorRecord['takeover']): void {
