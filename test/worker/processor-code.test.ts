@@ -434,3 +434,63 @@ describe('a window’s function', () => {
     await expect(failed).rejects.not.toBeInstanceOf(IsolateCrashError);
   });
 });
+
+describe('an isolate that dies', () => {
+  /** The platform, as it answers where its limits are real. */
+  const platform = (process: () => Promise<unknown>) => ({
+    ...env,
+    LOADER: { get: () => ({ getEntrypoint: () => ({ process }) }) } as unknown as WorkerLoader,
+  });
+  const runWith = async (process: () => Promise<unknown>) =>
+    runStateless(platform(process), await configOf('export const process = () => 1'), {
+      text: linesOf(numbers(3)),
+      attempt: 1,
+    });
+
+  it.each([
+    ['Worker exceeded memory limit.', 'memory'],
+    ['Worker exceeded CPU time limit.', 'deadline'],
+    [
+      'The Workers runtime canceled this request because it detected that your code had hung.',
+      'deadline',
+    ],
+    ['disconnected: worker process died', 'internal'],
+  ])('is a crash of nobody knows which event: %s', async (message, code) => {
+    const failed = await runWith(() => Promise.reject(new Error(message))).catch((e: unknown) => e);
+    expect(failed).toBeInstanceOf(IsolateCrashError);
+    expect(failed).toMatchObject({ error: { code, message } });
+  });
+
+  it('is no crash when the platform itself is in trouble', async () => {
+    const failed = runWith(() => Promise.reject(new Error('internal error; reference = 1')));
+    await expect(failed).rejects.not.toBeInstanceOf(IsolateCrashError);
+    await expect(failed).rejects.toThrow('internal error');
+  });
+
+  const honest: ProcessOutcome = {
+    outputs: '{"type":"A"}\n',
+    outputOffsets: [1],
+    processed: 2,
+    passedOver: 0,
+    failures: [{ offset: 2, error: { code: 'program_threw', message: 'x' } }],
+    stoppedAt: null,
+    log: [],
+  };
+
+  it.each<[string, Partial<ProcessOutcome>]>([
+    ['outputs of events that were not there', { outputOffsets: [7] }],
+    ['another number of outputs', { outputs: '{"type":"A"}\n{"type":"B"}\n' }],
+    ['events that nobody ran', { processed: 1 }],
+    [
+      'an end before its first event',
+      { processed: 0, failures: [], outputs: '', outputOffsets: [], stoppedAt: 0 },
+    ],
+    ['an end out of the batch', { stoppedAt: 9 }],
+    ['failures twice', { failures: [...honest.failures, ...honest.failures], processed: 1 }],
+    ['a log of something else', { log: [{}] as unknown as string[] }],
+  ])('or one that reports %s, is not believed', async (_, forged) => {
+    const answer = (outcome: ProcessOutcome) => () => Promise.resolve({ ok: true, outcome });
+    expect(await runWith(answer(honest))).toEqual(honest);
+    await expect(runWith(answer({ ...honest, ...forged }))).rejects.toThrow(/does not add up/);
+  });
+});
