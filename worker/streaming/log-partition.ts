@@ -253,8 +253,14 @@ export class PartitionLog {
     const next = Math.min(to, extent.next);
     if (first >= next) return [];
     this.#pins.add(holder, first, next, this.#ports.now());
-    await this.#chores.sealTo(next);
-    return this.#reading.pieces(this.#known(), first, next, pieceBytes);
+    try {
+      await this.#chores.sealTo(next);
+      return await this.#reading.pieces(this.#known(), first, next, pieceBytes);
+    } catch (error) {
+      // Whoever asked knows of no pin that it would have to take away.
+      this.unpin(holder);
+      throw error;
+    }
   }
 
   unpin(holder: string): void {

@@ -50,8 +50,6 @@ export class LogSealing {
         await this.#put(key, built, false);
       }
     }
-    // The partition may have been deleted, or its tail have aged out, while the object was written.
-    if (!this.#store.identity || this.#store.extent.tail.first !== first) return;
     this.#store.commitSegment(built.bounds, rows, built.index);
   }
 

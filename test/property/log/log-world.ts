@@ -25,7 +25,7 @@ export class LogWorld {
   down = false;
   /** The process dies at the call that brings this to 0: before or after the call had its effect. */
   killIn: { calls: number; after: boolean } | null = null;
-  puts = 0;
+  overwrites = 0;
   readonly #db = new DatabaseSync(':memory:');
   readonly #sizes: LogSizes;
   #life = { alive: true };
@@ -158,7 +158,7 @@ export class LogWorld {
       put: (key: string, bytes: Uint8Array<ArrayBuffer>, options?: R2PutOptions) =>
         outside(() => {
           if (options?.onlyIf && objects.has(key)) return null;
-          this.puts++;
+          if (objects.has(key)) this.overwrites++;
           objects.set(key, { bytes: bytes.slice(), metadata: { ...options?.customMetadata } });
           return {};
         }),
