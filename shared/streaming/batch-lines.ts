@@ -1,15 +1,15 @@
 // The events of a window as an async iterable, read as fast as user code takes them: never more than one piece of
 // the input is held. It can be gone through once; what is not taken is not read.
 import {
-  apply,
+  indexIn,
+  isIn,
   parse,
   RealError,
   RealPromise,
   RealTextDecoder,
+  sliceOf,
   whenSettled,
 } from './intrinsics.ts';
-
-const { indexOf, slice } = String.prototype;
 
 export interface LinesState {
   /** A read is going on: user code waits for the world, not for itself. */
@@ -87,20 +87,20 @@ export class BatchEvents implements AsyncIterableIterator<unknown> {
 
   async #line(): Promise<string | null> {
     for (;;) {
-      const end = apply(indexOf, this.#text, ['\n', this.#at]) as number;
+      const end = indexIn(this.#text, '\n', this.#at);
       if (end >= 0) {
-        const line = apply(slice, this.#text, [this.#at, end]) as string;
+        const line = sliceOf(this.#text, this.#at, end);
         this.#at = end + 1;
         return line;
       }
       if (this.#ended) {
-        const last = apply(slice, this.#text, [this.#at]) as string;
+        const last = sliceOf(this.#text, this.#at);
         this.#text = '';
         this.#at = 0;
         return last === '' ? null : last;
       }
       const piece = await this.#read();
-      this.#text = (apply(slice, this.#text, [this.#at]) as string) + piece;
+      this.#text = sliceOf(this.#text, this.#at) + piece;
       this.#at = 0;
     }
   }
@@ -121,9 +121,4 @@ export class BatchEvents implements AsyncIterableIterator<unknown> {
       this.state.reading = false;
     }
   }
-}
-
-function isIn(list: string[], text: string): boolean {
-  for (let i = 0; i < list.length; i++) if (list[i] === text) return true;
-  return false;
 }

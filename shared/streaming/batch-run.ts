@@ -1,6 +1,7 @@
 // Runs one window through `process(batch, ctx)`: all of it goes well, or none. The events come as a stream and are
 // held one at a time; what is emitted is bounded.
 import { BATCH_RUN_MS, OUTPUT_BATCH_MAX_BYTES, PROCESS_QUIET_MS } from '../limits.ts';
+import { SideOutput } from '../mapreduce/side-output.ts';
 import { type ProgramOrigin, TaskFailure } from '../mapreduce/task-error.ts';
 import { BatchEvents } from './batch-lines.ts';
 import { type Caller, HostCalls } from './host-calls.ts';
@@ -20,7 +21,6 @@ import {
   frozen,
   LoadFailure,
   loadProcess,
-  newSideOutput,
   type ProcessorFactory,
 } from './load.ts';
 import { Outputs } from './outputs.ts';
@@ -60,7 +60,7 @@ export async function runBatch(run: BatchRun): Promise<BatchResult> {
   const { call, origin } = run;
   const { outputMaxBytes } = run.bounds ?? BATCH_BOUNDS;
   const steps = new StepCount(run.guardSteps);
-  const side = newSideOutput();
+  const side = new SideOutput();
   const events = new BatchEvents(run.lines, call.types, () => steps.begin());
   const calls = new HostCalls(run.host, () => 0, false);
   const caller: Caller = { order: 0, ended: false, heldBytes: 0, payloads: dictionary() };

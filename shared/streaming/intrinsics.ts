@@ -25,6 +25,11 @@ export const indexIn = (text: string, part: string, from = 0): number =>
 export const sliceOf = (text: string, start: number, end?: number): string =>
   apply(slice, text, [start, end]) as string;
 
+export function isIn(list: readonly string[], text: string): boolean {
+  for (let i = 0; i < list.length; i++) if (list[i] === text) return true;
+  return false;
+}
+
 /** A dictionary without a prototype. */
 export const dictionary = <Value>(): Record<string, Value> => create(null) as Record<string, Value>;
 

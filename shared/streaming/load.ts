@@ -1,5 +1,5 @@
 // From a compiled program to its `process`, with fresh module variables, and what user code gets besides its event.
-import { SideOutput } from '../mapreduce/side-output.ts';
+import type { SideOutput } from '../mapreduce/side-output.ts';
 import { type ProgramOrigin, TaskFailure, taskErrorOf } from '../mapreduce/task-error.ts';
 import type { Json } from '../schemas/common.ts';
 import type { TaskError } from '../schemas/job.ts';
@@ -73,8 +73,6 @@ export const contextFor = (
   attempt,
   version,
 });
-
-export const newSideOutput = (): SideOutput => new SideOutput();
 
 /** Freezes JSON all the way down. */
 export function frozen(value: Json): Json {

@@ -1,6 +1,5 @@
 // What one call of user code emits, checked and written down at once: the program may change an object after
 // it has emitted it. A refused event fails the whole call, also when the program swallows the error.
-import { OUTPUTS_PER_EVENT_MAX } from '../limits.ts';
 import { utf8Length } from '../mapreduce/strict-json.ts';
 import { BadValueError, TaskFailure } from '../mapreduce/task-error.ts';
 import { isArray, RealError } from './intrinsics.ts';
@@ -10,8 +9,6 @@ export interface OutputBounds {
   maxEvents: number;
   maxBytes: number;
 }
-
-export const EVENT_OUTPUTS: Pick<OutputBounds, 'maxEvents'> = { maxEvents: OUTPUTS_PER_EVENT_MAX };
 
 export class Outputs {
   /** NDJSON; every line ends with a newline. */

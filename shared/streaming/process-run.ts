@@ -3,17 +3,19 @@
 // batch's bounds is not lost: the batch then ends early, before the first event that did not fit.
 import {
   OUTPUT_BATCH_MAX_BYTES,
+  OUTPUTS_PER_EVENT_MAX,
   PROCESS_IN_FLIGHT,
   PROCESS_QUIET_MS,
   PROCESS_START_MS,
   PROCESS_TIMEOUT_MS,
 } from '../limits.ts';
+import { SideOutput } from '../mapreduce/side-output.ts';
 import { type ProgramOrigin, TaskFailure } from '../mapreduce/task-error.ts';
 import type { TaskError } from '../schemas/job.ts';
-import { type Caller, HostCalls } from './host-calls.ts';
+import { HostCalls } from './host-calls.ts';
 import {
   apply,
-  dictionary,
+  isIn,
   isThenable,
   parse,
   RealPromise,
@@ -30,12 +32,12 @@ import {
   frozen,
   LoadFailure,
   loadProcess,
-  newSideOutput,
   type Process,
   type ProcessorFactory,
 } from './load.ts';
-import { EVENT_OUTPUTS, Outputs } from './outputs.ts';
+import { Outputs } from './outputs.ts';
 import type { ProcessCall, ProcessHost, ProcessOutcome } from './process.ts';
+import { newSlot, outcomeOf, type Slot } from './slot.ts';
 import { StepCount } from './step-count.ts';
 
 export interface ProcessBounds {
@@ -81,15 +83,6 @@ export async function runProcess(run: ProcessRun): Promise<ProcessResult> {
   return { ok: true, outcome: await new BatchOfEvents(run, process, steps).run() };
 }
 
-/** One event of the batch that was begun. */
-interface Slot extends Caller {
-  offset: number;
-  line: string;
-  beganMs: number;
-  outputs: Outputs;
-  error: TaskError | null;
-}
-
 class BatchOfEvents {
   readonly #run: ProcessRun;
   readonly #bounds: ProcessBounds;
@@ -124,7 +117,7 @@ class BatchOfEvents {
     this.#lines = lines;
     this.#end = lines.length;
     this.#calls = new HostCalls(run.host, () => this.#first, true);
-    const side = newSideOutput();
+    const side = new SideOutput();
     this.#source = { params: frozen(params), attempt, version, calls: this.#calls, side };
   }
 
@@ -136,7 +129,7 @@ class BatchOfEvents {
     });
     await this.#stopEndless();
     realClearTimeout(this.#timer);
-    return this.#outcome();
+    return outcomeOf(this.#slots, this.#lines, this.#end, this.#source.side.lines);
   }
 
   /** Begins events while there is room; ends the wait when none is left. */
@@ -177,21 +170,10 @@ class BatchOfEvents {
   }
 
   #newSlot(order: number, offset: number, line: string): Slot {
-    const outputs = new Outputs(
-      { ...EVENT_OUTPUTS, maxBytes: this.#bounds.outputMaxBytes },
-      (bytes) => this.#grew(order, bytes),
-    );
-    return {
-      order,
-      offset,
-      line,
-      beganMs: realNow(),
-      outputs,
-      error: null,
-      ended: false,
-      heldBytes: 0,
-      payloads: dictionary(),
-    };
+    const maxBytes = this.#bounds.outputMaxBytes;
+    const bounds = { maxEvents: OUTPUTS_PER_EVENT_MAX, maxBytes };
+    const outputs = new Outputs(bounds, (bytes) => this.#grew(order, bytes));
+    return newSlot(order, offset, line, outputs);
   }
 
   /** Calls user code; an event that needs no waiting is done when this returns. */
@@ -345,37 +327,4 @@ class BatchOfEvents {
       if (again.error?.code === 'loop_guard') return this.#endBefore(line + 1);
     }
   }
-
-  #outcome(): ProcessOutcome {
-    const outcome: ProcessOutcome = {
-      outputs: '',
-      outputOffsets: [],
-      processed: 0,
-      passedOver: 0,
-      failures: [],
-      stoppedAt: null,
-      log: this.#source.side.lines,
-    };
-    for (let i = 0; i < this.#end; i++) {
-      const slot = this.#slots[i];
-      if (!slot) outcome.passedOver++;
-      else if (slot.error) {
-        outcome.failures[outcome.failures.length] = { offset: slot.offset, error: slot.error };
-      } else {
-        outcome.processed++;
-        outcome.outputs += slot.outputs.text;
-        for (let n = 0; n < slot.outputs.count; n++) {
-          outcome.outputOffsets[outcome.outputOffsets.length] = slot.offset;
-        }
-      }
-    }
-    const next = this.#lines[this.#end];
-    if (next !== undefined) outcome.stoppedAt = (parse(next) as { offset: number }).offset;
-    return outcome;
-  }
-}
-
-function isIn(list: string[], text: string): boolean {
-  for (let i = 0; i < list.length; i++) if (list[i] === text) return true;
-  return false;
 }
