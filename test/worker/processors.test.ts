@@ -6,6 +6,7 @@ import {
   env,
   evictDurableObject,
   getQueueResult,
+  runInDurableObject,
 } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
 import type { List } from '../../shared/schemas/common.ts';
@@ -19,6 +20,7 @@ import type { EventInput, EventsPage, StreamEvent } from '../../shared/schemas/s
 import { catalog } from '../../worker/platform/objects.ts';
 import { consumerName } from '../../worker/streaming/names.ts';
 import worker from '../../worker/index.ts';
+import { claimShardStub } from './claim-time.ts';
 import { call, postJson, problemOf } from './rest.ts';
 
 const PARTITIONS = 2;
@@ -326,6 +328,47 @@ describe('events that fail', () => {
       .poll(async () => (await deadLetters('claimer')).items, SOON)
       .toMatchObject([{ event: { payload: { n: 1 } } }]);
     expect((await deadLetters('claimer')).items[0]?.error.message).toContain('claim_nobody');
+  });
+});
+
+describe('the payload of a dead letter', () => {
+  const holders = (token: string) =>
+    runInDurableObject(claimShardStub(token), (_, { storage }) =>
+      [
+        ...storage.sql.exec<{ holder: string }>(
+          'SELECT holder FROM holders WHERE token = ?',
+          token,
+        ),
+      ].map(({ holder }) => holder.endsWith('/dead')),
+    );
+
+  it('is held while the letter is there, whatever becomes of the segment, and let go with it', async () => {
+    await stream('large', { claimCheckBytes: 1024 });
+    await stream('sizes');
+    const spec = { stream: 'large', output: 'sizes', retry: { ...FAST, maxAttempts: 1 } };
+    const bad = `export function process() { throw new Error('too much') }`;
+    await processor('measurer', { ...spec, code: bad });
+    const texts = ['x', 'y'].map((letter) => letter.repeat(5_000));
+    await publish(
+      'large',
+      texts.map((text) => ({ type: 'Large', payload: { text } })),
+    );
+    await expect.poll(async () => (await shown('measurer')).deadLetters, SOON).toBe(2);
+    const letters = (await deadLetters('measurer')).items;
+    const tokens = letters.map(({ event }) => event?.claim?.token ?? '');
+    for (const token of tokens) await expect.poll(() => holders(token), SOON).toContain(true);
+
+    const code = `export async function process(event, ctx) {
+      const { text } = await ctx.payload(event);
+      return { type: 'Size', payload: { n: text.length } };
+    }`;
+    await processor('measurer', { ...spec, code });
+    await postJson('/processors/measurer/dead-letters/redrive', { ids: [letters[0]?.id] });
+    await expect.poll(async () => valuesOf(await readAll('sizes')), SOON).toEqual([5_000]);
+    await expect.poll(() => holders(tokens[0] ?? ''), SOON).toEqual([false]);
+    expect(await holders(tokens[1] ?? '')).toContain(true);
+    await call('/processors/measurer', { method: 'DELETE' });
+    expect(await holders(tokens[1] ?? '')).toEqual([false]);
   });
 });
 

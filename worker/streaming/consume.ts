@@ -11,6 +11,7 @@ import type { ProcessOutcome } from '../../shared/streaming/process.ts';
 import { finish, whileRenewing } from './append-effects.ts';
 import type { ConsumeWorld, WorkOf } from './consume-world.ts';
 import type { ConsumerWork } from './consumer.rpc.ts';
+import { addCounts } from './consumer-record.ts';
 import { decide, latencyOf, type RunBatch } from './effects.ts';
 import type { PartitionRef } from './names.ts';
 import type { ReadEvents } from './read.ts';
@@ -22,8 +23,12 @@ export async function consume(world: ConsumeWorld): Promise<void> {
   let work = await consumer.begin();
   const untilMs = world.nowMs() + CONSUME_FOR_MS;
   const reader = new Reader(world);
-  // A bell is three operations of the queue and a request, and was counted nowhere yet.
-  let operations: Record<string, number> = { queueOperation: 3, workerRequest: 1 };
+  // A bell is three operations of the queue, a request, and what begins and ends the lease.
+  let operations: Record<string, number> = {
+    queueOperation: 3,
+    workerRequest: 1,
+    durableObjectRequest: 2,
+  };
   while (work) {
     if (world.nowMs() >= untilMs) return consumer.leave(work.lease);
     const { lease } = work;
@@ -85,11 +90,11 @@ async function runEvents(
   reader.took(lines.length, world.nowMs() - beganMs);
   const { report, outputs } = decide(batch, outcome, config, final);
   report.latency = latencyOf(batch, report, world.nowMs());
-  report.operations = { ...operations, durableObjectRequest: 2 };
+  addCounts(report.operations, operations);
+  addCounts(report.operations, { durableObjectRequest: 1 });
   if (!outputs || config.output === null) return consumer.report(lease, report);
   const effects = { output: config.output, version: config.version, outputs: [outputs], report };
-  report.operations['durableObjectRequest'] = 3;
-  report.operations['rowWritten'] = 1;
+  addCounts(report.operations, { durableObjectRequest: 1, rowWritten: 1 });
   if (!(await consumer.prepare(lease, effects))) return null;
   return finish(world, work, effects, batch);
 }

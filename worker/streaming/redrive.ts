@@ -6,6 +6,7 @@ import { sideBySide } from '../platform/side-by-side.ts';
 import { finish, whileRenewing } from './append-effects.ts';
 import type { ConsumeWorld, WorkOf } from './consume-world.ts';
 import type { ConsumerConfig, ConsumerWork, Outputs, RedrivenReport } from './consumer.rpc.ts';
+import { addCounts } from './consumer-record.ts';
 import { checkOutputs } from './effects.ts';
 import { consumerName } from './names.ts';
 
@@ -27,10 +28,13 @@ export async function redrive(
     emitted: 0,
     duplicates: 0,
     log: runs.flatMap(({ log }) => log),
-    operations: { ...operations, durableObjectRequest: 3 },
+    operations: {},
   };
+  addCounts(report.operations, operations);
+  addCounts(report.operations, { durableObjectRequest: 1 });
   const outputs = runs.flatMap((run) => run.outputs ?? []);
   if (outputs.length === 0 || config.output === null) return consumer.report(lease, report);
+  addCounts(report.operations, { durableObjectRequest: 1, rowWritten: 1 });
   const effects = { output: config.output, version: config.version, outputs, report };
   if (!(await consumer.prepare(lease, effects))) return null;
   return finish(world, work, effects, null);
