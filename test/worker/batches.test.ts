@@ -159,6 +159,17 @@ describe('a window', () => {
     expect(await outputs(windows)).toMatchObject([{ reason: 'time', events: 5 }]);
   });
 
+  it('fills from what waited for long, and fires by time what is left of that', async () => {
+    const windows = await newWindows({ maxEvents: 20, maxWaitMs: 1 }, { partitions: 3 });
+    await windows.rpc.pause();
+    await appendNumbers(windows.stream, 0, 90, 40);
+    await windows.rpc.resume();
+    await settled(windows, 5);
+    const fired = (await batches(windows)).map(({ reason, events }) => [reason, events]);
+    expect(fired).toEqual([['time', 10], ...Array.from({ length: 4 }, () => ['events', 20])]);
+    expect(seen(await outputs(windows))).toEqual(numbers(90));
+  });
+
   it('counts nothing and runs nothing while paused, and goes on where it was', async () => {
     const windows = await newWindows({ maxEvents: 5 });
     await appendNumbers(windows.stream, 0, 7);

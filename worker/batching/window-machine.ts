@@ -92,18 +92,27 @@ export function questionOf(
   };
 }
 
-/** Fires the open window when a bound is met already: by time, or because the bounds were changed. */
-export function fireIfDue(
+/** Fires the open window when it is full already: the bounds were changed. */
+export function fireIfFull(
   windows: Windows,
   limits: WindowLimits,
   nowMs: number,
 ): FiredWindow | null {
   const { events, bytes } = windows.open;
-  const atMs = firesAtMs(windows, limits);
-  if (atMs === null) return null;
   if (events >= limits.maxEvents) return fire(windows, 'events', nowMs);
-  if (bytes >= limits.maxBytes) return fire(windows, 'bytes', nowMs);
-  return atMs <= nowMs ? fire(windows, 'time', nowMs) : null;
+  return bytes >= limits.maxBytes ? fire(windows, 'bytes', nowMs) : null;
+}
+
+/** Fires the open window when it is full, or its time is over. */
+export function fireIfDue(
+  windows: Windows,
+  limits: WindowLimits,
+  nowMs: number,
+): FiredWindow | null {
+  const full = fireIfFull(windows, limits, nowMs);
+  const atMs = firesAtMs(windows, limits);
+  if (full || atMs === null || atMs > nowMs) return full;
+  return fire(windows, 'time', nowMs);
 }
 
 /** When time fires the open window; null while it is empty. */

@@ -39,6 +39,7 @@ import {
   fire,
   type FiredWindow,
   fireIfDue,
+  fireIfFull,
   firesAtMs,
   newWindows,
   questionOf,
@@ -285,16 +286,7 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
 
   /** Asks the restless partitions, in turns, what came; a part of it when it is much. Then goes on running. */
   async #lookAround(): Promise<void> {
-    const looked = this.#looking.then(async () => {
-      for (let looks = 0; looks < WINDOW_LOOKS_MAX; looks++) {
-        this.#fireIfDue();
-        const loaded = this.#active;
-        const [cursor] = this.#restless;
-        if (!loaded || !cursor || this.#isFull(loaded)) break;
-        await this.#ask(loaded, cursor);
-      }
-      this.#fireIfDue();
-    });
+    const looked = this.#looking.then(() => this.#look());
     this.#looking = looked.catch(() => undefined);
     await looked;
     const loaded = this.#active;
@@ -302,6 +294,23 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
       this.#timers.set('look', Date.now());
     }
     await this.#advance();
+  }
+
+  async #look(): Promise<void> {
+    try {
+      for (let looks = 0; looks < WINDOW_LOOKS_MAX; looks++) {
+        // Events that waited for long, in a backlog, fill windows; time fires what is left of them.
+        if (this.#restless.size === 0) this.#fireIf(fireIfDue);
+        else this.#fireIf(fireIfFull);
+        const loaded = this.#active;
+        const [cursor] = this.#restless;
+        if (!loaded || !cursor || this.#isFull(loaded)) break;
+        await this.#ask(loaded, cursor);
+      }
+    } finally {
+      // A log that never ends, or never answers, does not hold time up.
+      this.#fireIf(fireIfDue);
+    }
   }
 
   /** As many windows wait as may: what comes stays in the log until one has run. */
@@ -355,15 +364,14 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
     else this.#timers.set('fire', atMs);
   }
 
-  #fireIfDue(): void {
+  #fireIf(rule: typeof fireIfDue): void {
     const loaded = this.#active;
     if (!loaded || this.#isFull(loaded)) return;
     const { state, config } = loaded;
-    const nowMs = Date.now();
     const atMs = firesAtMs(state.windows, config.spec.batch);
     if (atMs === null) return;
     this.#change(() => {
-      const fired = fireIfDue(state.windows, config.spec.batch, nowMs);
+      const fired = rule(state.windows, config.spec.batch, Date.now());
       if (fired) this.#enter(loaded, { fired, expired: 0 });
       else this.#timers.set('fire', atMs);
     });
@@ -535,6 +543,7 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
 
   /** After a window has ended there is room for others: the logs may have more. */
   async #goOn(): Promise<void> {
+    this.#fireIf(this.#restless.size === 0 ? fireIfDue : fireIfFull);
     const loaded = this.#active;
     if (loaded && this.#restless.size > 0 && !this.#isFull(loaded)) {
       this.#timers.set('look', Date.now());
