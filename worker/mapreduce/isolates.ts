@@ -11,6 +11,7 @@ import type { MapFailure, MapOutcome, MapPlan, MapTask } from '../../shared/mapr
 import type { ReduceOutcome } from '../../shared/mapreduce/reduce-run.ts';
 import { PROGRAM_FILE } from '../../shared/mapreduce/task-error.ts';
 import { COMPATIBILITY_DATE, cutRealm, originOf } from '../platform/isolate-realm.ts';
+import { sha256Hex } from '../platform/sha256.ts';
 
 /** What the isolate's entrypoint offers; see MAIN below. */
 export interface ProgramIsolate {
@@ -113,9 +114,4 @@ export async function programIsolate(
     };
   });
   return stub.getEntrypoint() as unknown as ProgramIsolate;
-}
-
-export async function sha256Hex(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

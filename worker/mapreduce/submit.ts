@@ -9,7 +9,7 @@ import { newId } from '../platform/ids.ts';
 import { inlineInputKey, programKey } from '../platform/keys.ts';
 import { catalog, jobObject } from '../platform/objects.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
-import { sha256Hex } from './isolates.ts';
+import { sha256Hex } from '../platform/sha256.ts';
 import type { Submission } from './job.rpc.ts';
 import { planSplits } from './plan.ts';
 import { pinStream, rangesOfInput, streamOfInput, unpinStream } from './stream-input.ts';
