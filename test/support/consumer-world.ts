@@ -1,6 +1,11 @@
 // A world in memory around the real consumer logic: a log, an output stream of two partitions, an isolate whose
 // answers change from run to run, a queue that loses, repeats and reorders bells, and deaths between any two steps.
-import { BATCH_MAX_EVENTS, BELL_RING_AGAIN_MS } from '../../shared/limits.ts';
+import {
+  BATCH_MAX_EVENTS,
+  BELL_RING_AGAIN_MS,
+  CONSUME_FOR_MS,
+  CONSUME_LEASE_MS,
+} from '../../shared/limits.ts';
 import { hashKey } from '../../shared/mapreduce/hash.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 import type { RetrySpec } from '../../shared/schemas/processor.ts';
@@ -259,6 +264,13 @@ export class ConsumerWorldInMemory {
     return true;
   }
 
+  /** Steps take time: now and then so much that a bell's time is over, or a lease runs out meanwhile. */
+  #dawdle(): void {
+    const chance = this.#random();
+    const slowly = chance < 0.02 ? CONSUME_FOR_MS : 1;
+    this.nowMs += chance < 0.01 ? CONSUME_LEASE_MS + 1 : slowly;
+  }
+
   /** A step that may be overtaken by others. */
   #gate(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
@@ -279,6 +291,7 @@ export class ConsumerWorldInMemory {
     };
     const step = async <Result>(work: () => Result | Promise<Result>): Promise<Result> => {
       await this.#gate();
+      this.#dawdle();
       mayDie();
       const result = await work();
       mayDie();
