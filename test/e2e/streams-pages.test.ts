@@ -1,0 +1,339 @@
+// The pages of streams and processors, in both colour schemes and at both ends of width, against a real edge
+// with real events, dead letters and windows: no error in the console, nothing that axe finds, nothing wider
+// than the window. Then what one does there: create, publish, follow, write a processor, mend it, redrive, replay.
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { List } from '../../shared/schemas/common.ts';
+import type { Batch, Processor, ProcessorSpecInput } from '../../shared/schemas/processor.ts';
+import type { Stream } from '../../shared/schemas/stream.ts';
+import { launchChromium } from '../support/chromium.ts';
+import { startTestEdge } from '../support/edge.ts';
+import type { TestEdge } from '../support/edge.ts';
+import { LOOKS, overflowPx, takePicture, violations, visit } from '../support/visit.ts';
+
+const WIDE = { scheme: 'light', width: 1280 } as const;
+const WAIT = { timeout: 60_000, interval: 200 };
+
+const MAILER = `export async function process(event, ctx) {
+  const user = await ctx.call('users', event.payload.userId);
+  if (!user) throw new Error('no user ' + event.payload.userId);
+  ctx.log('writing to', user.email);
+  return { type: 'Email', key: user.id, payload: { to: user.email } };
+}
+`;
+const DIGEST = `export async function process(batch) {
+  let events = 0;
+  for await (const event of batch) events += event.offset >= 0 ? 1 : 0;
+  return { type: 'Digest', payload: { events } };
+}
+`;
+
+let browser: Browser;
+let edge: TestEdge;
+
+const processor = (name: string) => edge.rest.json<Processor>(`/api/processors/${name}`);
+const publish = (stream: string, events: object[]) =>
+  edge.rest.post(`/api/streams/${stream}/events`, events);
+const put = (name: string, spec: ProcessorSpecInput) =>
+  edge.rest.put(`/api/processors/${name}`, spec);
+
+function mailEvents(count: number, from = 0): object[] {
+  return Array.from({ length: count }, (_, at) => ({
+    type: 'MailEvent',
+    key: `u${(from + at) % 7}`,
+    payload: { userId: `u${(from + at) % 7}` },
+  }));
+}
+
+beforeAll(async () => {
+  [browser, edge] = await Promise.all([launchChromium(), startTestEdge()]);
+  const { rest } = edge;
+  for (const [name, partitions] of [
+    ['mail-events', 3],
+    ['emails', 2],
+    ['digests', 1],
+    ['wide', 24],
+  ]) {
+    await rest.put(`/api/streams/${name}`, { partitions });
+  }
+  for (let user = 0; user < 7; user++) {
+    await rest.put(`/api/services/users/u${user}`, { email: `u${user}@example.org` });
+  }
+  await put('mailer', {
+    kind: 'stateless',
+    stream: 'mail-events',
+    types: ['MailEvent'],
+    output: 'emails',
+    services: { users: { url: '/api/services/users/{key}' } },
+    retry: { maxAttempts: 2, baseMs: 10, maxMs: 20 },
+    code: MAILER,
+  });
+  await put('digest', {
+    kind: 'batch',
+    stream: 'mail-events',
+    output: 'digests',
+    batch: { maxEvents: 20, maxWaitMs: 60_000 },
+    code: DIGEST,
+  });
+  await publish('mail-events', [
+    ...mailEvents(40),
+    { type: 'MailEvent', key: 'nobody', payload: { userId: 'nobody' } },
+    { type: 'Note', key: 'u1', payload: { text: 'x'.repeat(120_000) } },
+  ]);
+  await publish('wide', mailEvents(200));
+  await vi.waitFor(async () => {
+    expect((await processor('mailer')).deadLetters).toBe(1);
+    const { items } = await rest.json<List<Batch>>('/api/processors/digest/batches');
+    expect(items.filter(({ state }) => state === 'done')).toHaveLength(2);
+  }, WAIT);
+});
+afterAll(async () => {
+  await browser?.close();
+  await edge?.stop();
+});
+
+const PAGES: [name: string, path: string, there: RegExp][] = [
+  ['streams', '/streams', /mail-events/],
+  ['streams, none found', '/streams?q=nothing', /no stream is called that/i],
+  ['stream', '/streams/mail-events', /nobody/],
+  ['stream with many partitions', '/streams/wide', /24, at most/],
+  ['stream that is not there', '/streams/nope', /no stream nope|no such resource/i],
+  ['processors', '/processors', /mailer/],
+  ['processor with a dead letter', '/processors/mailer', /no user nobody/],
+  ['processor of windows', '/processors/digest', /opens with the next event|first bound/],
+  ['new processor', '/processors/new?stream=mail-events', /leaves the editor/],
+];
+
+describe.each(PAGES)('%s', (_name, path, there) => {
+  test.each(LOOKS)('$scheme at $width px', async (look) => {
+    const { context, page, errors } = await visit(browser, `${edge.url}${path}`, look);
+    try {
+      await page.getByText(there).first().waitFor();
+      expect(await violations(page)).toEqual([]);
+      expect(await overflowPx(page)).toBeLessThanOrEqual(0);
+      // The browser itself reports what is asked for and not there.
+      expect(errors.filter((error) => !(path.endsWith('nope') && error.includes('404')))).toEqual(
+        [],
+      );
+    } finally {
+      await context.close();
+    }
+  });
+});
+
+test('pictures of a stream and of a processor', async () => {
+  for (const [name, path, there] of [
+    ['stream', '/streams/mail-events', /nobody/],
+    ['processor', '/processors/mailer', /no user nobody/],
+  ] as const) {
+    const { context, page, errors } = await visit(browser, `${edge.url}${path}`, WIDE);
+    try {
+      await page.getByText(there).first().waitFor();
+      await takePicture(page, name);
+      expect(errors).toEqual([]);
+    } finally {
+      await context.close();
+    }
+  }
+});
+
+test('a list is filtered by what is in the address, and walked with the arrow keys', async () => {
+  const { context, page } = await visit(browser, `${edge.url}/streams`, WIDE);
+  try {
+    await page.getByRole('searchbox', { name: /filter/i }).fill('mail');
+    await page.waitForURL(/q=mail/);
+    const rows = page.getByRole('list', { name: 'Streams' }).getByRole('link');
+    expect(await rows.count()).toBe(2); // "emails" too
+    await rows.first().focus();
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/\/streams\/mail-events$/);
+  } finally {
+    await context.close();
+  }
+});
+
+test('a stream is created, an event published, and it is there, live', async () => {
+  const { context, page, errors } = await visit(browser, `${edge.url}/streams`, WIDE);
+  try {
+    await page.getByRole('button', { name: 'New stream' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Create stream' }).click();
+    await dialog.getByText('give it a name').waitFor();
+    await dialog.getByLabel('Name').fill('greetings');
+    await dialog.getByLabel('Partitions').fill('2');
+    await dialog.getByRole('button', { name: 'Create stream' }).click();
+    await page.waitForURL(/\/streams\/greetings$/);
+    await page.getByText('Nothing is published yet').waitFor();
+
+    const payload = page.getByRole('textbox', { name: 'Payload' });
+    await payload.fill('{\n  "hello" 1\n}');
+    await page.getByText(/line 2, column/).waitFor();
+    expect(await page.getByRole('button', { name: 'Publish' }).isDisabled()).toBe(true);
+    await payload.fill('{"hello":"Ann"}');
+    await page.getByLabel('Type', { exact: true }).fill('Greeting');
+    await page.getByLabel('Id', { exact: true }).fill('once');
+    await page.getByRole('button', { name: 'Publish' }).click();
+    await page.getByText(/^1 event appended: partition \d at 0$/).waitFor();
+
+    const row = page.getByRole('button', { name: /Greeting.*hello/ });
+    await row.click();
+    await page.getByRole('region', { name: 'Payload' }).getByText('"hello": "Ann"').waitFor();
+    await page.getByText('pinned: the list holds still').waitFor();
+
+    await page.getByRole('button', { name: 'Publish' }).click();
+    await page.getByText('0 events appended · 1 was there already').waitFor();
+
+    await page.getByText('Paste NDJSON').click();
+    const lines = page.getByLabel('Events, one a line');
+    await lines.fill('{"type":"A"}\n{"type":"B"}\nrubbish\n');
+    await page.getByText(/^line 3: /).waitFor();
+    await lines.fill('{"type":"A"}\n{"type":"B"}\n');
+    await page.getByRole('button', { name: 'Publish' }).click();
+    await page.getByText(/^2 events appended/).waitFor();
+    await page.getByRole('button', { name: '2 new, follow' }).click();
+    await page.getByText('following', { exact: true }).waitFor();
+    expect(errors).toEqual([]);
+    const { partitions } = await edge.rest.json<Stream>('/api/streams/greetings');
+    expect(partitions.reduce((sum, { next }) => sum + next, 0)).toBe(3);
+  } finally {
+    await context.close();
+  }
+});
+
+test('scrolling up pins the end of a stream; what comes is counted; pausing misses nothing', async () => {
+  await edge.rest.put('/api/streams/busy', { partitions: 1 });
+  await publish('busy', mailEvents(120));
+  const { context, page, errors } = await visit(browser, `${edge.url}/streams/busy`, WIDE);
+  try {
+    const rows = page.getByRole('region', { name: 'Newest events' });
+    await rows.getByText('0:119').waitFor();
+    await rows.hover();
+    await page.mouse.wheel(0, -400);
+    await page.getByText('pinned: the list holds still').waitFor();
+    await publish('busy', mailEvents(30));
+    await page.getByRole('button', { name: '30 new, follow' }).waitFor();
+    expect(await rows.getByText('0:149').count()).toBe(0);
+    await page.getByRole('button', { name: '30 new, follow' }).click();
+    await rows.getByText('0:149').waitFor();
+
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await page.getByText('paused: nothing is read').waitFor();
+    await publish('busy', [{ type: 'Late', key: 'k', payload: 1 }]);
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await rows.getByText('0:150').waitFor();
+
+    await page.getByRole('searchbox', { name: /whose type/i }).fill('late');
+    await page.waitForURL(/type=late/);
+    await rows.getByText('0:149').waitFor({ state: 'detached' });
+    expect(await rows.getByText('0:150').count()).toBe(1);
+    expect(errors).toEqual([]);
+  } finally {
+    await context.close();
+  }
+});
+
+/** Replaces all of the code in an editor. */
+async function write(page: Page, label: string, code: string): Promise<void> {
+  await page.getByRole('textbox', { name: label, exact: true }).fill(code);
+}
+
+test('a processor is written, fails, is mended in the page, and its dead letter goes well', async () => {
+  await edge.rest.put('/api/streams/numbers', { partitions: 1 });
+  await edge.rest.put('/api/streams/doubled', { partitions: 1 });
+  const address = `${edge.url}/processors/new?stream=numbers`;
+  const { context, page, errors } = await visit(browser, address, WIDE);
+  try {
+    await page.getByLabel('Name', { exact: true }).fill('doubler');
+    await page.getByLabel('Writes to').fill('doubled');
+    await page.getByLabel('Attempts').fill('1');
+    await page.getByRole('button', { name: /remove service/i }).click();
+    await write(page, 'Code', 'export function process(event) {\n  return oops(\n}\n');
+    await page.getByRole('button', { name: 'Create processor' }).click();
+    // Refused at its line, before anything is sent.
+    await page.locator('.cm-lint-marker-error').first().waitFor();
+    await write(
+      page,
+      'Code',
+      "export function process(event) {\n  if (event.payload === 13) throw new Error('unlucky');\n  return { type: 'Doubled', payload: event.payload * 2 };\n}\n",
+    );
+    await page.getByRole('button', { name: 'Create processor' }).click();
+    await page.waitForURL(/\/processors\/doubler$/);
+    await publish(
+      'numbers',
+      [1, 13, 2].map((payload) => ({ type: 'Number', key: 'n', payload })),
+    );
+    await page.getByText('Error: unlucky').waitFor();
+    expect((await processor('doubler')).counters.emitted).toBe(2);
+
+    // The place in the person's own code.
+    await page.getByRole('button', { name: /^line 2/ }).click();
+    await page.getByText("throw new Error('unlucky')").first().waitFor();
+
+    await page.getByRole('button', { name: 'Edit' }).first().click();
+    await page.getByText('Change the definition').waitFor();
+    await write(
+      page,
+      'Code',
+      "export function process(event) {\n  return { type: 'Doubled', payload: event.payload * 2 };\n}\n",
+    );
+    await page.getByRole('button', { name: 'Save version 2' }).click();
+    await page.getByText('version 2', { exact: true }).waitFor();
+    await page.getByRole('button', { name: /^Redrive all/ }).click();
+    await page.getByText(/^None\. An event that still fails/).waitFor();
+    await expect.poll(async () => (await processor('doubler')).counters.redriven, WAIT).toBe(1);
+    expect(errors).toEqual([]);
+  } finally {
+    await context.close();
+  }
+});
+
+test('a processor is paused and resumed, and a replay takes over', async () => {
+  await put('copier', {
+    kind: 'stateless',
+    stream: 'mail-events',
+    startFrom: 'earliest',
+    code: 'export function process() {}',
+  });
+  const { context, page, errors } = await visit(browser, `${edge.url}/processors/copier`, WIDE);
+  try {
+    await page
+      .getByText(/caught up/)
+      .first()
+      .waitFor();
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await page.getByRole('button', { name: 'Resume' }).waitFor();
+    expect((await processor('copier')).state).toBe('paused');
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await page.getByRole('button', { name: 'Pause' }).waitFor();
+
+    await page.getByRole('button', { name: 'Replay' }).click();
+    await page.getByText(/Version 1 goes on serving until then/).waitFor();
+    await page.getByRole('button', { name: 'Start the replay' }).click();
+    await page.getByText('version 2', { exact: true }).waitFor();
+    expect((await processor('copier')).replay).toBeNull();
+
+    await page.getByRole('button', { name: 'Delete' }).first().click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await page.waitForURL(/\/processors$/);
+    expect(errors).toEqual([]);
+  } finally {
+    await context.close();
+  }
+});
+
+test('an open window is drained in the page, and its run is listed', async () => {
+  const { context, page, errors } = await visit(browser, `${edge.url}/processors/digest`, WIDE);
+  try {
+    const windows = page.getByRole('region', { name: /windows, newest first/i });
+    await windows.getByText('events').first().waitFor();
+    await publish('mail-events', mailEvents(1));
+    const drain = page.getByRole('button', { name: 'Drain' });
+    await drain.and(page.locator(':enabled')).waitFor();
+    await drain.click();
+    await windows.getByText('drained').waitFor();
+    expect(errors).toEqual([]);
+  } finally {
+    await context.close();
+  }
+});
