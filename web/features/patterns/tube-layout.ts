@@ -20,6 +20,8 @@ export interface Lane {
 }
 
 export const SLOTS = 14;
+/** The number of those for which there is no room takes the place of so many. */
+const BADGE_SLOTS = 3;
 export const LANES_MAX = 4;
 
 /** `waitingOf(partition)`: how many of its newest events were not worked off yet. */
@@ -30,7 +32,7 @@ export function lanesOf(
 ): Lane[] {
   return stream.partitions.slice(0, LANES_MAX).map(({ partition, first, next }) => {
     const waiting = Math.min(waitingOf(partition), next - first);
-    const shown = Math.min(SLOTS, next - first);
+    const shown = waiting > SLOTS ? SLOTS - BADGE_SLOTS : Math.min(SLOTS, next - first);
     return {
       partition,
       next,

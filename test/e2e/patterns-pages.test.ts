@@ -1,0 +1,318 @@
+// The pages of patterns and schedules, as somebody uses them: each example is set up, worked and broken through the
+// page against a real edge, and what the page says is compared with what the edge says. Every page in both colour
+// schemes and at both ends of width, empty and full.
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Batch, Processor } from '../../shared/schemas/processor.ts';
+import type { Schedule } from '../../shared/schemas/schedule.ts';
+import type { EventsPage, Stream } from '../../shared/schemas/stream.ts';
+import { launchChromium } from '../support/chromium.ts';
+import { startTestEdge } from '../support/edge.ts';
+import type { TestEdge } from '../support/edge.ts';
+import { LOOKS, overflowPx, takePicture, violations, visit } from '../support/visit.ts';
+
+const WIDE = { scheme: 'light', width: 1280 } as const;
+/** Some things are meant to take a while: back-off, windows, jobs at the edge. */
+const PATIENCE = { timeout: 60_000 };
+
+let browser: Browser;
+let edge: TestEdge;
+
+beforeAll(async () => {
+  [browser, edge] = await Promise.all([launchChromium(), startTestEdge()]);
+});
+afterAll(async () => {
+  await browser?.close();
+  await edge?.stop();
+});
+
+function looksRight(pages: [name: string, path: string][]): void {
+  describe.each(pages)('%s', (_name, path) => {
+    test.each(LOOKS)('$scheme at $width px', async (look) => {
+      const { context, page, errors } = await visit(browser, `${edge.url}${path}`, look);
+      try {
+        await settled(page);
+        expect(await violations(page)).toEqual([]);
+        expect(await overflowPx(page)).toBeLessThanOrEqual(0);
+        expect(errors).toEqual([]);
+      } finally {
+        await context.close();
+      }
+    });
+  });
+}
+
+/** Nothing on the page says that it is still loading. */
+async function settled(page: Page): Promise<void> {
+  await page.locator('.spinner').first().waitFor({ state: 'detached' });
+}
+
+/** Opens a pattern's page and sets its example up. Errors in the console fail the test, also late ones. */
+async function withExample(pattern: string, work: (page: Page) => Promise<void>): Promise<void> {
+  const { context, page, errors } = await visit(browser, `${edge.url}/patterns/${pattern}`, WIDE);
+  try {
+    await button(page, 'Set up this example').click();
+    await page.getByText('The example is set up').waitFor();
+    await work(page);
+    expect(errors).toEqual([]);
+  } finally {
+    await context.close();
+  }
+}
+
+const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
+/** The equation, as it is read out. */
+const books = (page: Page, words: string) =>
+  page.getByRole('img', { name: words, exact: true }).waitFor(PATIENCE);
+const processor = (name: string) => edge.rest.json<Processor>(`/api/processors/${name}`);
+const stream = (name: string) => edge.rest.json<Stream>(`/api/streams/${name}`);
+const eventsIn = ({ partitions }: Stream) => partitions.reduce((sum, { next }) => sum + next, 0);
+
+/** Notes whenever the page shows books that do not balance. Returns how to ask for it. */
+async function watchBooks(page: Page): Promise<() => Promise<string[]>> {
+  await page.evaluate(() => {
+    const seen: string[] = [];
+    Object.assign(window, { unbalanced: seen });
+    new MutationObserver(() => {
+      const books = document.querySelector<HTMLElement>('[data-difference]');
+      if (books && books.dataset['difference'] !== '0') seen.push(books.ariaLabel ?? '');
+    }).observe(document.body, { subtree: true, childList: true, attributes: true });
+  });
+  return () => page.evaluate(() => (window as unknown as { unbalanced: string[] }).unbalanced);
+}
+
+describe('before anything is set up', () => {
+  looksRight([
+    ['patterns', '/patterns'],
+    ['stateless', '/patterns/stateless'],
+    ['mapreduce', '/patterns/mapreduce'],
+    ['no such pattern', '/patterns/nothing'],
+    ['schedules', '/schedules'],
+    ['new schedule', '/schedules/new'],
+  ]);
+});
+
+test('stateless: with the service gone nothing is lost, and a redrive brings it back', async () => {
+  await withExample('stateless', async (page) => {
+    const unbalanced = await watchBooks(page);
+    await button(page, 'Send 100').click();
+    await books(page, '100 came in: 100 done, 0 dead letters, 0 waiting');
+    expect(eventsIn(await stream('emails'))).toBe(100);
+
+    await button(page, 'Gone').click();
+    await page.getByText('gone: every call fails').waitFor();
+    await button(page, 'Send 1 MailEvent').click();
+    await books(page, '101 came in: 100 done, 1 dead letters, 0 waiting');
+    await page.getByText(/service users answered 503/).waitFor();
+    await takePicture(page, 'stateless');
+    expect((await processor('mailer')).counters.retried).toBeGreaterThan(0);
+
+    await button(page, 'Healthy').click();
+    await page.getByText('healthy', { exact: true }).waitFor();
+    await button(page, 'Redrive all').click();
+    await books(page, '101 came in: 101 done, 0 dead letters, 0 waiting');
+    expect(eventsIn(await stream('emails'))).toBe(101);
+    expect(await unbalanced()).toEqual([]);
+  });
+});
+
+test('setting an example up again changes nothing of what is there', async () => {
+  const { context, page, errors } = await visit(browser, `${edge.url}/patterns/stateless`, WIDE);
+  try {
+    const before = await processor('mailer');
+    await page.getByText('The example is set up').click();
+    await button(page, 'Set up again').click();
+    await page.getByText('What this page asked of the edge').waitFor();
+    await page.locator('button:not([disabled])', { hasText: 'Set up again' }).waitFor();
+    const after = await processor('mailer');
+    expect(after.version).toBe(before.version);
+    expect(after.counters).toEqual(before.counters);
+    expect(errors).toEqual([]);
+  } finally {
+    await context.close();
+  }
+});
+
+test('batching: windows fire by events and when they are closed; a job runs over a window', async () => {
+  await withExample('batching', async (page) => {
+    const fired = page.getByRole('list', { name: /^Windows of summary/ });
+    await button(page, 'Send 50: enough events').click();
+    await fired.getByText('events', { exact: true }).waitFor(PATIENCE);
+    await button(page, 'Send 10 readings').click();
+    await page.getByText('10 of 50').waitFor();
+    await takePicture(page, 'batching');
+    await button(page, 'Close it now').click();
+    await fired.getByText('drained').waitFor(PATIENCE);
+
+    for (let sent = 60; sent < 200; sent += 50) {
+      await button(page, 'Send 50: enough events').click();
+      await page
+        .getByText(`${eventsIn(await stream('readings'))} events`)
+        .first()
+        .waitFor();
+    }
+    await page.getByRole('link', { name: 'job done' }).waitFor(PATIENCE);
+
+    const { items } = await edge.rest.json<{ items: Batch[] }>('/api/processors/histogram/batches');
+    const first = items.at(-1);
+    expect(first).toMatchObject({ reason: 'events', events: 200, state: 'done' });
+    expect((await edge.rest.job(first?.job ?? '')).counters.recordsIn).toBe(200);
+    const { items: windows } = await edge.rest.json<{ items: Batch[] }>(
+      '/api/processors/summary/batches',
+    );
+    expect(windows.map(({ reason }) => reason).slice(-2)).toEqual(['drain', 'events']);
+    const summed = await allEvents('summaries');
+    const counted = summed.filter(({ payload }) => payload.firedBy !== 'time');
+    expect(counted.reduce((sum, { payload }) => sum + payload.count, 0)).toBeGreaterThanOrEqual(60);
+  });
+});
+
+async function allEvents(name: string): Promise<{ payload: { firedBy: string; count: number } }[]> {
+  const { events } = await edge.rest.json<EventsPage>(`/api/streams/${name}/events?limit=1000`);
+  return events as unknown as { payload: { firedBy: string; count: number } }[];
+}
+
+test('kappa: the day is replayed as a job, and better code takes over by a replay', async () => {
+  await withExample('kappa', async (page) => {
+    await button(page, 'Place 200').click();
+    await books(page, '200 came in: 200 done, 0 dead letters, 0 waiting');
+    await button(page, 'Run the replay now').click();
+    await page.getByLabel('Revenue by category').getByText('kitchen').waitFor(PATIENCE);
+    const { runs } = await edge.rest.json<Schedule>('/api/schedules/dashboard');
+    expect(runs).toMatchObject([{ state: 'done', manual: true }]);
+    expect((await edge.rest.job(runs[0]?.job ?? '')).counters.recordsIn).toBe(200);
+
+    await button(page, 'Put in better code').click();
+    await button(page, 'The better code is in').waitFor();
+    const { version } = await processor('recommendation');
+    await button(page, 'Replay from the beginning').click();
+    await page.getByText(`Version ${version + 1} serves`).waitFor(PATIENCE);
+    await books(page, '200 came in: 200 done, 0 dead letters, 0 waiting');
+    await page
+      .getByText(`v${version + 1}`, { exact: true })
+      .first()
+      .waitFor();
+    await takePicture(page, 'kappa');
+  });
+});
+
+test('claim-check: a large payload and a file travel as tickets, and come back whole', async () => {
+  await withExample('claim-check', async (page) => {
+    await button(page, 'Publish 2 kB').click();
+    await page.getByText('Small enough to travel in the event').waitFor();
+    await button(page, 'Publish 200 kB').click();
+    await page.getByText('200 kB wait on the shelf').waitFor();
+    await button(page, 'Fetch it back').click();
+    await page.getByText(/SHA-256 is the ticket’s/).waitFor();
+    await takePicture(page, 'claim-check');
+
+    const buffer = Buffer.from('many hands make light work\n'.repeat(500));
+    await page
+      .getByLabel('File to upload')
+      .setInputFiles({ name: 'saying.txt', mimeType: 'text/plain', buffer });
+    await page.getByText('"contentType": "text/plain"').waitFor();
+    await button(page, 'Fetch it back').click();
+    await page.getByText(/13,500 bytes, SHA-256 is the ticket’s/).waitFor();
+    await page.getByText(/2 on the shelf/).waitFor();
+    const documents = await stream('documents');
+    expect(documents.claims.bytes).toBeGreaterThan(200_000);
+    expect(documents.partitions[0]?.bytes).toBeLessThan(10_000);
+  });
+});
+
+test('event buffering: a poisoned event stands alone, and goes through once the code is mended', async () => {
+  await withExample('event-buffering', async (page) => {
+    const unbalanced = await watchBooks(page);
+    await button(page, 'Upload 20 and a poisoned one').click();
+    await books(page, '21 came in: 20 done, 1 dead letters, 0 waiting');
+    await button(page, 'Mend the code').click();
+    await button(page, 'Put the first code back').waitFor();
+    await button(page, 'Redrive all').click();
+    await books(page, '21 came in: 21 done, 0 dead letters, 0 waiting');
+
+    await button(page, 'Upload 400 photos').click();
+    await page.getByRole('img', { name: /^421 came in: .* [1-9]\d* waiting$/ }).waitFor(PATIENCE);
+    await takePicture(page, 'event-buffering');
+    await books(page, '421 came in: 421 done, 0 dead letters, 0 waiting');
+    expect(await unbalanced()).toEqual([]);
+  });
+});
+
+test('a schedule is written with a live preview, run, paused and deleted', async () => {
+  const { context, page, errors } = await visit(browser, `${edge.url}/schedules/new`, WIDE);
+  try {
+    const cron = page.getByLabel('Cron pattern');
+    await cron.fill('often');
+    await page.getByText(/five, six, or seven space separated parts/).waitFor();
+    await cron.fill('30 4 * * MON');
+    await page.getByText('At 04:30, only on Monday').waitFor();
+    await button(page, 'Create schedule').click();
+    await page.getByText('give it a name').waitFor();
+    await page.getByLabel('Name').fill('weekly');
+    await page.getByLabel('Stream').fill('nowhere');
+    await button(page, 'Create schedule').click();
+    await page
+      .getByText(/there is no stream nowhere/)
+      .first()
+      .waitFor();
+    // The browser itself logs the answer that was meant to come.
+    expect(errors.splice(0)).toMatchObject([expect.stringContaining('404')]);
+    await page.getByLabel('Stream').fill('orders');
+    await button(page, 'Create schedule').click();
+    await page.waitForURL(/\/schedules\/weekly$/);
+
+    await button(page, 'Run now').click();
+    await page.getByRole('region', { name: 'Runs' }).getByText('done').waitFor(PATIENCE);
+    await page.getByRole('img', { name: 'The last 1 run: 1 done' }).waitFor();
+    await button(page, 'Pause').click();
+    await page.getByText(/^Paused: nothing runs/).waitFor();
+    await button(page, 'Resume').click();
+    await page
+      .getByText(/^Monday 04:30/)
+      .or(page.getByText(/^(today|tomorrow) 04:30/))
+      .first()
+      .waitFor();
+    await button(page, 'Delete').click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.waitForURL(/\/schedules$/);
+    const { items } = await edge.rest.json<{ items: Schedule[] }>('/api/schedules');
+    expect(items.map(({ name }) => name)).toEqual(['dashboard']);
+    expect(errors).toEqual([]);
+  } finally {
+    await context.close();
+  }
+});
+
+describe('when everything is set up', () => {
+  looksRight([
+    ['stateless', '/patterns/stateless'],
+    ['event-buffering', '/patterns/event-buffering'],
+    ['claim-check', '/patterns/claim-check'],
+    ['batching', '/patterns/batching'],
+    ['kappa', '/patterns/kappa'],
+    ['schedules', '/schedules'],
+    ['schedule', '/schedules/dashboard'],
+  ]);
+});
+
+test('taking an example down leaves nothing of it', async () => {
+  const { context, page, errors } = await visit(browser, `${edge.url}/patterns/kappa`, WIDE);
+  try {
+    await page.getByText('The example is set up').click();
+    await button(page, 'Take it down').click();
+    await page.getByRole('heading', { name: 'Set up this example' }).waitFor();
+    const [schedules, processors, streams] = await Promise.all(
+      ['schedules', 'processors', 'streams'].map((kind) =>
+        edge.rest.json<{ items: { name: string }[] }>(`/api/${kind}`),
+      ),
+    );
+    const names = [schedules, processors, streams].flatMap((list) =>
+      (list?.items ?? []).map(({ name }) => name),
+    );
+    for (const name of ['dashboard', 'recommendation', 'orders', 'recommendations'])
+      expect(names).not.toContain(name);
+    expect(errors).toEqual([]);
+  } finally {
+    await context.close();
+  }
+});
