@@ -517,6 +517,51 @@ describe('a replay', () => {
   });
 });
 
+describe('a replay of windows', () => {
+  const SUM = `export async function process(batch) {
+    let n = 0;
+    for await (const event of batch) n += event.payload.n;
+    return { type: 'Sum', payload: { n } };
+  }`;
+  const batch = { maxEvents: 5, maxWaitMs: 300 };
+  const retry = { ...FAST, maxAttempts: 1 };
+  const putBatch = (name: string, spec: object) =>
+    putJson(`/processors/${name}`, { kind: 'batch', batch, retry, ...spec });
+  const sum = async (version: number) =>
+    (await readAll('sums', 1))
+      .filter(({ source }) => source?.version === version)
+      .reduce((total, { payload }) => total + (payload as { n: number }).n, 0);
+
+  it('cuts them anew from the earliest event on, and takes over', async () => {
+    await stream('counted', { partitions: 1 });
+    await stream('sums', { partitions: 1 });
+    const made = await putBatch('summer', { stream: 'counted', output: 'sums', code: SUM });
+    expect(made.status).toBe(201);
+    await publish('counted', numbers(0, 12));
+    await expect.poll(() => sum(1), SOON).toBe(66);
+    expect((await postJson('/processors/summer/replay', {})).status).toBe(202);
+    await expect
+      .poll(async () => shown('summer'), SOON)
+      .toMatchObject({ version: 2, replay: null, state: 'running' });
+    await expect.poll(() => sum(2), SOON).toBe(66);
+    await publish('counted', numbers(100, 103));
+    await expect.poll(() => sum(2), SOON).toBe(66 + 303);
+    expect(await sum(1)).toBe(66);
+  });
+
+  it('is refused while it would lose windows that failed', async () => {
+    await stream('failing', { partitions: 1 });
+    const code = `export async function process() { throw new Error('no') }`;
+    await putBatch('loser', { stream: 'failing', code });
+    await publish('failing', numbers(0, 2));
+    await expect.poll(async () => (await shown('loser')).deadLetters, SOON).toBe(1);
+    const refused = await postJson('/processors/loser/replay', { from: 'latest' });
+    expect(refused.status).toBe(409);
+    expect((await problemOf(refused)).detail).toContain('redrive them first');
+    expect((await postJson('/processors/loser/replay', { from: 'earliest' })).status).toBe(202);
+  });
+});
+
 describe('bells that come twice, late or for nobody', () => {
   it('are acknowledged and change nothing; an evicted consumer goes on where it was', async () => {
     await stream('ringing');
