@@ -5,7 +5,7 @@ import type { ProcessOutcome } from '../../shared/streaming/process.ts';
 import type { ConsumerConfig, ConsumerRpc, ConsumerWork } from './consumer.rpc.ts';
 import type { OutputEvents } from './effects.ts';
 import type { PartitionRef } from './names.ts';
-import type { ReadEvents } from './read.ts';
+import type { ReadEvents } from './read-events.ts';
 
 export type ConsumerSide = Pick<
   ConsumerRpc,

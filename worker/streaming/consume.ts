@@ -14,7 +14,7 @@ import type { ConsumerWork } from './consumer.rpc.ts';
 import { addCounts } from './consumer-record.ts';
 import { decide, latencyOf, type RunBatch } from './effects.ts';
 import type { PartitionRef } from './names.ts';
-import type { ReadEvents } from './read.ts';
+import type { ReadEvents } from './read-events.ts';
 import { redrive } from './redrive.ts';
 
 /** Throws only when the consumer itself cannot be reached: then its lease runs out. */
