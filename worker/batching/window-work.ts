@@ -14,7 +14,6 @@ export function workOf(
   config: WindowConfig,
   record: WindowRecord,
   effects: WindowEffects | null,
-  job: string | null,
 ): WindowWork {
   const { spec, program, guard, version, processor } = config;
   const lease = { window: record.number, run: record.runs };
@@ -26,7 +25,7 @@ export function workOf(
       kind: 'job',
       spec: jobSpec(config, record, spec.job),
       idempotencyKey: `${name}/${record.number}${again}`,
-      retryJob: job,
+      retryJob: record.job,
     };
   }
   if (!program) throw new Error(`the batch processor ${processor} has neither code nor a job`);
