@@ -139,7 +139,7 @@ test('batching: windows fire by events and when they are closed; a job runs over
     await button(page, 'Send 50: enough events').click();
     await fired.getByText('events', { exact: true }).waitFor(PATIENCE);
     await button(page, 'Send 10 readings').click();
-    await page.getByText('10 of 50').waitFor();
+    await page.getByText('10 of 50', { exact: true }).waitFor();
     await takePicture(page, 'batching');
     await button(page, 'Close it now').click();
     await fired.getByText('drained').waitFor(PATIENCE);
@@ -186,7 +186,7 @@ test('kappa: the day is replayed as a job, and better code takes over by a repla
     await button(page, 'The better code is in').waitFor();
     const { version } = await processor('recommendation');
     await button(page, 'Replay from the beginning').click();
-    await page.getByText(`Version ${version + 1} serves`).waitFor(PATIENCE);
+    await page.getByText(`Version ${version + 1} serves;`).waitFor(PATIENCE);
     await books(page, '200 came in: 200 done, 0 dead letters, 0 waiting');
     await page
       .getByText(`v${version + 1}`, { exact: true })
@@ -262,7 +262,10 @@ test('a schedule is written with a live preview, run, paused and deleted', async
     await page.waitForURL(/\/schedules\/weekly$/);
 
     await button(page, 'Run now').click();
-    await page.getByRole('region', { name: 'Runs' }).getByText('done').waitFor(PATIENCE);
+    await page
+      .getByRole('region', { name: 'Table of runs' })
+      .getByText('done', { exact: true })
+      .waitFor(PATIENCE);
     await page.getByRole('img', { name: 'The last 1 run: 1 done' }).waitFor();
     await button(page, 'Pause').click();
     await page.getByText(/^Paused: nothing runs/).waitFor();
