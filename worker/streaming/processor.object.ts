@@ -199,11 +199,12 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     });
   }
 
+  /** Also one that is only about to be put: whoever puts it is told, and begins again with another id. */
   forget(): Promise<boolean> {
     return this.#inTurn(async () => {
+      this.#store.markDeleted();
       if (!this.#record) return false;
       this.#timers.setEarlier('work', Date.now() + TIMER_RETRY_MS);
-      this.#store.markDeleted();
       await this.#forgetAll(this.#record);
       return true;
     });
