@@ -41,35 +41,40 @@ export function parseEventLines(text: string, maxEvents = APPEND_MAX_EVENTS): Ne
     start = end + 1;
     if (isBlank(json)) continue;
     if (events.length === maxEvents) throw tooMany(maxEvents);
-    const where = () => `line ${line}`;
+    const where = { line };
     let value: unknown;
     try {
       value = JSON.parse(json);
     } catch (error) {
-      throw refused(where(), `the line is not JSON: ${messageOf(error)}`);
+      throw refused(textOf(where), `the line is not JSON: ${messageOf(error)}`);
     }
-    events.push(newEvent(value, where));
+    events.push(newEvent(value, where, json));
   }
   return events;
 }
 
 /** One event or a list of them. Throws like `parseEventLines`; places in a list are `[6]`, counted from 0. */
 export function parseEventBody(value: unknown): NewEvent[] {
-  if (!Array.isArray(value)) return [newEvent(value, null)];
+  if (!Array.isArray(value)) return [newEvent(value, null, null)];
   if (value.length > APPEND_MAX_EVENTS) throw tooMany(APPEND_MAX_EVENTS);
-  return value.map((item: unknown, i) => newEvent(item, () => `[${i}]`));
+  return value.map((event: unknown, item) => newEvent(event, { item }, null));
 }
 
-/** `where`: null for an event that stands alone. */
-function newEvent(value: unknown, where: (() => string) | null): NewEvent {
+/** A line, counted from 1, or a place in a list, counted from 0. A value, since most events need no words for it. */
+type Where = { line: number } | { item: number };
+
+const textOf = (where: Where) => ('line' in where ? `line ${where.line}` : `[${where.item}]`);
+
+/** `where`: null for an event that stands alone. `json`: the text that it was read from, when it is at hand. */
+function newEvent(value: unknown, where: Where | null, json: string | null): NewEvent {
   const event = isPlainEvent(value) ? value : checkedEvent(value, where);
   const { id, type, key, time, claim } = event;
   let payload: string | null = null;
   if (event.payload !== undefined) {
     try {
-      payload = JSON.stringify(event.payload);
+      payload = (json && payloadWithin(json, event)) ?? JSON.stringify(event.payload);
     } catch {
-      throw refused(where?.() ?? 'payload', 'the payload is nested too deeply');
+      throw refused(where ? textOf(where) : 'payload', 'the payload is nested too deeply');
     }
   }
   return {
@@ -81,6 +86,29 @@ function newEvent(value: unknown, where: (() => string) | null): NewEvent {
     claim: claim ?? null,
     source: null,
   };
+}
+
+/** A text of this length cannot be nested too deeply to be written. */
+const SHALLOW_CHARS = 4_096;
+
+/**
+ * The payload's own text, where it is the last field of a line that is written without spaces between fields: that
+ * saves writing it anew. Null: it has to be written. A field that comes twice with another value does not fit the
+ * beginning; one that comes twice with the same may end up in the payload's text, and says the same there.
+ */
+function payloadWithin(json: string, event: EventInput): string | null {
+  let head = '{';
+  for (const name in event) {
+    if (name === 'payload') {
+      head += '"payload":';
+      break;
+    }
+    head += `"${name}":${JSON.stringify(event[name as keyof EventInput])},`;
+  }
+  const isLast = Object.keys(event).at(-1) === 'payload';
+  return isLast && json.length <= SHALLOW_CHARS && json.startsWith(head) && json.endsWith('}')
+    ? json.slice(head.length, -1)
+    : null;
 }
 
 /**
@@ -108,7 +136,7 @@ function isPlainEvent(value: unknown): value is EventInput {
           return false;
         break;
       case 'time':
-        if (!(typeof field === 'string' && ISO_TIME.test(field))) return false;
+        if (!(typeof field === 'string' && isTime(field))) return false;
         break;
       case 'payload':
         break;
@@ -119,10 +147,15 @@ function isPlainEvent(value: unknown): value is EventInput {
   return event['type'] !== undefined;
 }
 
+/** Most times need no look at the length of months. */
+const PLAIN_TIME =
+  /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?Z$/;
+const isTime = (text: string) => PLAIN_TIME.test(text) || ISO_TIME.test(text);
+
 const isText = (value: unknown, maxChars: number) =>
   typeof value === 'string' && value.length > 0 && value.length <= maxChars;
 
-function checkedEvent(value: unknown, where: (() => string) | null): EventInput {
+function checkedEvent(value: unknown, where: Where | null): EventInput {
   // The schema need not walk through the payload, which may be deep.
   const hasPayload = typeof value === 'object' && value !== null && 'payload' in value;
   try {
@@ -130,7 +163,7 @@ function checkedEvent(value: unknown, where: (() => string) | null): EventInput 
     return hasPayload ? { ...event, payload: value.payload as EventInput['payload'] } : event;
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error;
-    const path = where?.();
+    const path = where ? textOf(where) : undefined;
     const errors = error.errors.map((field): FieldError =>
       path === undefined
         ? field

@@ -96,18 +96,21 @@ function meaningOf(thrown: unknown): Error {
 /** Comes from where the program runs too: what does not add up is the program's doing. */
 function checked(outcome: ProcessOutcome, text: string): ProcessOutcome {
   const { outputs, outputOffsets, processed, passedOver, failures, stoppedAt, log } = outcome;
-  const lines = text.split('\n').filter((line) => line !== '');
-  const places = new Map(lines.map((line, i) => [offsetOf(line), i]));
-  const run = stoppedAt === null ? lines.length : (places.get(stoppedAt) ?? 0);
-  const isRun = (offset: number | undefined) => (places.get(offset ?? -1) ?? Infinity) < run;
+  const count = text === '' ? 0 : countNewlines(text) + 1;
+  // Consecutive lines of the log.
+  const first = offsetOf(text);
+  const run = stoppedAt === null ? count : stoppedAt - first;
+  const isRun = (offset: number) =>
+    Number.isInteger(offset) && offset >= first && offset < first + run;
   const holds =
+    run >= Math.min(1, count) &&
+    run <= count &&
     typeof outputs === 'string' &&
-    countLines(outputs) === outputOffsets.length &&
+    countNewlines(outputs) === outputOffsets.length &&
     outputOffsets.every((offset, i) => isRun(offset) && offset >= (outputOffsets[i - 1] ?? 0)) &&
     failures.every(({ offset }) => isRun(offset)) &&
     new Set(failures.map(({ offset }) => offset)).size === failures.length &&
     processed + passedOver + failures.length === run &&
-    run > 0 === lines.length > 0 &&
     log.every((line) => typeof line === 'string');
   if (holds) return outcome;
   const message = 'what came back does not add up: does the program change built-ins?';
@@ -119,8 +122,8 @@ const OFFSET = /^\{"partition":\d+,"offset":(\d+)/;
 
 const offsetOf = (line: string): number => Number(OFFSET.exec(line)?.[1] ?? -1);
 
-function countLines(text: string): number {
-  let lines = 0;
-  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines++;
-  return lines;
+function countNewlines(text: string): number {
+  let newlines = 0;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) newlines++;
+  return newlines;
 }

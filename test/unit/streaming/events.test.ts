@@ -173,3 +173,44 @@ describe('the check by hand', () => {
     );
   });
 });
+
+describe('a payload’s own text', () => {
+  it('is kept where it stands last, and says what the line said, however the line is written', () => {
+    const event = fc.record(
+      {
+        type: fc.string({ minLength: 1, maxLength: 5 }),
+        key: fc.option(fc.string({ maxLength: 5 })),
+        id: fc.string({ minLength: 1, maxLength: 5 }),
+        payload: fc.jsonValue(),
+      },
+      { requiredKeys: ['type'] },
+    );
+    const spaces = fc.constantFrom(undefined, 1);
+    fc.assert(
+      fc.property(event, spaces, fc.boolean(), (value, space, reversed) => {
+        const fields = Object.entries(value);
+        const ordered = Object.fromEntries(reversed ? fields.reverse() : fields);
+        const text = JSON.stringify(ordered, null, space).replaceAll('\n', ' ');
+        const [parsed] = parseEventLines(text);
+        expect(parsed?.payload === null ? undefined : JSON.parse(parsed?.payload ?? '')).toEqual(
+          (JSON.parse(text) as { payload?: unknown }).payload,
+        );
+      }),
+    );
+  });
+
+  it('is that of the last of two', () => {
+    for (const text of [
+      '{"type":"A","payload":1,"payload":2}',
+      '{"payload":1,"type":"A","payload":2}',
+      '{"type":"B","payload":1,"type":"A"}',
+      '{"type":"A","payload":1,"type":"A"}',
+      '{"type":"A","payload":{"a":1} , "key":"k"}',
+    ]) {
+      const [event] = parseEventLines(text);
+      const said = JSON.parse(text) as { type: string; payload: unknown };
+      const line = `{"type":${JSON.stringify(event?.type)},"payload":${event?.payload ?? ''}}`;
+      expect(JSON.parse(line)).toMatchObject({ type: said.type, payload: said.payload });
+    }
+  });
+});
