@@ -134,7 +134,7 @@ export class LogChores {
       case 'seal':
         return this.#sealDue();
       case 'retain':
-        this.#retain(this.#now);
+        await this.#retain(this.#now);
         return this.#collect();
       case 'collect':
         return this.#collect();
@@ -194,21 +194,38 @@ export class LogChores {
 
   // --- Retention --------------------------------------------------------------------------------------
 
-  /** Forgets whole segments, and then rows, whose newest event is too old; stops at what is pinned. */
-  #retain(nowMs: number): void {
+  /** Forgets whole segments, and then rows, whose newest event is too old. */
+  async #retain(nowMs: number): Promise<void> {
     const { store, pins, ids, takeStock } = this.#parts;
-    const retentionMs = this.#config?.retentionMs ?? 0;
     pins.removeOld(nowMs);
-    let { first } = store.state;
-    for (const unit of this.#unitsByAge()) {
-      if (unit.newestMs + retentionMs > nowMs || pins.on(unit.first, unit.next)) break;
-      first = unit.next;
-    }
+    if (this.#firstToKeep(nowMs) > store.extent.tail.first) await this.#deleteUncommitted();
+    // Looked up again: somebody may have pinned something meanwhile.
+    const first = this.#firstToKeep(nowMs);
     if (first > store.state.first) {
       takeStock();
       for (const gone of store.advance(first)) ids.drop(gone);
     }
     this.#sealed();
+  }
+
+  /** Where what is too old ends, or what is pinned begins. */
+  #firstToKeep(nowMs: number): number {
+    const { store, pins } = this.#parts;
+    const retentionMs = this.#config?.retentionMs ?? Infinity;
+    let { first } = store.state;
+    for (const unit of this.#unitsByAge()) {
+      if (unit.newestMs + retentionMs > nowMs || pins.on(unit.first, unit.next)) break;
+      first = unit.next;
+    }
+    return first;
+  }
+
+  /** The tail goes without being sealed: a crash may have left the object of a segment that it never became. */
+  async #deleteUncommitted(): Promise<void> {
+    const { store, ports } = this.#parts;
+    if (!store.identity) return;
+    const { uid, partition } = store.identity.config;
+    await ports.bucket.delete(segmentKey(uid, partition, store.extent.tail.first));
   }
 
   *#unitsByAge(): Iterable<{ first: number; next: number; newestMs: number }> {
@@ -280,6 +297,7 @@ export class LogChores {
 
   async #sweep(): Promise<void> {
     const { store } = this.#parts;
+    await this.#deleteUncommitted();
     if (store.state.first < store.extent.next) store.advance(store.extent.next);
     await this.#collect();
     this.#timers.clear();

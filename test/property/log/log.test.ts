@@ -386,7 +386,11 @@ class Model {
     const used = new Set(this.events.slice(this.first).flatMap(({ token }) => token ?? []));
     const held = [...world.holders].filter(([, holders]) => holders.has(HOLDER));
     expect(new Set(held.map(([token]) => token))).toEqual(used);
-    expect(world.objects.size).toBe(world.log.status()?.segments);
+    // A crash may have left the object of what is not sealed yet: it is adopted, or goes with the tail.
+    const sealed = [...world.objects.keys()].filter(
+      (key) => key !== `streams/u/2/${world.log.status()?.sealed}`,
+    );
+    expect(sealed).toHaveLength(world.log.status()?.segments ?? 0);
     // What was written once stays as it was: somebody may read it.
     expect(world.overwrites).toBe(0);
     // In the end all ages out.
