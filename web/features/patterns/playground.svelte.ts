@@ -128,9 +128,10 @@ export function createPlayground(example: Example) {
       }),
     takeDown: () =>
       act('taking down', async () => {
-        for (const request of takeDownOf(example)) await make(request);
+        // From here on nothing of it is asked for by its name.
         known = false;
         before = null;
+        for (const request of takeDownOf(example)) await make(request);
         doneOfSetUp = 0;
       }),
   };
