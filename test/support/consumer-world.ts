@@ -14,7 +14,8 @@ import { ProblemError } from '../../worker/platform/problem.ts';
 import { consume } from '../../worker/streaming/consume.ts';
 import type { ConsumeWorld } from '../../worker/streaming/consume-world.ts';
 import type { ConsumerConfig, Effects } from '../../worker/streaming/consumer.rpc.ts';
-import { Consumer, type ConsumerStorage, type Letter } from '../../worker/streaming/consumer.ts';
+import { Consumer } from '../../worker/streaming/consumer.ts';
+import type { ConsumerStorage, Letter } from '../../worker/streaming/consumer-storage.ts';
 import type { OutputEvents } from '../../worker/streaming/effects.ts';
 
 /** What an event does to the code that runs it. */

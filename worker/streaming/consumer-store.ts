@@ -7,7 +7,7 @@ import type { StreamEvent } from '../../shared/schemas/stream.ts';
 import { migrate } from '../platform/migrations.ts';
 import type { ConsumerConfig, Effects } from './consumer.rpc.ts';
 import type { ConsumerRecord } from './consumer-record.ts';
-import type { ConsumerStorage, Letter } from './consumer.ts';
+import type { ConsumerStorage, Letter, Loaded } from './consumer-storage.ts';
 
 /** Texts longer than a row allows (2 MB) are cut; UTF-16 units, at most 3 bytes each. */
 const TEXT_PIECE_CHARS = 500_000;
@@ -57,7 +57,7 @@ export class ConsumerStore implements ConsumerStorage {
 
   // --- The place and what was decided ---
 
-  load(): { config: ConsumerConfig; record: ConsumerRecord; log: string[] } | null {
+  load(): Loaded | null {
     const config = this.#loadJson<ConsumerConfig>('config');
     const record = this.#loadJson<ConsumerRecord>('record');
     return config && record ? { config, record, log: this.#loadJson<string[]>('log') ?? [] } : null;

@@ -10,64 +10,18 @@ import {
   DEAD_LETTERS_MAX,
   REDRIVE_TOGETHER,
 } from '../../shared/limits.ts';
-import type { TaskError } from '../../shared/schemas/job.ts';
 import type {
   ConsumerConfig,
   ConsumerStatus,
   ConsumerWork,
   Effects,
-  EventFailure,
-  RanReport,
-  RedrivenReport,
   Report,
 } from './consumer.rpc.ts';
-import {
-  addCounts,
-  type ConsumerRecord,
-  countLatency,
-  lastLines,
-  newRecord,
-  placeShown,
-  shownLatency,
-} from './consumer-record.ts';
+import { type ConsumerRecord, newRecord, placeShown, shownLatency } from './consumer-record.ts';
+import { applyReport, checkPlace } from './consumer-reports.ts';
+import type { ConsumerStorage, Loaded } from './consumer-storage.ts';
 import { consumerName } from './names.ts';
-import {
-  afterBlock,
-  afterCrash,
-  afterRun,
-  isFinal,
-  movedTo,
-  unblocked,
-  type Verdict,
-} from './retry.ts';
-
-export interface Letter {
-  id: string;
-  offset: number;
-  line: string;
-  error: TaskError;
-  attempts: number;
-  atMs: number;
-}
-
-export interface ConsumerStorage {
-  transaction<Result>(work: () => Result): Result;
-  load(): { config: ConsumerConfig; record: ConsumerRecord; log: string[] } | null;
-  saveConfig(config: ConsumerConfig): void;
-  saveRecord(record: ConsumerRecord): void;
-  saveLog(lines: string[]): void;
-  savePrepared(serial: number, effects: Effects): void;
-  /** Null as well when it was prepared under another serial. */
-  loadPrepared(serial: number): Effects | null;
-  /** One that is there already stays as it is. */
-  addLetter(letter: Letter): void;
-  removeLetter(id: string): void;
-  letterFailedAgain(id: string, error: TaskError): void;
-  letterCount(): number;
-  /** Those whose time to be run again has come; oldest time first. */
-  lettersDue(nowMs: number, limit: number): Letter[];
-  nextRedriveMs(): number | null;
-}
+import { afterBlock, isFinal, unblocked } from './retry.ts';
 
 export interface ConsumerWorld {
   nowMs(): number;
@@ -80,12 +34,6 @@ export interface ConsumerWorld {
   ring(config: ConsumerConfig): Promise<void>;
   /** Calls `woken` then, unless an earlier time is set already. */
   wake(atMs: number): void;
-}
-
-interface Loaded {
-  config: ConsumerConfig;
-  record: ConsumerRecord;
-  log: string[];
 }
 
 export class Consumer {
@@ -221,7 +169,7 @@ export class Consumer {
   prepare(lease: number, effects: Effects): boolean {
     const loaded = this.#held(lease);
     if (!loaded) return false;
-    this.#checkPlace(loaded.record, effects.report);
+    checkPlace(loaded.record, effects.report);
     this.#change(() => this.#storage.savePrepared(loaded.record.serial, effects));
     this.#prepared = effects;
     return true;
@@ -236,7 +184,12 @@ export class Consumer {
   report(lease: number, report: Report): ConsumerWork | null {
     const loaded = this.#held(lease);
     if (!loaded) return null;
-    this.#change(() => this.#apply(loaded, report));
+    const { nowMs, random } = this.#world;
+    const buried = this.#change(() =>
+      applyReport(this.#storage, loaded, report, nowMs(), random()),
+    );
+    this.#letters += buried;
+    if (report.kind === 'redriven') this.#countLetters();
     if (report.kind === 'ran' || report.kind === 'redriven') this.#prepared = null;
     return this.#next();
   }
@@ -341,99 +294,6 @@ export class Consumer {
       record.place = unblocked(record.place);
       this.#storage.saveRecord(record);
     });
-  }
-
-  // --- Reports -----------------------------------------------------------------------------------------
-
-  #checkPlace({ place }: ConsumerRecord, report: Report): void {
-    if (!('from' in report) || report.from === place.committed) return;
-    throw new Error(
-      `a report of ${report.kind} from ${report.from}, but committed is ${place.committed}`,
-    );
-  }
-
-  #apply(loaded: Loaded, report: Report): void {
-    const { config, record } = loaded;
-    const nowMs = this.#world.nowMs();
-    const random = this.#world.random();
-    this.#checkPlace(record, report);
-    switch (report.kind) {
-      case 'ran': {
-        const { to, final, failures } = report;
-        const offsets = failures.map(({ offset }) => offset);
-        const reason = failures[0]?.error.message ?? '';
-        const ran = { to, final, failures: offsets, reason };
-        const verdict = afterRun(record.place, ran, config.retry, nowMs, random);
-        this.#give(loaded, verdict, [...report.refused, ...(final ? failures : [])], nowMs);
-        countLatency(record, report.latency, nowMs);
-        this.#count(loaded, report);
-        record.serial++;
-        break;
-      }
-      case 'crashed': {
-        const { to, error, line } = report;
-        const crash = { to, reason: error.message };
-        const verdict = afterCrash(record.place, crash, config.retry, nowMs, random);
-        const lost = verdict.dead.map((offset) => ({ offset, line: line ?? '', error }));
-        this.#give(loaded, verdict, lost, nowMs);
-        break;
-      }
-      case 'expired':
-        record.place = movedTo(record.place, report.to);
-        record.counters.expired += report.to - report.from;
-        break;
-      case 'redriven':
-        this.#redriven(loaded, report);
-        this.#count(loaded, report);
-        if (record.place.waits?.kind === 'blocked') record.place = unblocked(record.place);
-        record.serial++;
-        break;
-      case 'blocked':
-        record.place = afterBlock(record.place, report.reason, config.retry, nowMs, random);
-        break;
-    }
-    addCounts(record.operations, { rowWritten: 1 });
-    this.#storage.saveRecord(record);
-  }
-
-  /** Takes a verdict, and buries who was given up on. */
-  #give({ config, record }: Loaded, verdict: Verdict, lost: EventFailure[], nowMs: number): void {
-    const { stream, partition } = config.ref.source;
-    const attempts = record.place.attempts + 1;
-    for (const { offset, line, error } of lost) {
-      const id = `${stream}:${partition}:${offset}`;
-      this.#storage.addLetter({ id, offset, line, error, attempts, atMs: nowMs });
-    }
-    record.place = verdict.place;
-    record.counters.deadLettered += lost.length;
-    record.counters.retried += verdict.again ? 1 : 0;
-    addCounts(record.operations, { rowWritten: lost.length });
-    this.#letters += lost.length;
-  }
-
-  #redriven({ record }: Loaded, { letters }: RedrivenReport): void {
-    for (const { id, error } of letters) {
-      if (error) this.#storage.letterFailedAgain(id, error);
-      else this.#storage.removeLetter(id);
-    }
-    const well = letters.filter(({ error }) => error === null).length;
-    record.counters.redriven += well;
-    record.counters.processed += well;
-    addCounts(record.operations, { rowWritten: letters.length });
-    this.#countLetters();
-  }
-
-  #count(loaded: Loaded, report: RanReport | RedrivenReport): void {
-    const { emitted, duplicates } = report;
-    addCounts(loaded.record.counters, { emitted, duplicates });
-    if (report.kind === 'ran') {
-      const { processed, passedOver } = report;
-      addCounts(loaded.record.counters, { processed, passedOver });
-    }
-    addCounts(loaded.record.operations, report.operations);
-    if (report.log.length === 0) return;
-    loaded.log = lastLines(loaded.log, report.log);
-    this.#storage.saveLog(loaded.log);
   }
 
   // --- Waking up -----------------------------------------------------------------------------------------
