@@ -1,6 +1,7 @@
 // The pages of streams and processors, in both colour schemes and at both ends of width, against a real edge
 // with real events, dead letters and windows: no error in the console, nothing that axe finds, nothing wider
 // than the window. Then what one does there: create, publish, follow, write a processor, mend it, redrive, replay.
+import { readFile } from 'node:fs/promises';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { List } from '../../shared/schemas/common.ts';
@@ -196,6 +197,21 @@ test('a stream is created, an event published, and it is there, live', async () 
     expect(errors).toEqual([]);
     const { partitions } = await edge.rest.json<Stream>('/api/streams/greetings');
     expect(partitions.reduce((sum, { next }) => sum + next, 0)).toBe(3);
+  } finally {
+    await context.close();
+  }
+});
+
+test('a payload that lies in R2 is a ticket, and the ticket fetches it', async () => {
+  const { context, page, errors } = await visit(browser, `${edge.url}/streams/mail-events`, WIDE);
+  try {
+    await page.getByRole('button', { name: /Note.*120 kB/ }).click();
+    await page.getByText('Payload in R2').waitFor();
+    const saved = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Fetch it' }).click();
+    const text = await readFile(await (await saved).path(), 'utf8');
+    expect(JSON.parse(text)).toEqual({ text: 'x'.repeat(120_000) });
+    expect(errors).toEqual([]);
   } finally {
     await context.close();
   }
