@@ -186,7 +186,9 @@ test('kappa: the day is replayed as a job, and better code takes over by a repla
     await button(page, 'The better code is in').waitFor();
     const { version } = await processor('recommendation');
     await button(page, 'Replay from the beginning').click();
-    await page.getByText(`Version ${version + 1} serves;`).waitFor(PATIENCE);
+    await page
+      .getByText(`Version ${version + 1} serves: it was rebuilt from 200 events`)
+      .waitFor(PATIENCE);
     await books(page, '200 came in: 200 done, 0 dead letters, 0 waiting');
     await page
       .getByText(`v${version + 1}`, { exact: true })
