@@ -24,7 +24,6 @@ import TriangleAlert from '@lucide/svelte/icons/triangle-alert';
 import Undo2 from '@lucide/svelte/icons/undo-2';
 import ArrowDownUp from '@lucide/svelte/icons/arrow-down-up';
 import Box from '@lucide/svelte/icons/box';
-import Brackets from '@lucide/svelte/icons/brackets';
 import Clock from '@lucide/svelte/icons/clock';
 import History from '@lucide/svelte/icons/history';
 import Mail from '@lucide/svelte/icons/mail';
@@ -35,7 +34,6 @@ import Rows3 from '@lucide/svelte/icons/rows-3';
 import Tally5 from '@lucide/svelte/icons/tally-5';
 import Ticket from '@lucide/svelte/icons/ticket';
 import Waves from '@lucide/svelte/icons/waves';
-import BellRing from '@lucide/svelte/icons/bell-ring';
 import CalendarClock from '@lucide/svelte/icons/calendar-clock';
 import CalendarX from '@lucide/svelte/icons/calendar-x';
 import ShieldX from '@lucide/svelte/icons/shield-x';
@@ -57,7 +55,7 @@ export type VolunteerState = Volunteer['state'];
 export type Role =
   'split' | 'map' | 'combine' | 'shuffle' | 'reduce' | 'result' | 'transfer' | 'edge' | 'volunteer';
 /** What plays a part in a stream. */
-export type StreamRole = 'stream' | 'claim' | 'processor' | 'window' | 'deadLetter' | 'bell';
+export type StreamRole = 'stream' | 'claim' | 'processor' | 'deadLetter';
 export type Kind =
   | JobState
   | TaskState
@@ -123,9 +121,7 @@ export const KINDS: Record<Kind, Look> = {
   stream: { token: 'edge', label: 'stream', icon: Waves },
   claim: { token: 'transfer', label: 'claim', icon: Ticket },
   processor: { token: 'map', label: 'processor', icon: Box },
-  window: { token: 'reduce', label: 'window', icon: Brackets },
   deadLetter: { token: 'failed', label: 'dead letter', icon: Mail },
-  bell: { token: 'edge', label: 'bell', icon: BellRing },
   // processors and their places in partitions
   paused: { token: 'muted', label: 'paused', icon: Pause },
   replaying: { token: 'reduce', label: 'replaying', icon: History },
