@@ -136,7 +136,6 @@ async function bundleWorker(main: string): Promise<{ code: string; sourceMap: st
     external: ['cloudflare:*', 'node:*'],
     sourcemap: 'external',
     sourceRoot: ROOT,
-    keepNames: true,
     absWorkingDir: ROOT,
     logLevel: 'silent', // BuildFailure carries the messages.
   });

@@ -12,17 +12,26 @@ import type {
   RanReport,
   RedrivenReport,
 } from './consumer.rpc.ts';
+import type { NewEvent } from './events.ts';
 import { latencyOf, outputEvents, type OutputEvents, type RunBatch } from './effects.ts';
+
+/** What is at hand of a run that was just decided. */
+export interface JustRun {
+  batch: RunBatch;
+  events: NewEvent[];
+}
 
 /** Appends what was decided, and reports. The other half of it may have been appended by somebody who died. */
 export async function finish(
   world: ConsumeWorld,
   { lease, config }: Pick<ConsumerWork, 'lease' | 'config'>,
   effects: Effects,
-  batch: RunBatch | null,
+  run: JustRun | null,
 ): Promise<ConsumerWork | null> {
-  const report = await whileRenewing(world, lease, () => appendEffects(world, config, effects));
-  if (batch && report.kind === 'ran') report.latency = latencyOf(batch, report, world.nowMs());
+  const report = await whileRenewing(world, lease, () =>
+    appendEffects(world, config, effects, run?.events),
+  );
+  if (run && report.kind === 'ran') report.latency = latencyOf(run.batch, report, world.nowMs());
   return world.consumer.report(lease, report);
 }
 
@@ -55,10 +64,11 @@ async function appendEffects(
   world: ConsumeWorld,
   config: ConsumerConfig,
   effects: Effects,
+  events: NewEvent[] | undefined,
 ): Promise<RanReport | RedrivenReport> {
   const total: Appended = { emitted: 0, duplicates: 0, refused: [] };
   for (const outputs of effects.outputs) {
-    const appended = await appendOutputs(world, config, effects, outputs);
+    const appended = await appendOutputs(world, config, effects, outputs, events);
     total.emitted += appended.emitted;
     total.duplicates += appended.duplicates;
     total.refused.push(...appended.refused);
@@ -87,8 +97,9 @@ async function appendOutputs(
   config: ConsumerConfig,
   { output, version }: Effects,
   outputs: Outputs,
+  events: NewEvent[] | undefined,
 ): Promise<Appended> {
-  const all = outputEvents(outputs, config.ref, version);
+  const all = outputEvents(outputs, config.ref, version, events);
   const append = async (some: OutputEvents): Promise<Appended> => {
     const { accepted, duplicates } = await world.append(output, some, outputs.producer);
     return { emitted: accepted, duplicates, refused: [] };

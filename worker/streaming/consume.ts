@@ -88,7 +88,7 @@ async function runEvents(
     return consumer.report(lease, { kind: 'crashed', from, to, error: crash, line });
   }
   reader.took(lines.length, world.nowMs() - beganMs);
-  const { report, outputs } = decide(batch, outcome, config, final);
+  const { report, outputs, events } = decide(batch, outcome, config, final);
   report.latency = latencyOf(batch, report, world.nowMs());
   addCounts(report.operations, operations);
   addCounts(report.operations, { durableObjectRequest: 1 });
@@ -96,7 +96,7 @@ async function runEvents(
   const effects = { output: config.output, version: config.version, outputs: [outputs], report };
   addCounts(report.operations, { durableObjectRequest: 1, rowWritten: 1 });
   if (!(await consumer.prepare(lease, effects))) return null;
-  return finish(world, work, effects, batch);
+  return finish(world, work, effects, { batch, events });
 }
 
 /** Reads batches that take about CONSUME_AIM_MS to run, and the next one while this one runs. */

@@ -22,6 +22,8 @@ export interface Decision {
   report: RanReport;
   /** Null: nothing is appended. */
   outputs: Outputs | null;
+  /** The same outputs, read already. */
+  events: NewEvent[];
 }
 
 /** What the batch comes to. `final`: what fails now is given up on, and all others' effects stand. */
@@ -33,7 +35,7 @@ export function decide(
 ): Decision {
   const { from, lines } = batch;
   const to = outcome.stoppedAt ?? from + lines.length;
-  const { texts, offsets, failed: refused } = checkOutputs(outcome, config);
+  const { texts, offsets, events, failed: refused } = checkOutputs(outcome, config);
   const failed = new Map(outcome.failures.map(({ offset, error }) => [offset, error]));
   const ownFailures = failed.size;
   for (const [offset, error] of refused) failed.set(offset, failed.get(offset) ?? error);
@@ -67,45 +69,52 @@ export function decide(
     log: outcome.log,
     operations: {},
   };
-  if (kept.length === 0) return { report, outputs: null };
+  if (kept.length === 0) return { report, outputs: null, events: [] };
   const outputs = {
     producer: consumerName(config.ref),
-    text: kept.map((i) => texts[i]).join('\n'),
+    text: (kept.length === texts.length ? texts : kept.map((i) => texts[i])).join('\n'),
     offsets: kept.map((i) => offsets[i] as number),
   };
-  return { report, outputs };
+  return { report, outputs, events: kept.map((i) => events[i] as NewEvent) };
 }
 
-/** Which outputs no stream would take, and the events that emitted them. */
+/** The outputs that a stream would take (`events` has holes for others), and the events that emitted others. */
 export function checkOutputs(
   outcome: Pick<ProcessOutcome, 'outputs' | 'outputOffsets'>,
   config: Pick<ConsumerConfig, 'output'>,
-): { texts: string[]; offsets: number[]; failed: Map<number, TaskError> } {
+): {
+  texts: string[];
+  offsets: number[];
+  events: (NewEvent | undefined)[];
+  failed: Map<number, TaskError>;
+} {
   const offsets = outcome.outputOffsets;
   const texts = outcome.outputs.split('\n').filter((line) => line !== '');
   const failed = new Map<number, TaskError>();
   if (config.output === null) {
     const message = 'the code emitted an event, but the processor has no `output` stream';
     for (const offset of offsets) failed.set(offset, { code: 'bad_value', message });
-    return { texts, offsets, failed };
+    return { texts, offsets, events: [], failed };
   }
   try {
-    parseEventLines(outcome.outputs, Infinity);
+    return { texts, offsets, events: parseEventLines(outcome.outputs, Infinity), failed };
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error;
     // Rare: the runtime has looked at them already. Which ones are they?
-    for (const [i, text] of texts.entries()) {
-      const bad = refusalOf(text);
-      if (bad !== null) failed.set(offsets[i] as number, { code: 'bad_value', message: bad });
-    }
+    const events = texts.map((text, i) => {
+      const event = readOutput(text);
+      if (typeof event !== 'string') return event;
+      failed.set(offsets[i] as number, { code: 'bad_value', message: event });
+      return undefined;
+    });
+    return { texts, offsets, events, failed };
   }
-  return { texts, offsets, failed };
 }
 
-function refusalOf(text: string): string | null {
+/** The event, or why it is none. */
+function readOutput(text: string): NewEvent | string {
   try {
-    parseEventLines(text, Infinity);
-    return null;
+    return parseEventLines(text, Infinity)[0] as NewEvent;
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error;
     return `an emitted event is not valid: ${error.errors[0]?.message ?? error.message}`;
@@ -146,13 +155,17 @@ export interface OutputEvents {
  * Outputs as events to append. Ids come from the place of what they were made of, so that an event without a key
  * goes to the same partition whoever appends it.
  */
-export function outputEvents(outputs: Outputs, ref: ConsumerRef, version: number): OutputEvents {
+export function outputEvents(
+  outputs: Outputs,
+  ref: ConsumerRef,
+  version: number,
+  events = parseEventLines(outputs.text, Infinity),
+): OutputEvents {
   const { processor, processorUid, generation, source } = ref;
   const { stream, uid, partition } = source;
   const maker = `${processorUid.slice(-8)}${hashKey(uid).toString(36)}`;
   const ids: string[] = [];
   const sequences: number[] = [];
-  const events = parseEventLines(outputs.text, Infinity);
   let last = -1;
   let nth = 0;
   events.forEach((event, i) => {

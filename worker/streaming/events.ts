@@ -90,26 +90,30 @@ function newEvent(value: unknown, where: Where | null, json: string | null): New
 
 /** A text of this length cannot be nested too deeply to be written. */
 const SHALLOW_CHARS = 4_096;
+const PAYLOAD_FIELD = '"payload":';
 
 /**
- * The payload's own text, where it is the last field of a line that is written without spaces between fields: that
- * saves writing it anew. Null: it has to be written. A field that comes twice with another value does not fit the
- * beginning; one that comes twice with the same may end up in the payload's text, and says the same there.
+ * The payload's own text, where it is the last field of a line that is written without spaces and escapes before it:
+ * that saves writing it anew. Null: it has to be written. Where the fields before it end is computed, not searched. A
+ * field that comes a second time, within what is then taken for the payload's text, has the value that was read.
  */
 function payloadWithin(json: string, event: EventInput): string | null {
-  let head = '{';
+  if (json.length > SHALLOW_CHARS || json.charCodeAt(json.length - 1) !== CLOSING) return null;
+  let at = 1;
+  let last = '';
   for (const name in event) {
-    if (name === 'payload') {
-      head += '"payload":';
-      break;
-    }
-    head += `"${name}":${JSON.stringify(event[name as keyof EventInput])},`;
+    last = name;
+    if (name === 'payload') continue;
+    const value = event[name as 'type' | 'key' | 'id' | 'time'] ?? null;
+    at += name.length + (value === null ? 'null'.length : value.length + 2) + FIELD_EXTRA_CHARS;
   }
-  const isLast = Object.keys(event).at(-1) === 'payload';
-  return isLast && json.length <= SHALLOW_CHARS && json.startsWith(head) && json.endsWith('}')
-    ? json.slice(head.length, -1)
+  return last === 'payload' && json.startsWith(PAYLOAD_FIELD, at)
+    ? json.slice(at + PAYLOAD_FIELD.length, -1)
     : null;
 }
+const CLOSING = '}'.charCodeAt(0);
+/** Two quotes, a colon and a comma. */
+const FIELD_EXTRA_CHARS = 4;
 
 /**
  * True: EventInput accepts it. False says nothing: events with a claim, or with long keys, are for the schema. The

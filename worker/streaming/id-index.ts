@@ -105,34 +105,42 @@ export class IdIndex {
   }
 }
 
+// The hash's state, set anew by each call: closures over it would cost more than the hash of a short id.
+let v0 = 0;
+let v1 = 0;
+let v2 = 0;
+let v3 = 0;
+
+function rounds(count: number): void {
+  for (let i = 0; i < count; i++) {
+    v0 = (v0 + v1) | 0;
+    v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+    v0 = (v0 << 16) | (v0 >>> 16);
+    v2 = (v2 + v3) | 0;
+    v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+    v0 = (v0 + v3) | 0;
+    v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
+    v2 = (v2 + v1) | 0;
+    v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
+    v2 = (v2 << 16) | (v2 >>> 16);
+  }
+}
+
+function mix(word: number): void {
+  v3 ^= word;
+  rounds(2);
+  v0 ^= word;
+}
+
 /**
  * HalfSipHash-2-4 with 64 bits of output (Aumasson and Bernstein), over the UTF-16 code units, little endian. The
  * two words go to `into[at]` and `into[at + 1]`, high word first; never both 0, which marks a free slot.
  */
 export function hashId(id: string, [key0, key1]: IdKey, into: IdHashes, at: number): void {
-  let v0 = key0;
-  let v1 = key1 ^ 0xee;
-  let v2 = 0x6c796765 ^ key0;
-  let v3 = 0x74656462 ^ key1;
-  const rounds = (count: number) => {
-    for (let i = 0; i < count; i++) {
-      v0 = (v0 + v1) | 0;
-      v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
-      v0 = (v0 << 16) | (v0 >>> 16);
-      v2 = (v2 + v3) | 0;
-      v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
-      v0 = (v0 + v3) | 0;
-      v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
-      v2 = (v2 + v1) | 0;
-      v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
-      v2 = (v2 << 16) | (v2 >>> 16);
-    }
-  };
-  const mix = (word: number) => {
-    v3 ^= word;
-    rounds(2);
-    v0 ^= word;
-  };
+  v0 = key0;
+  v1 = key1 ^ 0xee;
+  v2 = 0x6c796765 ^ key0;
+  v3 = 0x74656462 ^ key1;
   const { length } = id;
   for (let i = 0; i + 1 < length; i += 2) mix(id.charCodeAt(i) | (id.charCodeAt(i + 1) << 16));
   mix(((length * 2) << 24) | (length % 2 === 1 ? id.charCodeAt(length - 1) : 0));

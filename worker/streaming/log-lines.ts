@@ -28,8 +28,9 @@ export interface PackedRow {
   ids: IdHashes | null;
 }
 
-/** Most lines are ASCII, which the engine sees many times faster than bytes are counted. */
-const NOT_ASCII = /[^\0-\x7f]/;
+/** Most lines are ASCII, which the platform sees many times faster, for all of them at once, than bytes are counted. */
+const encoder = new TextEncoder();
+const isAscii = (text: string) => encoder.encode(text).length === text.length;
 const bytesOf = (line: string, ascii: boolean) => (ascii ? line.length : utf8Length(line)) + 1;
 
 /** What an event takes in a row besides its text: its id's hash, its claim's token with quotes and comma. */
@@ -69,9 +70,10 @@ export function packRows(
     weight = 0;
     bytes = 0;
   };
+  const ascii = isAscii(events.map(({ line }) => line).join(''));
   events.forEach((event, i) => {
     const line = `{"partition":${partition},"offset":${first + i},${event.line.slice(1)}`;
-    const lineBytes = bytesOf(line, !NOT_ASCII.test(line));
+    const lineBytes = bytesOf(line, ascii);
     const own =
       lineBytes +
       (event.hashAt === null ? 0 : HASH_BYTES) +
@@ -119,7 +121,7 @@ export function cutLines(
   maxBytes: number,
 ): { text: string; count: number; bytes: number } {
   const start = afterLines(text, 0, skip);
-  const ascii = !NOT_ASCII.test(text);
+  const ascii = isAscii(text);
   let end = start;
   let count = 0;
   let bytes = 0;
