@@ -71,12 +71,30 @@ export class ConsumerStore implements ConsumerStorage {
   saveLog(lines: string[]): void {
     this.#saveText('log', JSON.stringify(lines));
   }
+  /** One line of JSON, and the outputs' texts as they are: as a part of the JSON they would be written a second time. */
   savePrepared(serial: number, effects: Effects): void {
-    this.#saveText('prepared', JSON.stringify({ serial, effects }));
+    const texts = effects.outputs.map(({ text }) => text);
+    const outputs = effects.outputs.map((some) => ({ ...some, text: '' }));
+    const chars = texts.map((text) => text.length);
+    const head = JSON.stringify({ serial, effects: { ...effects, outputs }, chars });
+    this.#saveText('prepared', `${head}\n${texts.join('')}`);
   }
   loadPrepared(serial: number): Effects | null {
-    const prepared = this.#loadJson<{ serial: number; effects: Effects }>('prepared');
-    return prepared?.serial === serial ? prepared.effects : null;
+    const text = this.#loadText('prepared');
+    if (text === null) return null;
+    let at = text.indexOf('\n') + 1;
+    const prepared = JSON.parse(text.slice(0, at)) as {
+      serial: number;
+      effects: Effects;
+      chars: number[];
+    };
+    if (prepared.serial !== serial) return null;
+    const outputs = prepared.effects.outputs.map((some, i) => {
+      const start = at;
+      at += prepared.chars[i] as number;
+      return { ...some, text: text.slice(start, at) };
+    });
+    return { ...prepared.effects, outputs };
   }
 
   /** Pieces of a longer text that stood there before may stay behind: the first piece says how many count. */
@@ -93,14 +111,21 @@ export class ConsumerStore implements ConsumerStorage {
     }
   }
   #loadJson<Value>(name: string): Value | null {
+    const text = this.#loadText(name);
+    return text === null ? null : (JSON.parse(text) as Value);
+  }
+  #loadText(name: string): string | null {
     const rows = [
       ...this.#sql.exec<{ pieces: number; text: string }>(
         'SELECT pieces, text FROM texts WHERE name = ? ORDER BY piece',
         name,
       ),
     ];
-    const text = rows.slice(0, rows[0]?.pieces ?? 0).map((row) => row.text);
-    return text.length > 0 ? (JSON.parse(text.join('')) as Value) : null;
+    if (rows.length === 0) return null;
+    return rows
+      .slice(0, rows[0]?.pieces ?? 0)
+      .map((row) => row.text)
+      .join('');
   }
 
   // --- Dead letters ---

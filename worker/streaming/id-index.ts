@@ -105,14 +105,39 @@ export class IdIndex {
   }
 }
 
-// The hash's state, set anew by each call: closures over it would cost more than the hash of a short id.
-let v0 = 0;
-let v1 = 0;
-let v2 = 0;
-let v3 = 0;
-
-function rounds(count: number): void {
-  for (let i = 0; i < count; i++) {
+/**
+ * HalfSipHash-2-4 with 64 bits of output (Aumasson and Bernstein), over the UTF-16 code units, little endian. The
+ * two words go to `into[at]` and `into[at + 1]`, high word first; never both 0, which marks a free slot. One loop
+ * over all rounds, on local variables: this runs for every event with an id.
+ */
+export function hashId(id: string, [key0, key1]: IdKey, into: IdHashes, at: number): void {
+  let v0 = key0;
+  let v1 = key1 ^ 0xee;
+  let v2 = 0x6c796765 ^ key0;
+  let v3 = 0x74656462 ^ key1;
+  const { length } = id;
+  const wholeWords = length >> 1;
+  const lastWord = ((length * 2) << 24) | (length % 2 === 1 ? id.charCodeAt(length - 1) : 0);
+  /** Two rounds a word, then four for each word of the result. */
+  const mixed = (wholeWords + 1) * 2;
+  let word = 0;
+  let low = 0;
+  for (let round = 0; round < mixed + 8; round++) {
+    if (round < mixed) {
+      if ((round & 1) === 0) {
+        const place = round >> 1;
+        word =
+          place < wholeWords
+            ? id.charCodeAt(place * 2) | (id.charCodeAt(place * 2 + 1) << 16)
+            : lastWord;
+        v3 ^= word;
+      }
+    } else if (round === mixed) {
+      v2 ^= 0xee;
+    } else if (round === mixed + 4) {
+      low = v1 ^ v3;
+      v1 ^= 0xdd;
+    }
     v0 = (v0 + v1) | 0;
     v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
     v0 = (v0 << 16) | (v0 >>> 16);
@@ -123,32 +148,8 @@ function rounds(count: number): void {
     v2 = (v2 + v1) | 0;
     v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
     v2 = (v2 << 16) | (v2 >>> 16);
+    if (round < mixed && (round & 1) === 1) v0 ^= word;
   }
-}
-
-function mix(word: number): void {
-  v3 ^= word;
-  rounds(2);
-  v0 ^= word;
-}
-
-/**
- * HalfSipHash-2-4 with 64 bits of output (Aumasson and Bernstein), over the UTF-16 code units, little endian. The
- * two words go to `into[at]` and `into[at + 1]`, high word first; never both 0, which marks a free slot.
- */
-export function hashId(id: string, [key0, key1]: IdKey, into: IdHashes, at: number): void {
-  v0 = key0;
-  v1 = key1 ^ 0xee;
-  v2 = 0x6c796765 ^ key0;
-  v3 = 0x74656462 ^ key1;
-  const { length } = id;
-  for (let i = 0; i + 1 < length; i += 2) mix(id.charCodeAt(i) | (id.charCodeAt(i + 1) << 16));
-  mix(((length * 2) << 24) | (length % 2 === 1 ? id.charCodeAt(length - 1) : 0));
-  v2 ^= 0xee;
-  rounds(4);
-  const low = v1 ^ v3;
-  v1 ^= 0xdd;
-  rounds(4);
   const high = v1 ^ v3;
   into[at] = high;
   into[at + 1] = high === 0 && low === 0 ? 1 : low;
