@@ -11,7 +11,7 @@ import { nexmarkEvents } from '../support/nexmark/generator.ts';
 import { QUERIES } from '../support/nexmark/queries.ts';
 import { medianRatio, spread } from './measure.ts';
 import type { Row } from './measure.ts';
-import { type Sink, startQueuePipeline } from './peers/queue-pipeline.ts';
+import { type Sending, type Sink, startQueuePipeline } from './peers/queue-pipeline.ts';
 
 const PARTITIONS = 4;
 const EVENTS_A_REQUEST = 1_000;
@@ -49,7 +49,7 @@ export async function streaming(setup: Streaming, say: (text: string) => void): 
     PACED_EVENTS_A_REQUEST,
   );
   const ours: Measured[] = [];
-  const theirs: Measured[] = [];
+  const theirs: Record<Sending, Measured[]> = { batches: [], singly: [] };
   let costUsd = 0;
   for (let round = 1; round <= rounds; round += 1) {
     say(`streaming, round ${round} of ${rounds}`);
@@ -57,29 +57,33 @@ export async function streaming(setup: Streaming, say: (text: string) => void): 
     ours.push(measured);
     costUsd = measured.usdPerMillion;
     say(`  streams ${text(measured)}; a million events ${costUsd.toFixed(4)} dollars`);
-    const peer = await measureQueues(requests, paced, bids.length);
-    theirs.push(peer);
-    say(`  bare queues ${text(peer)}`);
+    for (const sending of ['batches', 'singly'] as const) {
+      const peer = await measureQueues(sending, requests, paced, bids.length);
+      theirs[sending].push(peer);
+      say(`  bare queue, sent ${sending}: ${text(peer)}`);
+    }
   }
   const rates = (of: Measured[]) => of.map(({ eventsPerSecond }) => eventsPerSecond);
   const latency = (of: Measured[]) =>
     `${spread(of.map(({ p50 }) => p50))} / ${spread(of.map(({ p99 }) => p99))} ms`;
   const queueUsd = QUEUE_OPERATIONS * PRICE_PER_MILLION_USD.queueOperation;
-  const beside = 'Worker → Queue → Worker, a message an event';
+  const rateRow = (sending: Sending, beside: string): Row => ({
+    what: `${events.toLocaleString('en-US')} events, published 1,000 a request, to output`,
+    result: `${spread(rates(ours))} events/s`,
+    beside,
+    peer: `${spread(rates(theirs[sending]))} events/s`,
+    ratio: medianRatio(rates(ours), rates(theirs[sending])).toFixed(1),
+    aim: '≥ 5',
+  });
+  const pacedRate = (PACED_EVENTS_A_REQUEST * 1000) / PACED_EVERY_MS;
   return [
+    rateRow('singly', 'Worker → Queue → Worker, `send` for each event'),
+    rateRow('batches', 'the same, `sendBatch` of 100'),
     {
-      what: `${events.toLocaleString('en-US')} events, published 1,000 a request, to output`,
-      result: `${spread(rates(ours))} events/s`,
-      beside,
-      peer: `${spread(rates(theirs))} events/s`,
-      ratio: medianRatio(rates(ours), rates(theirs)).toFixed(1),
-      aim: '≥ 5',
-    },
-    {
-      what: `append to output at ${(PACED_EVENTS_A_REQUEST * 1000) / PACED_EVERY_MS} events/s, p50 / p99`,
+      what: `append to output at ${pacedRate} events/s, p50 / p99`,
       result: latency(ours),
-      beside,
-      peer: latency(theirs),
+      beside: 'Worker → Queue → Worker, `sendBatch`',
+      peer: latency(theirs.batches),
       ratio: '',
       aim: '',
     },
@@ -203,11 +207,12 @@ async function costOf(rest: Rest, name: string, requests: readonly string[]): Pr
 }
 
 async function measureQueues(
+  sending: Sending,
   requests: readonly string[],
   paced: readonly string[],
   events: number,
 ): Promise<Measured> {
-  const pipeline = await startQueuePipeline(QUERY?.processor.code ?? '');
+  const pipeline = await startQueuePipeline(QUERY?.processor.code ?? '', sending);
   const sink = async (method = 'GET') =>
     (await (await fetch(pipeline.url, { method })).json()) as Sink;
   try {

@@ -1,6 +1,6 @@
 // What streams are measured against: a Worker that puts each event on a queue, and a consumer that runs the same
-// function on each and keeps the outputs in memory. One message an event, sent and consumed in the largest
-// batches that the platform takes; no log, no stored output, no order, no replay, no dedup.
+// function on each and keeps the outputs in memory. One message an event, consumed in the largest batches that
+// the platform takes, and sent in such batches or one by one; no log, no stored output, no order, no replay, no dedup.
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
 
 /** Events published, as NDJSON, by `POST /`; `GET /` says what the consumer has seen. */
@@ -16,11 +16,21 @@ export interface Sink {
   p99: number;
 }
 
-const worker = (processCode: string) => `
+/** Messages sent by one call: the platform's most, or one. */
+export const SENDING = { batches: 100, singly: 1 } as const;
+export type Sending = keyof typeof SENDING;
+
+const worker = (processCode: string, sending: Sending) => `
 ${processCode.replace('export function process', 'function processEvent')}
-const SEND_MAX = 100;
+const SEND_MAX = ${SENDING[sending]};
 const latencies = [];
+const IN_FLIGHT = 6;
 async function sendAll(queue, bodies) {
+  if (SEND_MAX === 1) {
+    const waiting = bodies.values();
+    const sender = async () => { for (const body of waiting) await queue.send(body); };
+    return Promise.all(Array.from({ length: IN_FLIGHT }, sender));
+  }
   for (let first = 0; first < bodies.length; first += SEND_MAX) {
     await queue.sendBatch(bodies.slice(first, first + SEND_MAX).map((body) => ({ body })));
   }
@@ -48,11 +58,11 @@ export default {
 };`;
 
 /** `processCode` is one line of \`export function process(event, ctx)\`, as a processor has it. */
-export async function startQueuePipeline(processCode: string): Promise<Pipeline> {
+export async function startQueuePipeline(processCode: string, sending: Sending): Promise<Pipeline> {
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       name: 'queue-pipeline',
-      modules: [{ type: 'ESModule', path: 'worker.js', contents: worker(processCode) }],
+      modules: [{ type: 'ESModule', path: 'worker.js', contents: worker(processCode, sending) }],
       compatibilityDate: '2026-10-01',
       queueProducers: { EVENTS: 'events' },
       queueConsumers: { events: { maxBatchSize: 100, maxBatchTimeout: 0, maxRetries: 3 } },
