@@ -38,7 +38,7 @@ export const PATTERNS: readonly Pattern[] = [
     title: 'Claim-check',
     purpose:
       'Keeps large payloads out of the stream: the event carries a ticket, the bytes wait on a shelf until they are asked for.',
-    poke: 'Send 200 KB, or a file; fetch it back and check its hash.',
+    poke: 'Send 200 kB, or a file; fetch it back and check its hash.',
   },
   {
     id: 'batching',
