@@ -1,27 +1,17 @@
 // What "lastRun" means: in each partition from where the last run whose job is done left off (a failed run's events
-// are read again), else from the oldest event, up to what `to` means now.
-import type { StreamInput, StreamRange } from '../../shared/schemas/job.ts';
-import { rangesOfInput } from '../mapreduce/stream-input.ts';
-import type { Env } from '../platform/env.ts';
-import type { StreamDefinition } from '../streaming/names.ts';
-import type { Covered } from './schedule-store.ts';
+// are read again), else from the oldest event, up to what `to` means now. Pure.
+import type { StreamRange } from '../../shared/schemas/job.ts';
 
-/** The ranges to read, and how many events retention took before they were read. Throws ProblemError. */
-export async function rangesSinceLastRun(
-  env: Env,
-  stream: StreamDefinition,
-  { to }: StreamInput,
-  covered: Covered | null,
-): Promise<{ ranges: StreamRange[]; lost: number }> {
-  const everything = await rangesOfInput(env, stream, {
-    stream: stream.name,
-    from: 'earliest',
-    ...(to === undefined ? {} : { to }),
-  });
-  return goOn(everything, covered?.streamUid === stream.uid ? covered : null);
+/** Up to where a stream was read by the last run whose job is done. */
+export interface Covered {
+  /** The run. */
+  seq: number;
+  streamUid: string;
+  /** By partition; not included. */
+  ends: Record<number, number>;
 }
 
-/** `everything`: from the oldest event that is there. */
+/** What is left of `everything` (from the oldest event that is there), and how many events retention took unread. */
 export function goOn(
   everything: StreamRange[],
   covered: Pick<Covered, 'ends'> | null,

@@ -3,6 +3,7 @@ import { SCHEDULE_RUNS_KEPT } from '../../shared/limits.ts';
 import type { ScheduleSpec } from '../../shared/schemas/schedule.ts';
 import { migrate } from '../platform/migrations.ts';
 import { type Insertion, isOver, isWaiting, newRun, type RunRecord } from './runs.ts';
+import type { ScheduleRecord } from './schedule-record.ts';
 
 const MIGRATIONS = [
   {
@@ -14,28 +15,6 @@ const MIGRATIONS = [
     `,
   },
 ];
-
-/** Up to where a stream was read by the last run whose job is done. */
-export interface Covered {
-  /** The run. */
-  seq: number;
-  streamUid: string;
-  /** By partition; not included. */
-  ends: Record<number, number>;
-}
-
-export interface ScheduleRecord {
-  name: string;
-  uid: string;
-  createdAtMs: number;
-  /** Of the specification; grows with every change. */
-  version: number;
-  paused: boolean;
-  /** The next time by the plan; null: none (paused, or the pattern has ended). */
-  nextMs: number | null;
-  lastSeq: number;
-  covered: Covered | null;
-}
 
 export class ScheduleStore {
   readonly #storage: DurableObjectStorage;

@@ -25,7 +25,8 @@ import {
   wakeAtMs,
 } from './runs.ts';
 import type { ScheduleRpc } from './schedule.rpc.ts';
-import { type ScheduleRecord, ScheduleStore } from './schedule-store.ts';
+import type { ScheduleRecord } from './schedule-record.ts';
+import { ScheduleStore } from './schedule-store.ts';
 import { isFinal, meaningOf, submitRun } from './submission.ts';
 import { gaveWayReason, lateness, missedReason, runView, scheduleView } from './view.ts';
 

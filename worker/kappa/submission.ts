@@ -2,13 +2,12 @@
 // submission that got no answer can be made again.
 import type { Job, MapReduceSpec } from '../../shared/schemas/job.ts';
 import type { ProblemCode } from '../../shared/schemas/problem.ts';
-import { streamOfInput } from '../mapreduce/stream-input.ts';
+import { rangesOfInput, streamOfInput } from '../mapreduce/stream-input.ts';
 import { submitJob } from '../mapreduce/submit.ts';
 import type { Env } from '../platform/env.ts';
 import { ProblemError } from '../platform/problem.ts';
-import { rangesSinceLastRun } from './last-run.ts';
+import { type Covered, goOn } from './last-run.ts';
 import { readsOn, type RunRecord, type Submitted } from './runs.ts';
-import type { Covered } from './schedule-store.ts';
 
 /** What a job of this version reads now, and what is to be said of it. Throws ProblemError. */
 export async function meaningOf(
@@ -23,7 +22,9 @@ export async function meaningOf(
   const stream = await streamOfInput(env, input);
   const streamUid = stream.uid;
   if (!readsOn(job)) return { submitted: { ...nothing, streamUid }, note: null };
-  const { ranges, lost } = await rangesSinceLastRun(env, stream, input, covered);
+  const { ranges: _, ...points } = input;
+  const everything = await rangesOfInput(env, stream, { ...points, from: 'earliest' });
+  const { ranges, lost } = goOn(everything, covered?.streamUid === streamUid ? covered : null);
   const note = lost === 0 ? null : `retention took ${lost} events before they were read`;
   return { submitted: { version, streamUid, ranges }, note };
 }

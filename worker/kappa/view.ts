@@ -3,7 +3,7 @@ import { SCHEDULE_LATE_MS, SCHEDULE_NEXT_RUNS } from '../../shared/limits.ts';
 import type { Schedule, ScheduleRun, ScheduleSpec } from '../../shared/schemas/schedule.ts';
 import { type Times, upcoming } from './cron.ts';
 import { isGoing, isOver, isUntouched, type RunRecord } from './runs.ts';
-import type { ScheduleRecord } from './schedule-store.ts';
+import type { ScheduleRecord } from './schedule-record.ts';
 
 /** `runs`: oldest first. */
 export function scheduleView(

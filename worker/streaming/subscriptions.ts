@@ -1,7 +1,7 @@
 // Who is rung after an append, and when again. A reader with a bell out is not rung until it says that it has
 // caught up; a bell that nobody answers is rung again, less and less often: it may be lost, or its reader paused.
 import { BELL_RING_AGAIN_MAX_MS, BELL_RING_AGAIN_MS } from '../../shared/limits.ts';
-import type { StreamBell } from '../platform/env.ts';
+import type { StreamBell } from '../platform/bell-messages.ts';
 
 interface Subscription {
   bell: StreamBell;
