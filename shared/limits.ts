@@ -120,7 +120,7 @@ export const EVENT_ID_MAX_CHARS = 255;
 export const EVENT_TYPE_MAX_CHARS = 128;
 /** A payload above this goes to R2 and the event carries a claim. A whole event has to fit a row. */
 export const CLAIM_CHECK_DEFAULT_BYTES = 96 * KIB;
-export const CLAIM_CHECK_MIN_BYTES = KIB;
+export const CLAIM_CHECK_MIN_BYTES = 1;
 export const CLAIM_CHECK_MAX_BYTES = MIB;
 export const RETENTION_DEFAULT_HOURS = 168;
 export const RETENTION_MAX_HOURS = 24 * 366;

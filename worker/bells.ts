@@ -6,7 +6,7 @@ import { answerMapBell } from './mapreduce/edge-mapper.ts';
 import { answerReduceBell } from './mapreduce/reducer.ts';
 import type { Env, StreamBell } from './platform/env.ts';
 import { windowObject } from './platform/objects.ts';
-import { consumeFor } from './streaming/dispatch.ts';
+import { consumeFor } from './streaming/consumer/dispatch.ts';
 
 const RETRY_SECONDS = 1;
 const MapBellBody = z.object({ job: z.string(), ring: z.number().int() });

@@ -10,9 +10,9 @@ export { ClaimObject } from './claim-check/claim.object.ts';
 export { ScheduleObject } from './kappa/schedule.object.ts';
 export { JobObject } from './mapreduce/job.object.ts';
 export { UserServiceObject } from './services/users.object.ts';
-export { ConsumerObject } from './streaming/consumer.object.ts';
-export { LogObject } from './streaming/log.object.ts';
-export { ProcessorObject } from './streaming/processor.object.ts';
+export { ConsumerObject } from './streaming/consumer/consumer.object.ts';
+export { LogObject } from './streaming/log/log.object.ts';
+export { ProcessorObject } from './streaming/processor/processor.object.ts';
 export { LobbyObject } from './volunteers/lobby.object.ts';
 
 export default {

@@ -28,7 +28,7 @@ afterAll(async () => {
 
 function looksRight(pages: [name: string, path: string][]): void {
   describe.each(pages)('%s', (_name, path) => {
-    test.each(LOOKS)('$scheme at $width px', async (look) => {
+    test.concurrent.each(LOOKS)('$scheme at $width px', async (look) => {
       const { context, page, errors } = await visit(browser, `${edge.url}${path}`, look);
       try {
         await settled(page);

@@ -106,7 +106,7 @@ const PAGES: [name: string, path: string, there: RegExp][] = [
 ];
 
 describe.each(PAGES)('%s', (_name, path, there) => {
-  test.each(LOOKS)('$scheme at $width px', async (look) => {
+  test.concurrent.each(LOOKS)('$scheme at $width px', async (look) => {
     const { context, page, errors } = await visit(browser, `${edge.url}${path}`, look);
     try {
       await page.getByText(there).first().waitFor();

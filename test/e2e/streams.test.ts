@@ -73,8 +73,8 @@ test('Nexmark’s stateless queries give the same when all is sent twice and the
     maxMs: WAIT_MAX_MS,
   });
   expect(result.queries.filter(({ equal }) => !equal)).toEqual([]);
-  // At least one of each two requests is answered with duplicates, but for those that a kill interrupted.
-  expect(result.duplicates).toBeGreaterThan(5_000);
+  // Of each two requests at least one is answered with what the other one, or a killed one, had appended.
+  expect(result.duplicates).toBeGreaterThanOrEqual(10_000);
 });
 
 test('a window that is open when the edge is killed fires at its own time, with what came before and after', async () => {

@@ -8,7 +8,7 @@ import {
   type End,
   type Takeover,
   type TakeoverCrew,
-} from '../../worker/streaming/takeover.ts';
+} from '../../worker/streaming/processor/takeover.ts';
 
 const PARTITIONS = 3;
 const STREAM = 'stream_1';

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { WindowLimits } from '../../shared/schemas/processor.ts';
-import type { Measured } from '../../worker/streaming/log.rpc.ts';
+import type { Measured } from '../../worker/streaming/log/log.rpc.ts';
 import {
   commit,
   count,

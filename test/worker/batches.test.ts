@@ -10,7 +10,7 @@ import type { WindowRpc } from '../../worker/batching/window.rpc.ts';
 import { newId } from '../../worker/platform/ids.ts';
 import { logObject, windowObject } from '../../worker/platform/objects.ts';
 import { type StreamDefinition, windowName } from '../../worker/streaming/names.ts';
-import { storeProgram } from '../../worker/streaming/processor-program.ts';
+import { storeProgram } from '../../worker/streaming/processor/processor-program.ts';
 import { readEvents } from '../../worker/streaming/read.ts';
 import { ended, result } from './rest.ts';
 import { appendNumbers, newStream } from './streams.ts';

@@ -9,9 +9,9 @@ import {
 import { describe, expect, it, vi } from 'vitest';
 import { SEGMENT_BYTES } from '../../shared/limits.ts';
 import { claimShard, claimShardOf, logObject } from '../../worker/platform/objects.ts';
-import type { Append, LogConfig } from '../../worker/streaming/log.rpc.ts';
-import { PartitionLog } from '../../worker/streaming/log-partition.ts';
-import type { LogPorts } from '../../worker/streaming/log-ports.ts';
+import type { Append, LogConfig } from '../../worker/streaming/log/log.rpc.ts';
+import { PartitionLog } from '../../worker/streaming/log/log-partition.ts';
+import type { LogPorts } from '../../worker/streaming/log/log-ports.ts';
 
 const batch = (ids: (string | null)[], more: Partial<Append> = {}, pad = 0): Append => ({
   text: ids

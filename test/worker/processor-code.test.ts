@@ -7,13 +7,13 @@ import type { Json } from '../../shared/schemas/common.ts';
 import type { ProcessOutcome } from '../../shared/streaming/process.ts';
 import { storeClaim } from '../../worker/claim-check/claims.ts';
 import { ProblemError } from '../../worker/platform/problem.ts';
-import type { ConsumerConfig } from '../../worker/streaming/consumer.rpc.ts';
-import { storeProgram } from '../../worker/streaming/processor-program.ts';
+import type { ConsumerConfig } from '../../worker/streaming/consumer/consumer.rpc.ts';
+import { storeProgram } from '../../worker/streaming/processor/processor-program.ts';
 import {
   IsolateCrashError,
   runBatchFunction,
   runStateless,
-} from '../../worker/streaming/stateless.ts';
+} from '../../worker/streaming/processor/stateless.ts';
 
 async function configOf(code: string, more: Partial<ConsumerConfig> = {}): Promise<ConsumerConfig> {
   const { key, hash } = await storeProgram(env, code);

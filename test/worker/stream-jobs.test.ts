@@ -8,7 +8,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import type { Job } from '../../shared/schemas/job.ts';
 import type { JobObject } from '../../worker/mapreduce/job.object.ts';
-import type { LogObject } from '../../worker/streaming/log.object.ts';
+import type { LogObject } from '../../worker/streaming/log/log.object.ts';
 import { catalog, jobObject, logObject } from '../../worker/platform/objects.ts';
 import { logName } from '../../worker/streaming/names.ts';
 import { call, ended, postJson, problemOf, result, run } from './rest.ts';

@@ -4,7 +4,7 @@ import { jobObject, windowObject } from '../platform/objects.ts';
 import { submitJob } from '../mapreduce/submit.ts';
 import { appendEvents } from '../streaming/append.ts';
 import { streamRange } from '../streaming/read.ts';
-import { IsolateCrashError, runBatchFunction } from '../streaming/stateless.ts';
+import { IsolateCrashError, runBatchFunction } from '../streaming/processor/stateless.ts';
 import { streamNamed } from '../streaming/streams.ts';
 import type { WindowWork } from './window.rpc.ts';
 import { runWindows, type WindowWorld } from './window-run.ts';

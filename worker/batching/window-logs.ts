@@ -3,7 +3,7 @@ import { CONNECTIONS_MAX } from '../../shared/limits.ts';
 import type { Env } from '../platform/env.ts';
 import { logObject } from '../platform/objects.ts';
 import { sideBySide } from '../platform/side-by-side.ts';
-import type { LogRpc, Measured, Point } from '../streaming/log.rpc.ts';
+import type { LogRpc, Measured, Point } from '../streaming/log/log.rpc.ts';
 import type { Cursor, Question } from './window-machine.ts';
 
 type Place = Pick<Cursor, 'streamUid' | 'partition'>;

@@ -2,7 +2,7 @@
 // it fires. It is told what lies between two places (`Measured`) and never sees an event. Windows cut the log
 // exactly: each ends where the next begins, in every partition.
 import type { BatchReason, WindowLimits } from '../../shared/schemas/processor.ts';
-import type { Measured } from '../streaming/log.rpc.ts';
+import type { Measured } from '../streaming/log/log.rpc.ts';
 
 /** Offsets [from, to) of one partition. */
 export interface WindowRange {

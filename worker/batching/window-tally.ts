@@ -8,7 +8,7 @@ import type {
   ProcessorCounters,
   WindowLimits,
 } from '../../shared/schemas/processor.ts';
-import { addLatency, emptyLatency, mergeLatency } from '../streaming/latency.ts';
+import { addLatency, emptyLatency, mergeLatency } from '../streaming/consumer/latency.ts';
 import type { WindowConfig } from './window.rpc.ts';
 import { type Cursor, firesAtMs, samePartition, type Windows } from './window-machine.ts';
 import type { Runs, WindowRecord } from './window-runs.ts';

@@ -16,7 +16,7 @@ import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { jobObject, processorObject } from '../platform/objects.ts';
 import { Timers } from '../platform/timers.ts';
-import type { Point } from '../streaming/log.rpc.ts';
+import type { Point } from '../streaming/log/log.rpc.ts';
 import { windowName } from '../streaming/names.ts';
 import { partitionsOf } from '../streaming/streams.ts';
 import type {

@@ -13,8 +13,8 @@ import type {
   RedriveBody,
 } from '../../shared/schemas/processor.ts';
 import type { EventSource } from '../../shared/schemas/stream.ts';
-import type { ConsumerConfig } from '../streaming/consumer.rpc.ts';
-import type { Point } from '../streaming/log.rpc.ts';
+import type { ConsumerConfig } from '../streaming/consumer/consumer.rpc.ts';
+import type { Point } from '../streaming/log/log.rpc.ts';
 import type { StreamDefinition } from '../streaming/names.ts';
 import type { WindowRange } from './window-machine.ts';
 

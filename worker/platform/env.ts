@@ -5,9 +5,9 @@ import type { ClaimObject } from '../claim-check/claim.object.ts';
 import type { ScheduleObject } from '../kappa/schedule.object.ts';
 import type { JobObject } from '../mapreduce/job.object.ts';
 import type { UserServiceObject } from '../services/users.object.ts';
-import type { ConsumerObject } from '../streaming/consumer.object.ts';
-import type { LogObject } from '../streaming/log.object.ts';
-import type { ProcessorObject } from '../streaming/processor.object.ts';
+import type { ConsumerObject } from '../streaming/consumer/consumer.object.ts';
+import type { LogObject } from '../streaming/log/log.object.ts';
+import type { ProcessorObject } from '../streaming/processor/processor.object.ts';
 import type { LobbyObject } from '../volunteers/lobby.object.ts';
 import type { MapBell, ReduceBell, StreamBell } from './bell-messages.ts';
 

@@ -8,10 +8,10 @@ import type { ClaimRpc } from '../claim-check/claim.rpc.ts';
 import type { ScheduleRpc } from '../kappa/schedule.rpc.ts';
 import type { JobRpc } from '../mapreduce/job.rpc.ts';
 import type { UserServiceRpc } from '../services/users.rpc.ts';
-import type { ConsumerRpc } from '../streaming/consumer.rpc.ts';
-import type { LogRpc } from '../streaming/log.rpc.ts';
+import type { ConsumerRpc } from '../streaming/consumer/consumer.rpc.ts';
+import type { LogRpc } from '../streaming/log/log.rpc.ts';
 import { type ConsumerRef, consumerName, logName, type PartitionRef } from '../streaming/names.ts';
-import type { ProcessorRpc } from '../streaming/processor.rpc.ts';
+import type { ProcessorRpc } from '../streaming/processor/processor.rpc.ts';
 import type { LobbyRpc } from '../volunteers/lobby.rpc.ts';
 import type { Env } from './env.ts';
 

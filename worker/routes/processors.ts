@@ -13,7 +13,7 @@ import { catalog, processorObject } from '../platform/objects.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
 import { sideBySide } from '../platform/side-by-side.ts';
 import { jsonBody, parse, parseQuery } from '../platform/validate.ts';
-import { defineProcessor, deleteProcessor, processorNamed } from '../streaming/define.ts';
+import { defineProcessor, deleteProcessor, processorNamed } from '../streaming/processor/define.ts';
 
 const found = <Value>(value: Value | null, name: string): Value => {
   if (value === null) throw notFound(`processor ${name}`);

@@ -7,7 +7,7 @@ import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { migrate } from '../platform/migrations.ts';
 import { Timers } from '../platform/timers.ts';
-import { backoffMs } from '../streaming/retry.ts';
+import { backoffMs } from '../streaming/consumer/retry.ts';
 import { tellChanges, type UserChange } from './user-events.ts';
 import type { UserServiceRpc } from './users.rpc.ts';
 

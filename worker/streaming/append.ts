@@ -12,7 +12,7 @@ import { ProblemError } from '../platform/problem.ts';
 import { sha256Hex } from '../platform/sha256.ts';
 import { sideBySide } from '../platform/side-by-side.ts';
 import type { NewEvent } from './events.ts';
-import type { Append, AppendOutcome, LogRpc } from './log.rpc.ts';
+import type { Append, AppendOutcome, LogRpc } from './log/log.rpc.ts';
 import type { PartitionRef, StreamDefinition } from './names.ts';
 import { byPartition, type Packing, piecesOf } from './pack.ts';
 import { streamAgain } from './streams.ts';

@@ -4,7 +4,7 @@ import { APPEND_CALL_MAX_BYTES, CLAIM_CHECK_MAX_BYTES } from '../../shared/limit
 import { partitionOf } from '../../shared/mapreduce/hash.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import type { NewEvent } from './events.ts';
-import type { PackedEvents } from './log.rpc.ts';
+import type { PackedEvents } from './log/log.rpc.ts';
 
 export interface Packing {
   partitions: number;

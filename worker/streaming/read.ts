@@ -5,8 +5,8 @@ import { largeChunks } from '../platform/byte-stream.ts';
 import type { Env } from '../platform/env.ts';
 import { logObject } from '../platform/objects.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
-import type { Located, SegmentRange } from './log.rpc.ts';
-import { cutLines } from './log-lines.ts';
+import type { Located, SegmentRange } from './log/log.rpc.ts';
+import { cutLines } from './log/log-lines.ts';
 import type { PartitionRef } from './names.ts';
 import type { ReadBounds, ReadEvents } from './read-events.ts';
 

@@ -6,7 +6,7 @@ import type { PartitionStatus, Stream, StreamConsumer } from '../../shared/schem
 import type { Env } from '../platform/env.ts';
 import { catalog, logObject, processorObject } from '../platform/objects.ts';
 import { sideBySide } from '../platform/side-by-side.ts';
-import type { LogStatus } from './log.rpc.ts';
+import type { LogStatus } from './log/log.rpc.ts';
 import type { StreamDefinition } from './names.ts';
 import { partitionsOf } from './streams.ts';
 

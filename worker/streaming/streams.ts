@@ -10,7 +10,7 @@ import type { Env } from '../platform/env.ts';
 import { catalog, logObject } from '../platform/objects.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
 import { sideBySide } from '../platform/side-by-side.ts';
-import type { LogConfig } from './log.rpc.ts';
+import type { LogConfig } from './log/log.rpc.ts';
 import type { PartitionRef, StreamDefinition } from './names.ts';
 
 const HOUR_MS = 3600_000;

@@ -2,10 +2,10 @@
 // moved by hand, and a process that can be killed at any of its calls. What was committed survives.
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import type { StreamBell } from '../../../worker/platform/env.ts';
-import type { LogPorts } from '../../../worker/streaming/log-ports.ts';
-import { PartitionLog } from '../../../worker/streaming/log-partition.ts';
-import type { LogSizes } from '../../../worker/streaming/log-ports.ts';
-import type { LogStorage } from '../../../worker/streaming/log-sql.ts';
+import type { LogPorts } from '../../../worker/streaming/log/log-ports.ts';
+import { PartitionLog } from '../../../worker/streaming/log/log-partition.ts';
+import type { LogSizes } from '../../../worker/streaming/log/log-ports.ts';
+import type { LogStorage } from '../../../worker/streaming/log/log-sql.ts';
 
 export class Killed extends Error {
   override name = 'Killed';

@@ -80,7 +80,8 @@ async function publish({ rest, events, disorder, maxMs }: NexmarkRun): Promise<n
           body,
           headers: { 'content-type': 'application/x-ndjson' },
         });
-        duplicates += ((await answer.json()) as Appended).duplicates;
+        const appended = (await answer.json()) as Appended;
+        duplicates += appended.duplicates;
         return;
       } catch (error) {
         if (!disorder || Date.now() > untilMs) throw error;

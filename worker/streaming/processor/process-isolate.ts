@@ -1,0 +1,121 @@
+// The isolates of processors: Worker Loader, one for each program, without network or bindings. Batches of one
+// program may run in it side by side, each with its own module variables. Its realm is cut down to the language
+// and a few pure functions; unlike mappers, processors have the real clock and real random numbers. There are no
+// timers: waiting is the consumer's business (retry, back-off), and so a promise that nothing moves is known to
+// be lost.
+import {
+  BATCH_CPU_MS,
+  LOOP_GUARD_STEPS,
+  PROCESS_CPU_MS,
+  PROCESS_GUARD_STEPS,
+} from '../../../shared/limits.ts';
+import { guardCounted } from '../../../shared/mapreduce/guard.ts';
+import { MODULE_HEAD } from '../../../shared/mapreduce/program-text.ts';
+import { ALLOWED_GLOBALS } from '../../../shared/mapreduce/realm.ts';
+import { PROGRAM_FILE } from '../../../shared/mapreduce/task-error.ts';
+import type { BatchResult } from '../../../shared/streaming/batch-run.ts';
+import type { BatchCall, ProcessCall, ProcessHost } from '../../../shared/streaming/process.ts';
+import type { ProcessResult } from '../../../shared/streaming/process-run.ts';
+import { RUNTIME_SOURCE } from '../../../shared/streaming/runtime.generated.ts';
+import type { Env } from '../../platform/env.ts';
+import { COMPATIBILITY_DATE, cutRealm, originOf } from '../../platform/isolate-realm.ts';
+import { sha256Hex } from '../../platform/sha256.ts';
+
+/** What the isolate's entrypoint offers; see MAIN below. The host crosses as an object of functions. */
+export interface ProcessIsolate {
+  process(call: ProcessCall, host: ProcessHost): Promise<ProcessResult>;
+  batch(
+    call: BatchCall,
+    lines: ReadableStream<Uint8Array>,
+    host: ProcessHost,
+  ): Promise<BatchResult>;
+}
+
+export type IsolateKind = 'process' | 'batch';
+
+/** CPU time of one call, and in local mode what the loop guard allows for one event, or between two of a window. */
+const KINDS = {
+  process: { cpuMs: PROCESS_CPU_MS, guardSteps: PROCESS_GUARD_STEPS },
+  batch: { cpuMs: BATCH_CPU_MS, guardSteps: LOOP_GUARD_STEPS },
+} as const satisfies Record<IsolateKind, { cpuMs: number; guardSteps: number }>;
+
+/** Calls of the host count as subrequests; the platform's most. */
+const SUBREQUESTS = 10_000;
+
+/** `crypto` for ids, hashes and signatures; `performance` is coarse in isolates. Neither reaches the outside. */
+const PROCESSOR_GLOBALS = [...ALLOWED_GLOBALS, 'crypto', 'performance'];
+
+/**
+ * Runs inside the isolate. Prototypes take no new properties: with an Object.prototype.then or an
+ * Array.prototype[0] a program could hang or falsify what the runner hands back.
+ */
+const MAIN = `
+import { WorkerEntrypoint } from 'cloudflare:workers';
+import '../runtime.js';
+import factory from '../${PROGRAM_FILE}';
+const { runProcess, runBatch } = globalThis.manyhandsProcessing;
+${cutRealm(PROCESSOR_GLOBALS)}
+for (const { prototype } of [Object, Array, Promise, Function, Error]) Object.preventExtensions(prototype);
+const setting = SETTING;
+export default class extends WorkerEntrypoint {
+  process(call, host) {
+    return runProcess({ ...setting, factory, call, host });
+  }
+  batch(call, lines, host) {
+    return runBatch({ ...setting, factory, call, lines, host });
+  }
+}
+`;
+
+export interface ProcessorCode {
+  programKey: string;
+  programHash: string;
+  /** Local mode: no CPU limit is enforced there, so loops are counted. */
+  guard: boolean;
+}
+
+/** The text of a program could not be had: nothing is known of the program itself. */
+export class ProgramUnreachableError extends Error {}
+
+let runtimeHash: string | null = null;
+
+/** The isolate of a program. Calls of it may reject with `unreachable()`'s error when that is not null. */
+export async function processIsolate(
+  env: Pick<Env, 'LOADER' | 'BUCKET'>,
+  { programKey, programHash, guard }: ProcessorCode,
+  kind: IsolateKind,
+): Promise<{ isolate: ProcessIsolate; unreachable: () => ProgramUnreachableError | null }> {
+  runtimeHash ??= (await sha256Hex(RUNTIME_SOURCE + MAIN)).slice(0, 16);
+  const { cpuMs, guardSteps } = KINDS[kind];
+  const guardLabel = guard ? `guard-${guardSteps}` : 'free';
+  const id = `${programHash}/${runtimeHash}/${kind}-${cpuMs}/${guardLabel}`;
+  let failure: ProgramUnreachableError | null = null;
+  const stub = env.LOADER.get(id, async () => {
+    const text = await programText(env.BUCKET, programKey).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw (failure = new ProgramUnreachableError(`the program cannot be read: ${reason}`));
+    });
+    const guarded = guard ? guardCounted(text) : text;
+    const setting = { origin: originOf(text, guarded), guardSteps: guard ? guardSteps : null };
+    return {
+      compatibilityDate: COMPATIBILITY_DATE,
+      mainModule: 'main.js',
+      modules: {
+        'main.js': MAIN.replace('SETTING', JSON.stringify(setting)),
+        'runtime.js': `${RUNTIME_SOURCE}\nglobalThis.manyhandsProcessing = manyhandsProcessing;`,
+        [PROGRAM_FILE]: `${MODULE_HEAD}${guarded}`,
+      },
+      env: {},
+      globalOutbound: null,
+      limits: { cpuMs, subRequests: SUBREQUESTS },
+    };
+  });
+  const isolate = stub.getEntrypoint() as unknown as ProcessIsolate;
+  return { isolate, unreachable: () => failure };
+}
+
+async function programText(bucket: R2Bucket, key: string): Promise<string> {
+  const object = await bucket.get(key);
+  if (!object) throw new Error(`there is no ${key}`);
+  return object.text();
+}

@@ -1,0 +1,49 @@
+// What others may ask of a ProcessorObject: one processor's definition, its versions, and their taking over.
+import type { List } from '../../../shared/schemas/common.ts';
+import type {
+  Batch,
+  DeadLetter,
+  Processor,
+  ProcessorSpec,
+  ProcessorSummary,
+  RedriveBody,
+} from '../../../shared/schemas/processor.ts';
+import type { StreamPoint } from '../../../shared/schemas/stream.ts';
+import type { StreamDefinition } from '../names.ts';
+
+export interface ProcessorDefinition {
+  name: string;
+  uid: string;
+  spec: ProcessorSpec;
+  streams: StreamDefinition[];
+  /** R2 key and SHA-256 of the compiled program; null when the processor starts jobs. */
+  program: { key: string; hash: string } | null;
+  guard: boolean;
+}
+
+export type Put =
+  | { kind: 'created' | 'changed'; processor: Processor }
+  /** Another kind, or other streams: its places in the log would mean something else. */
+  | { kind: 'fixed'; what: 'kind' | 'streams' }
+  /** Its unique id is used up. */
+  | { kind: 'deleted' };
+
+export interface ProcessorRpc {
+  /** Creates or changes it: consumers (or windows) are in place, and "latest" is resolved, when this returns. */
+  put(definition: ProcessorDefinition): Promise<Put>;
+  get(): Promise<Processor | null>;
+  summary(): Promise<ProcessorSummary | null>;
+  pause(): Promise<Processor | null>;
+  resume(): Promise<Processor | null>;
+  replay(from: StreamPoint): Promise<Processor | { conflict: string } | null>;
+  /** A batch processor: closes the open window now, with the reason "drain". */
+  drain(): Promise<Processor | 'conflict' | null>;
+  /** A consumer or window of the generation that is being rebuilt has caught up. */
+  caughtUp(generation: number): Promise<void>;
+  batches(cursor: string | undefined, limit: number): Promise<List<Batch> | 'conflict' | null>;
+  deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter> | null>;
+  redrive(body: RedriveBody): Promise<number | null>;
+  /** The committed offsets of its partitions of one stream: what a stream shows of its consumers. */
+  committed(streamUid: string): Promise<{ partition: number; committed: number }[]>;
+  forget(): Promise<boolean>;
+}

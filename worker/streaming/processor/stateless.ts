@@ -1,0 +1,129 @@
+// Runs a processor's code over events: a batch of them one by one, or a window as a whole. What user code does
+// wrong comes as a value; what is thrown here is either a crash, when nobody knows which event killed the
+// isolate, or infrastructure.
+import {
+  BATCH_RUN_MS,
+  PROCESS_GRACE_MS,
+  PROCESS_START_MS,
+  PROCESS_TIMEOUT_MS,
+} from '../../../shared/limits.ts';
+import type { TaskError } from '../../../shared/schemas/job.ts';
+import type { BatchOutcome, ProcessOutcome } from '../../../shared/streaming/process.ts';
+import { edgeError, withDeadline } from '../../mapreduce/edge-mapper.ts';
+import type { Env } from '../../platform/env.ts';
+import type { ConsumerConfig } from '../consumer/consumer.rpc.ts';
+import { processHost } from './process-host.ts';
+import { processIsolate, type ProcessorCode } from './process-isolate.ts';
+
+/** The isolate died, or did not answer: some event's fault, nobody knows of which. */
+export class IsolateCrashError extends Error {
+  readonly error: TaskError;
+  constructor(error: TaskError) {
+    super(error.message);
+    this.error = error;
+  }
+}
+
+/** The program's top level throws: no event's fault, and no event gets anywhere until the code is changed. */
+export class ProgramLoadError extends Error {
+  constructor({ message, line, column }: TaskError) {
+    const place = line === undefined ? '' : `, line ${line}, column ${column ?? 1}`;
+    super(`the program does not load${place}: ${message}`);
+  }
+}
+
+/** The window's events could not be read to the end. */
+class InputFailedError extends Error {}
+
+const PROCESS_MS = PROCESS_START_MS + PROCESS_TIMEOUT_MS + PROCESS_GRACE_MS;
+
+/** Throws IsolateCrashError, and other errors for what is not the events' fault. */
+export async function runStateless(
+  env: Env,
+  config: ConsumerConfig,
+  { text, attempt }: { text: string; attempt: number },
+): Promise<ProcessOutcome> {
+  const { types, params, version } = config;
+  const call = { text, types, params, attempt, version };
+  const host = processHost(env, config.services);
+  const { isolate, unreachable } = await processIsolate(env, config, 'process');
+  try {
+    const result = await withDeadline(isolate.process(call, host), PROCESS_MS);
+    if (!result.ok) throw new ProgramLoadError(result.error);
+    return checked(result.outcome, text);
+  } catch (error) {
+    throw unreachable() ?? meaningOf(error);
+  }
+}
+
+export type BatchConfig = ProcessorCode &
+  Pick<ConsumerConfig, 'types' | 'services' | 'params' | 'version'>;
+
+/** Runs a window's function. Throws like `runStateless`. */
+export async function runBatchFunction(
+  env: Env,
+  config: BatchConfig,
+  window: { reason: string; events: number; bytes: number; attempt: number },
+  lines: ReadableStream<Uint8Array>,
+): Promise<BatchOutcome> {
+  const { types, params, version } = config;
+  const host = processHost(env, config.services);
+  const { isolate, unreachable } = await processIsolate(env, config, 'batch');
+  try {
+    const call = { ...window, types, params, version };
+    const work = isolate.batch(call, lines, host);
+    const result = await withDeadline(work, BATCH_RUN_MS + PROCESS_GRACE_MS);
+    if (result.kind === 'input') throw new InputFailedError(result.message);
+    return result.outcome;
+  } catch (error) {
+    throw unreachable() ?? meaningOf(error);
+  }
+}
+
+/** The platform's own trouble, and programs that V8 refuses though the compiler took them. */
+const NOT_THE_EVENTS_FAULT = /internal error|SyntaxError|Failed to start|overloaded/i;
+
+function meaningOf(thrown: unknown): Error {
+  for (const known of [ProgramLoadError, InputFailedError, IsolateCrashError]) {
+    if (thrown instanceof known) return thrown;
+  }
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const { message } = error;
+  if (NOT_THE_EVENTS_FAULT.test(message)) return error;
+  return new IsolateCrashError(edgeError(error));
+}
+
+/** Comes from where the program runs too: what does not add up is the program's doing. */
+function checked(outcome: ProcessOutcome, text: string): ProcessOutcome {
+  const { outputs, outputOffsets, processed, passedOver, failures, stoppedAt, log } = outcome;
+  const count = text === '' ? 0 : countNewlines(text) + 1;
+  // Consecutive lines of the log.
+  const first = offsetOf(text);
+  const run = stoppedAt === null ? count : stoppedAt - first;
+  const isRun = (offset: number) =>
+    Number.isInteger(offset) && offset >= first && offset < first + run;
+  const holds =
+    run >= Math.min(1, count) &&
+    run <= count &&
+    typeof outputs === 'string' &&
+    countNewlines(outputs) === outputOffsets.length &&
+    outputOffsets.every((offset, i) => isRun(offset) && offset >= (outputOffsets[i - 1] ?? 0)) &&
+    failures.every(({ offset }) => isRun(offset)) &&
+    new Set(failures.map(({ offset }) => offset)).size === failures.length &&
+    processed + passedOver + failures.length === run &&
+    log.every((line) => typeof line === 'string');
+  if (holds) return outcome;
+  const message = 'what came back does not add up: does the program change built-ins?';
+  throw new IsolateCrashError({ code: 'program_threw', message });
+}
+
+/** Lines begin with their partition and offset. */
+const OFFSET = /^\{"partition":\d+,"offset":(\d+)/;
+
+const offsetOf = (line: string): number => Number(OFFSET.exec(line)?.[1] ?? -1);
+
+function countNewlines(text: string): number {
+  let newlines = 0;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) newlines++;
+  return newlines;
+}

@@ -1,0 +1,87 @@
+// The windows of one generation of a batch processor: one object for all its partitions.
+import type { List } from '../../../shared/schemas/common.ts';
+import type { BatchSpec, DeadLetter, RedriveBody } from '../../../shared/schemas/processor.ts';
+import type { WindowRpc } from '../../batching/window.rpc.ts';
+import { windowObject } from '../../platform/objects.ts';
+import { emptyCounters } from '../consumer/consumer-record.ts';
+import type { Crew, CrewOrders, CrewStatus } from './crew.ts';
+import { emptyLatency } from '../consumer/latency.ts';
+import type { Point } from '../log/log.rpc.ts';
+import { windowName } from '../names.ts';
+import type { ProcessorDefinition } from './processor.rpc.ts';
+import type { End } from './takeover.ts';
+
+export class WindowCrew implements Crew {
+  readonly #definition: ProcessorDefinition;
+  readonly #spec: BatchSpec;
+  readonly #orders: CrewOrders;
+  readonly #object: WindowRpc;
+  readonly windows: NonNullable<Crew['windows']>;
+
+  constructor(definition: ProcessorDefinition, spec: BatchSpec, orders: CrewOrders) {
+    this.#definition = definition;
+    this.#spec = spec;
+    this.#orders = orders;
+    const name = windowName(definition.uid, orders.generation.generation);
+    const object = windowObject(orders.env, name);
+    this.#object = object;
+    this.windows = {
+      drain: () => object.drain(),
+      batches: (cursor, limit) => object.batches(cursor, limit),
+    };
+  }
+
+  async configure(from: Point): Promise<void> {
+    const { name: processor, uid: processorUid, streams, program, guard } = this.#definition;
+    const { generation, paused } = this.#orders;
+    const { generation: number, version } = generation;
+    const spec = this.#spec;
+    const config = { processor, processorUid, spec, streams, program, guard, paused };
+    await this.#object.configure({ ...config, generation: number, version }, from);
+  }
+
+  pause(): Promise<void> {
+    return this.#object.pause();
+  }
+
+  resume(): Promise<void> {
+    return this.#object.resume();
+  }
+
+  ends(): Promise<End[]> {
+    return this.#object.committed();
+  }
+
+  stop(): Promise<End[]> {
+    return this.#object.stop();
+  }
+
+  /** Windows that failed are ranges which the new generation cuts anew and runs itself; see `replay`. */
+  async bequeath(): Promise<void> {}
+
+  forget(): Promise<void> {
+    return this.#object.forget();
+  }
+
+  async status(): Promise<CrewStatus> {
+    const status = await this.#object.status();
+    return (
+      status ?? {
+        lag: [],
+        counters: emptyCounters(),
+        latency: emptyLatency(),
+        deadLetters: 0,
+        log: [],
+        operations: {},
+      }
+    );
+  }
+
+  deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>> {
+    return this.#object.deadLetters(cursor, limit);
+  }
+
+  redrive(body: RedriveBody): Promise<number> {
+    return this.#object.redrive(body);
+  }
+}
