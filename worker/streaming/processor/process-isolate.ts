@@ -51,8 +51,8 @@ const PROCESSOR_GLOBALS = [...ALLOWED_GLOBALS, 'crypto', 'performance'];
  */
 const MAIN = `
 import { WorkerEntrypoint } from 'cloudflare:workers';
-import '../runtime.js';
-import factory from '../${PROGRAM_FILE}';
+import './runtime.js';
+import factory from './${PROGRAM_FILE}';
 const { runProcess, runBatch } = globalThis.manyhandsProcessing;
 ${cutRealm(PROCESSOR_GLOBALS)}
 for (const { prototype } of [Object, Array, Promise, Function, Error]) Object.preventExtensions(prototype);
