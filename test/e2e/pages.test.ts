@@ -58,7 +58,7 @@ const PAGES: [name: string, path: () => string][] = [
 ];
 
 describe.each(PAGES)('%s', (_name, path) => {
-  test.concurrent.each(LOOKS)('$scheme at $width px', async (look) => {
+  test.each(LOOKS)('$scheme at $width px', async (look) => {
     const { context, page, errors } = await visit(browser, `${edge.url}${path()}`, look);
     try {
       expect(await violations(page)).toEqual([]);

@@ -9,7 +9,7 @@ import type { EventsPage, Stream } from '../../shared/schemas/stream.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { startTestEdge } from '../support/edge.ts';
 import type { TestEdge } from '../support/edge.ts';
-import { LOOKS, overflowPx, takePicture, violations, visit } from '../support/visit.ts';
+import { DIAGONAL_LOOKS, overflowPx, takePicture, violations, visit } from '../support/visit.ts';
 
 const WIDE = { scheme: 'light', width: 1280 } as const;
 /** Some things are meant to take a while: back-off, windows, jobs at the edge. */
@@ -28,7 +28,7 @@ afterAll(async () => {
 
 function looksRight(pages: [name: string, path: string][]): void {
   describe.each(pages)('%s', (_name, path) => {
-    test.concurrent.each(LOOKS)('$scheme at $width px', async (look) => {
+    test.each(DIAGONAL_LOOKS)('$scheme at $width px', async (look) => {
       const { context, page, errors } = await visit(browser, `${edge.url}${path}`, look);
       try {
         await settled(page);

@@ -10,7 +10,7 @@ import type { Stream } from '../../shared/schemas/stream.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { startTestEdge } from '../support/edge.ts';
 import type { TestEdge } from '../support/edge.ts';
-import { LOOKS, overflowPx, takePicture, violations, visit } from '../support/visit.ts';
+import { DIAGONAL_LOOKS, overflowPx, takePicture, violations, visit } from '../support/visit.ts';
 
 const WIDE = { scheme: 'light', width: 1280 } as const;
 const WAIT = { timeout: 60_000, interval: 200 };
@@ -106,7 +106,7 @@ const PAGES: [name: string, path: string, there: RegExp][] = [
 ];
 
 describe.each(PAGES)('%s', (_name, path, there) => {
-  test.concurrent.each(LOOKS)('$scheme at $width px', async (look) => {
+  test.each(DIAGONAL_LOOKS)('$scheme at $width px', async (look) => {
     const { context, page, errors } = await visit(browser, `${edge.url}${path}`, look);
     try {
       await page.getByText(there).first().waitFor();

@@ -19,6 +19,12 @@ export const LOOKS: Look[] = [
   { scheme: 'dark', width: 360 },
 ];
 
+/** Each scheme and each width once: for the many screens where all four would take the tests too long. */
+export const DIAGONAL_LOOKS: Look[] = [
+  { scheme: 'light', width: 1280 },
+  { scheme: 'dark', width: 360 },
+];
+
 export interface Visit {
   context: BrowserContext;
   page: Page;
