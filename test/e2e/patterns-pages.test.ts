@@ -140,7 +140,6 @@ test('batching: windows fire by events and when they are closed; a job runs over
     await fired.getByText('events', { exact: true }).waitFor(PATIENCE);
     await button(page, 'Send 10 readings').click();
     await page.getByText('10 of 50', { exact: true }).waitFor();
-    await takePicture(page, 'batching');
     await button(page, 'Close it now').click();
     await fired.getByText('drained').waitFor(PATIENCE);
 
@@ -206,7 +205,6 @@ test('claim-check: a large payload and a file travel as tickets, and come back w
     await page.getByText('200 kB wait on the shelf').waitFor();
     await button(page, 'Fetch it back').click();
     await page.getByText(/SHA-256 is the ticket’s/).waitFor();
-    await takePicture(page, 'claim-check');
 
     const buffer = Buffer.from('many hands make light work\n'.repeat(500));
     await page
@@ -234,7 +232,6 @@ test('event buffering: a poisoned event stands alone, and goes through once the 
 
     await button(page, 'Upload 400 photos').click();
     await page.getByRole('img', { name: /^421 came in: .* [1-9]\d* waiting$/ }).waitFor(PATIENCE);
-    await takePicture(page, 'event-buffering');
     await books(page, '421 came in: 421 done, 0 dead letters, 0 waiting');
     expect(await unbalanced()).toEqual([]);
   });
