@@ -193,7 +193,6 @@ export const datasets = {
       return send<Dataset>('PUT', datasetPath(name), file, (bytes) =>
         onUpload(file.size === 0 ? 1 : bytes / file.size),
       );
-    await abandonParts(name);
     await forgetParts(name);
     const parts = Math.ceil(file.size / UPLOAD_PART_BYTES);
     for (let part = 1; part <= parts; part++) {
@@ -220,15 +219,6 @@ export const datasets = {
     }
   },
 };
-
-/** Parts of an upload that was broken off would become part of this one. */
-async function abandonParts(name: string): Promise<void> {
-  try {
-    await request(datasetPath(name, '/parts'), { method: 'DELETE' });
-  } catch (error) {
-    if (!(error instanceof ApiProblem) || error.problem.status !== 404) throw error;
-  }
-}
 
 /** Parts of an upload that was left half-way, perhaps of another file, must not become part of this one. */
 async function forgetParts(name: string): Promise<void> {
