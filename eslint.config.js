@@ -44,7 +44,7 @@ export default defineConfig(
   zone(['web/**'], ['**/worker/**', '**/test/**'], 'the page imports shared/ only'),
   zone(
     [
-      'worker/{platform,catalog,datasets,mapreduce,volunteers,streaming,batching,kappa,claim-check,services}/**/*.object.ts',
+      'worker/{platform,catalog,datasets,mapreduce,volunteers,streaming,keyed,stateful,join,windowing,batching,kappa,claim-check,services}/**/*.object.ts',
       'worker/platform/**',
     ],
     ['**/web/**', '**/test/**', '**/routes/**', '**/app.ts', '**/index.ts'],
@@ -70,7 +70,7 @@ export default defineConfig(
     // Pure files take time, randomness and ids as arguments and know no Cloudflare.
     ...zone(
       [
-        'worker/{mapreduce,volunteers,catalog,datasets,streaming,batching,kappa,claim-check,services}/**/*.ts',
+        'worker/{mapreduce,volunteers,catalog,datasets,streaming,keyed,stateful,join,windowing,batching,kappa,claim-check,services}/**/*.ts',
       ],
       ['cloudflare:*', '**/web/**', '**/test/**', '**/routes/**', '**/app.ts', '**/index.ts'],
       `${oneWay}; only *.object.ts files know the runtime`,

@@ -250,6 +250,53 @@ export const BELL_RING_AGAIN_MAX_MS = 10 * 60_000;
 export const DEAD_LETTERS_MAX = 100_000;
 export const REDRIVE_RATE_MAX = 10_000;
 
+// --- Keyed state ---------------------------------------------------------------------------------
+export const SHARDS_DEFAULT = 4;
+export const SHARDS_MAX = 64;
+export const KEY_PATH_MAX_CHARS = 200;
+/** Paths that make one key together. */
+export const KEY_PARTS_MAX = 8;
+/** A key that state is kept under. */
+export const STATE_KEY_MAX_BYTES = 2 * KIB;
+/** The state of one key, as JSON. A row takes 2 MB. */
+export const STATE_MAX_BYTES = MIB;
+export const STATE_TTL_MIN_MS = 1_000;
+export const STATE_TTL_MAX_MS = 366 * 24 * 3600_000;
+/** How often forgotten keys are swept: a share of their time to live, between these bounds. */
+export const STATE_SWEEP_MIN_MS = 1_000;
+export const STATE_SWEEP_MAX_MS = 3600_000;
+/** Keys that one step of a sweep looks at. */
+export const STATE_SWEEP_KEYS = 2_000;
+/** A page of state ends early past this; a state larger than the second is left out of pages. */
+export const STATE_PAGE_BYTES = 4 * MIB;
+export const STATE_LISTED_MAX_BYTES = 64 * KIB;
+/** States that cross to an isolate in one call. What does not fit waits for the next one. */
+export const FOLD_STATES_MAX_BYTES = 16 * MIB;
+/** Outputs that a shard owes; while it owes any, no more is applied. */
+export const OUTBOX_ROW_MAX_BYTES = MIB;
+/** Joins, windows and keys that one step of a timer ends. */
+export const DUE_TOGETHER = 250;
+export const JOIN_TYPES_MAX = 16;
+export const JOIN_TIMEOUT_MAX_MS = 30 * 24 * 3600_000;
+export const JOIN_REMEMBER_DEFAULT_MS = 24 * 3600_000;
+export const JOIN_REMEMBER_MAX_MS = 30 * 24 * 3600_000;
+/** All the events that wait under one key. */
+export const JOIN_MAX_BYTES = MIB;
+export const GRACE_DEFAULT_MS = 1_000;
+export const GRACE_MAX_MS = 7 * 24 * 3600_000;
+export const IDLE_DEFAULT_MS = 5_000;
+export const IDLE_MAX_MS = 24 * 3600_000;
+export const SKEW_DEFAULT_MS = 60_000;
+export const SKEW_MAX_MS = 366 * 24 * 3600_000;
+export const WINDOWS_PER_EVENT_MAX = 100;
+/** Events of one window whose program keeps them all (it exports no `add`). */
+export const EVENT_WINDOW_EVENTS_MAX = 10_000;
+/** Late events that a shard keeps to be read. */
+export const LATE_KEPT = 1_000;
+/** Offsets that were redriven are remembered so long, and so many of them. */
+export const REDONE_KEPT_MS = 7 * 24 * 3600_000;
+export const REDONE_MAX = 100_000;
+
 // --- User Service -------------------------------------------------------------------------------
 /** Events about users that the stream `users` has not taken yet. */
 export const USER_EVENTS_OWED_MAX = 10_000;
@@ -370,4 +417,6 @@ assertThat(
 );
 assertThat(CONSUME_RENEW_MS * 2 < CONSUME_LEASE_MS, 'a lease is renewed before it runs out');
 assertThat(SERVICE_TIMEOUT_MS < PROCESS_TIMEOUT_MS, 'a service times out before its event does');
+assertThat(STATE_MAX_BYTES + STATE_KEY_MAX_BYTES * 4 < 2_000_000, 'a state fits a row');
+assertThat(JOIN_MAX_BYTES < 2_000_000 - 64 * KIB, 'a join fits a row');
 assertThat(WINDOW_BEAT_MS * 3 < WINDOW_LEASE_MS, 'several beats fit in a window’s lease');

@@ -7,13 +7,16 @@ import type { Env, MapBell, ReduceBell, StreamBell } from './platform/env.ts';
 export { WindowObject } from './batching/window.object.ts';
 export { CatalogObject } from './catalog/catalog.object.ts';
 export { ClaimObject } from './claim-check/claim.object.ts';
+export { BufferObject } from './join/buffer.object.ts';
 export { ScheduleObject } from './kappa/schedule.object.ts';
 export { JobObject } from './mapreduce/job.object.ts';
 export { UserServiceObject } from './services/users.object.ts';
+export { StoreObject } from './stateful/store.object.ts';
 export { ConsumerObject } from './streaming/consumer/consumer.object.ts';
 export { LogObject } from './streaming/log/log.object.ts';
 export { ProcessorObject } from './streaming/processor/processor.object.ts';
 export { LobbyObject } from './volunteers/lobby.object.ts';
+export { PaneObject } from './windowing/pane.object.ts';
 
 export default {
   fetch: (request, env, ctx) => app.fetch(request, guardBindings(env), ctx),

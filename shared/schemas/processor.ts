@@ -3,6 +3,16 @@ import * as z from 'zod';
 import {
   CODE_MAX_BYTES,
   EVENT_TYPE_MAX_CHARS,
+  GRACE_DEFAULT_MS,
+  GRACE_MAX_MS,
+  IDLE_DEFAULT_MS,
+  IDLE_MAX_MS,
+  JOIN_REMEMBER_DEFAULT_MS,
+  JOIN_REMEMBER_MAX_MS,
+  JOIN_TIMEOUT_MAX_MS,
+  JOIN_TYPES_MAX,
+  KEY_PARTS_MAX,
+  KEY_PATH_MAX_CHARS,
   NAME_MAX_CHARS,
   PROCESSOR_SERVICES_MAX,
   PROCESSOR_STREAMS_MAX,
@@ -13,12 +23,19 @@ import {
   RETRY_BASE_DEFAULT_MS,
   RETRY_MAX_DEFAULT_MS,
   RETRY_MAX_MS,
+  SHARDS_DEFAULT,
+  SHARDS_MAX,
+  SKEW_DEFAULT_MS,
+  SKEW_MAX_MS,
+  STATE_TTL_MAX_MS,
+  STATE_TTL_MIN_MS,
   WINDOW_BYTES_DEFAULT,
   WINDOW_BYTES_MAX,
   WINDOW_EVENTS_DEFAULT,
   WINDOW_EVENTS_MAX,
   WINDOW_WAIT_DEFAULT_MS,
   WINDOW_WAIT_MAX_MS,
+  WINDOWS_PER_EVENT_MAX,
 } from '../limits.ts';
 import { IsoTime, JsonValue, ListQuery, ResourceName } from './common.ts';
 import { Cost, MapReduceSpec, TaskError } from './job.ts';
@@ -107,7 +124,163 @@ export const BatchSpec = z
   .meta({ id: 'BatchSpec' });
 export type BatchSpec = z.infer<typeof BatchSpec>;
 
-export const ProcessorSpec = z.discriminatedUnion('kind', [StatelessSpec, BatchSpec]);
+/** A place in an event: names between dots, such as "key" or "payload.user.id". A number is a place in a list. */
+export const EventPath = z
+  .string()
+  .max(KEY_PATH_MAX_CHARS)
+  .regex(
+    /^(key|id|type|time|payload)(\.[^.\s]+)*$/,
+    'a path into the event, such as "key" or "payload.userId"',
+  );
+export const KeyPath = z
+  .union([EventPath, z.array(EventPath).min(1).max(KEY_PARTS_MAX)])
+  .meta({ description: 'one path, or several that make one key together, written with | between' });
+export type KeyPath = z.infer<typeof KeyPath>;
+
+const keyed = {
+  ...common,
+  code,
+  keyBy: z
+    .union([KeyPath, z.record(ResourceName, KeyPath)])
+    .default('key')
+    .meta({ description: 'which events belong together; an object has a path for each stream' }),
+  shards: z.number().int().min(1).max(SHARDS_MAX).default(SHARDS_DEFAULT).meta({
+    description: 'objects that the keys are spread over; fixed once the processor exists',
+  }),
+};
+const late = ResourceName.optional().meta({
+  description:
+    'a stream for events that came too late: each as it was, with `source.late` saying why',
+});
+
+const keyByNamesStreams = {
+  test: ({
+    keyBy,
+    stream,
+  }: {
+    keyBy: KeyPath | Record<string, KeyPath>;
+    stream: string | string[];
+  }) =>
+    typeof keyBy === 'string' ||
+    Array.isArray(keyBy) ||
+    [...new Set([stream].flat())].toSorted().join() === Object.keys(keyBy).toSorted().join(),
+  says: { message: 'a path for each stream, and for no other', path: ['keyBy'] },
+};
+
+export const StatefulSpec = z
+  .strictObject({
+    kind: z.literal('stateful'),
+    ...keyed,
+    ttlMs: z
+      .number()
+      .int()
+      .min(STATE_TTL_MIN_MS)
+      .max(STATE_TTL_MAX_MS)
+      .optional()
+      .meta({ description: 'a key that was not written for so long is forgotten' }),
+  })
+  .refine(keyByNamesStreams.test, keyByNamesStreams.says)
+  .meta({ id: 'StatefulSpec' });
+export type StatefulSpec = z.infer<typeof StatefulSpec>;
+
+export const ON_TIMEOUT = ['emit-partial', 'dead-letter', 'drop'] as const;
+export const JoinRules = z.strictObject({
+  types: z
+    .array(z.string().min(1).max(EVENT_TYPE_MAX_CHARS))
+    .min(2)
+    .max(JOIN_TYPES_MAX)
+    .refine((types) => new Set(types).size === types.length, { message: 'a type is there twice' }),
+  timeoutMs: z
+    .number()
+    .int()
+    .min(1)
+    .max(JOIN_TIMEOUT_MAX_MS)
+    .meta({ description: 'from the first arrival of a key' }),
+  onTimeout: z.enum(ON_TIMEOUT),
+  rememberMs: z
+    .number()
+    .int()
+    .min(0)
+    .max(JOIN_REMEMBER_MAX_MS)
+    .default(JOIN_REMEMBER_DEFAULT_MS)
+    .meta({
+      description: 'how long a key that fired or timed out is known: what comes after it is late',
+    }),
+});
+export type JoinRules = z.infer<typeof JoinRules>;
+
+export const JoinSpec = z
+  .strictObject({ kind: z.literal('join'), ...keyed, late, join: JoinRules })
+  .refine(keyByNamesStreams.test, keyByNamesStreams.says)
+  .refine((spec) => spec.types === undefined, {
+    message: 'a join takes the types that it joins',
+    path: ['types'],
+  })
+  .meta({ id: 'JoinSpec' });
+export type JoinSpec = z.infer<typeof JoinSpec>;
+
+const windowCommon = {
+  graceMs: z.number().int().min(0).max(GRACE_MAX_MS).default(GRACE_DEFAULT_MS).meta({
+    description: 'how far events may come out of order: a window closes this long after its end',
+  }),
+  idleMs: z.number().int().min(1).max(IDLE_MAX_MS).default(IDLE_DEFAULT_MS).meta({
+    description:
+      'a partition without new events for so long holds no window open; when all are idle, event time goes on with the clock',
+  }),
+  skewMs: z.number().int().min(0).max(SKEW_MAX_MS).default(SKEW_DEFAULT_MS).meta({
+    description: 'events whose time is further ahead of their arrival are late ("future")',
+  }),
+  time: EventPath.default('time').meta({
+    description:
+      'the event’s time: a text such as 2026-01-31T12:00:00Z, or milliseconds since 1970',
+  }),
+};
+const spanMs = z.number().int().min(1).max(WINDOW_WAIT_MAX_MS);
+export const EventWindow = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('tumbling'),
+    sizeMs: spanMs,
+    slideMs: spanMs
+      .optional()
+      .meta({ description: 'a window begins so often: smaller than its size, they overlap' }),
+    ...windowCommon,
+  }),
+  z.strictObject({
+    type: z.literal('session'),
+    gapMs: spanMs.meta({ description: 'a session ends when nothing came for so long' }),
+    ...windowCommon,
+  }),
+]);
+export type EventWindow = z.infer<typeof EventWindow>;
+
+export const WindowSpec = z
+  .strictObject({ kind: z.literal('window'), ...keyed, late, window: EventWindow })
+  .refine(keyByNamesStreams.test, keyByNamesStreams.says)
+  .refine(
+    ({ window }) =>
+      window.type === 'session' ||
+      window.slideMs === undefined ||
+      (window.slideMs <= window.sizeMs && window.sizeMs / window.slideMs <= WINDOWS_PER_EVENT_MAX),
+    {
+      message: `slideMs is at most sizeMs, and an event lies in at most ${WINDOWS_PER_EVENT_MAX} windows`,
+      path: ['window', 'slideMs'],
+    },
+  )
+  .meta({ id: 'WindowSpec' });
+export type WindowSpec = z.infer<typeof WindowSpec>;
+
+export type KeyedSpec = StatefulSpec | JoinSpec | WindowSpec;
+
+export const PROCESSOR_KINDS = ['stateless', 'stateful', 'join', 'window', 'batch'] as const;
+export type ProcessorKind = (typeof PROCESSOR_KINDS)[number];
+
+export const ProcessorSpec = z.discriminatedUnion('kind', [
+  StatelessSpec,
+  StatefulSpec,
+  JoinSpec,
+  WindowSpec,
+  BatchSpec,
+]);
 export type ProcessorSpec = z.infer<typeof ProcessorSpec>;
 /** What a client may send: defaults left out. */
 export type ProcessorSpecInput = z.input<typeof ProcessorSpec>;
@@ -130,6 +303,31 @@ export const ProcessorCounters = z.object({
     .number()
     .int()
     .meta({ description: 'events that retention took before they were read' }),
+  late: z
+    .number()
+    .int()
+    .optional()
+    .meta({ description: 'join and window: events that came too late' }),
+  fired: z
+    .number()
+    .int()
+    .optional()
+    .meta({ description: 'join and window: joins that were complete, windows that closed' }),
+  timedOut: z
+    .number()
+    .int()
+    .optional()
+    .meta({ description: 'joins that were not complete in time' }),
+  repeated: z
+    .number()
+    .int()
+    .optional()
+    .meta({ description: 'join: events whose id was there already' }),
+  forgotten: z
+    .number()
+    .int()
+    .optional()
+    .meta({ description: 'stateful: keys whose time to live was over' }),
 });
 export type ProcessorCounters = z.infer<typeof ProcessorCounters>;
 
@@ -152,6 +350,25 @@ export const OpenWindow = z.object({
   firesAt: IsoTime.nullable().meta({ description: 'at the latest' }),
 });
 export type OpenWindow = z.infer<typeof OpenWindow>;
+
+/** What the shards of a keyed processor hold. */
+export const KeyedHoldings = z
+  .object({
+    shards: z.number().int(),
+    keys: z.number().int().meta({
+      description: 'stateful: keys with state; join: keys that wait; window: open windows',
+    }),
+    bytes: z.number().int(),
+    missing: z
+      .array(z.object({ type: z.string(), count: z.number().int() }))
+      .optional()
+      .meta({ description: 'join: how many keys wait for each type' }),
+    watermark: IsoTime.nullable().optional().meta({
+      description: 'window: event time that no shard is behind; null before the first event',
+    }),
+  })
+  .meta({ id: 'KeyedHoldings' });
+export type KeyedHoldings = z.infer<typeof KeyedHoldings>;
 
 export const Processor = z
   .object({
@@ -178,6 +395,7 @@ export const Processor = z
       .meta({ description: 'the version that is being rebuilt beside this one' }),
     log: z.array(z.string()).meta({ description: 'the last lines that the code logged' }),
     openWindow: OpenWindow.optional().meta({ description: 'batch processors only' }),
+    keyed: KeyedHoldings.optional().meta({ description: 'stateful, join and window' }),
     cost: Cost,
   })
   .meta({ id: 'Processor' });
@@ -187,7 +405,7 @@ export type Processor = z.infer<typeof Processor>;
 export const ProcessorSummary = z
   .object({
     name: z.string(),
-    kind: z.enum(['stateless', 'batch']),
+    kind: z.enum(PROCESSOR_KINDS),
     streams: z.array(z.string()),
     output: z.string().nullable(),
     version: z.number().int(),
@@ -265,3 +483,99 @@ export const Batch = z
 export type Batch = z.infer<typeof Batch>;
 
 export const DeadLettersQuery = ListQuery;
+
+// --- Keyed processors: what can be read of their state --------------------------------------------
+
+/** Everything up to `offset` (not included) has been applied; `end` is where the partition ends now. */
+export const AppliedOffset = z.object({
+  stream: z.string(),
+  partition: z.number().int(),
+  offset: z.number().int(),
+  end: z.number().int(),
+});
+export type AppliedOffset = z.infer<typeof AppliedOffset>;
+
+export const WaitingEvent = z.object({
+  type: z.string(),
+  stream: z.string(),
+  partition: z.number().int(),
+  offset: z.number().int(),
+  id: z.string(),
+  at: IsoTime.meta({ description: 'when it was taken in' }),
+});
+export const WaitingKey = z
+  .object({
+    key: z.string(),
+    state: z.enum(['waiting', 'fired', 'timedOut']),
+    since: IsoTime.meta({ description: 'of the first arrival; of the end, once it has fired' }),
+    dueAt: IsoTime.nullable().meta({ description: 'when it times out' }),
+    arrived: z.array(WaitingEvent),
+    missing: z.array(z.string()),
+  })
+  .meta({ id: 'WaitingKey' });
+export type WaitingKey = z.infer<typeof WaitingKey>;
+
+export const OpenEventWindow = z
+  .object({
+    key: z.string(),
+    start: IsoTime,
+    end: IsoTime,
+    closesAt: IsoTime.meta({ description: 'in event time: its end and the grace after it' }),
+    events: z.number().int(),
+    bytes: z.number().int(),
+    state: JsonValue.optional().meta({ description: 'what `add` has made so far' }),
+  })
+  .meta({ id: 'OpenEventWindow' });
+export type OpenEventWindow = z.infer<typeof OpenEventWindow>;
+
+/** `GET …/state/:key`. */
+export const KeyedState = z
+  .object({
+    key: z.string(),
+    shard: z.number().int(),
+    version: z.number().int(),
+    state: JsonValue.meta({ description: 'stateful; null where there is none' }),
+    changedAt: IsoTime.nullable(),
+    expiresAt: IsoTime.nullable(),
+    bytes: z.number().int(),
+    waiting: WaitingKey.nullable().optional().meta({ description: 'join' }),
+    windows: z.array(OpenEventWindow).optional().meta({ description: 'window' }),
+    asOf: z.array(AppliedOffset),
+  })
+  .meta({ id: 'KeyedState' });
+export type KeyedState = z.infer<typeof KeyedState>;
+
+export const StateQuery = ListQuery.extend({
+  prefix: z.string().max(2_048).default(''),
+  format: z.enum(['json', 'ndjson']).default('json').meta({
+    description: 'ndjson: all of it, a line a key, as it is read',
+  }),
+});
+
+export const StateEntry = z
+  .object({
+    key: z.string(),
+    state: JsonValue.meta({ description: 'null in lists where it is larger than a list carries' }),
+    bytes: z.number().int(),
+    changedAt: IsoTime,
+    expiresAt: IsoTime.nullable(),
+  })
+  .meta({ id: 'StateEntry' });
+export type StateEntry = z.infer<typeof StateEntry>;
+
+export const WaitingQuery = ListQuery.extend({
+  missing: z.string().optional().meta({ description: 'only keys that wait for this type' }),
+});
+
+export const LATE_REASONS = ['fired', 'timed-out', 'type-taken', 'closed', 'future'] as const;
+export type LateReason = (typeof LATE_REASONS)[number];
+export const LateEvent = z
+  .object({
+    event: StreamEvent,
+    stream: z.string(),
+    key: z.string(),
+    reason: z.enum(LATE_REASONS),
+    at: IsoTime,
+  })
+  .meta({ id: 'LateEvent' });
+export type LateEvent = z.infer<typeof LateEvent>;

@@ -75,6 +75,9 @@ export const EventSource = z.object({
   stream: z.string(),
   partition: z.number().int(),
   offset: z.number().int(),
+  late: z.string().optional().meta({
+    description: 'why it is in a stream of late events: see LATE_REASONS',
+  }),
 });
 export type EventSource = z.infer<typeof EventSource>;
 

@@ -2,13 +2,16 @@
 import type { WindowObject } from '../batching/window.object.ts';
 import type { CatalogObject } from '../catalog/catalog.object.ts';
 import type { ClaimObject } from '../claim-check/claim.object.ts';
+import type { BufferObject } from '../join/buffer.object.ts';
 import type { ScheduleObject } from '../kappa/schedule.object.ts';
 import type { JobObject } from '../mapreduce/job.object.ts';
 import type { UserServiceObject } from '../services/users.object.ts';
+import type { StoreObject } from '../stateful/store.object.ts';
 import type { ConsumerObject } from '../streaming/consumer/consumer.object.ts';
 import type { LogObject } from '../streaming/log/log.object.ts';
 import type { ProcessorObject } from '../streaming/processor/processor.object.ts';
 import type { LobbyObject } from '../volunteers/lobby.object.ts';
+import type { PaneObject } from '../windowing/pane.object.ts';
 import type { MapBell, ReduceBell, StreamBell } from './bell-messages.ts';
 
 export type { MapBell, ReduceBell, StreamBell };
@@ -24,6 +27,9 @@ export interface Env {
   CLAIMS: DurableObjectNamespace<ClaimObject>;
   SCHEDULES: DurableObjectNamespace<ScheduleObject>;
   USERS: DurableObjectNamespace<UserServiceObject>;
+  STORES: DurableObjectNamespace<StoreObject>;
+  BUFFERS: DurableObjectNamespace<BufferObject>;
+  PANES: DurableObjectNamespace<PaneObject>;
   BUCKET: R2Bucket;
   MAP_QUEUE: Queue<MapBell>;
   REDUCE_QUEUE: Queue<ReduceBell>;

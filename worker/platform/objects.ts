@@ -5,14 +5,18 @@ import { hashKey } from '../../shared/mapreduce/hash.ts';
 import type { WindowRpc } from '../batching/window.rpc.ts';
 import type { CatalogRpc } from '../catalog/catalog.rpc.ts';
 import type { ClaimRpc } from '../claim-check/claim.rpc.ts';
+import type { BufferRpc } from '../join/buffer.rpc.ts';
 import type { ScheduleRpc } from '../kappa/schedule.rpc.ts';
 import type { JobRpc } from '../mapreduce/job.rpc.ts';
 import type { UserServiceRpc } from '../services/users.rpc.ts';
+import { type ShardRef, shardName, type ShardRpc, type KeyedKind } from '../keyed/shard.rpc.ts';
+import type { StoreRpc } from '../stateful/store.rpc.ts';
 import type { ConsumerRpc } from '../streaming/consumer/consumer.rpc.ts';
 import type { LogRpc } from '../streaming/log/log.rpc.ts';
 import { type ConsumerRef, consumerName, logName, type PartitionRef } from '../streaming/names.ts';
 import type { ProcessorRpc } from '../streaming/processor/processor.rpc.ts';
 import type { LobbyRpc } from '../volunteers/lobby.rpc.ts';
+import type { PaneRpc } from '../windowing/pane.rpc.ts';
 import type { Env } from './env.ts';
 
 type Bindings = Pick<
@@ -27,6 +31,9 @@ type Bindings = Pick<
   | 'CLAIMS'
   | 'SCHEDULES'
   | 'USERS'
+  | 'STORES'
+  | 'BUFFERS'
+  | 'PANES'
 >;
 
 export const jobObject = (env: Bindings, job: string): JobRpc =>
@@ -80,6 +87,19 @@ export const claimShard = (env: Bindings, shard: number): ClaimRpc =>
 /** By the schedule's unique id. */
 export const scheduleObject = (env: Bindings, uid: string): ScheduleRpc =>
   stub(env.SCHEDULES as unknown as DurableObjectNamespace, uid);
+
+export const storeObject = (env: Bindings, ref: ShardRef): StoreRpc =>
+  stub(env.STORES as unknown as DurableObjectNamespace, shardName(ref));
+export const bufferObject = (env: Bindings, ref: ShardRef): BufferRpc =>
+  stub(env.BUFFERS as unknown as DurableObjectNamespace, shardName(ref));
+export const paneObject = (env: Bindings, ref: ShardRef): PaneRpc =>
+  stub(env.PANES as unknown as DurableObjectNamespace, shardName(ref));
+
+const SHARD_OBJECTS = { stateful: storeObject, join: bufferObject, window: paneObject };
+
+/** A shard of whatever kind. */
+export const shardObject = (env: Bindings, kind: KeyedKind, ref: ShardRef): ShardRpc =>
+  SHARD_OBJECTS[kind](env, ref);
 
 export const userService = (env: Bindings): UserServiceRpc =>
   stub(env.USERS as unknown as DurableObjectNamespace, 'users');

@@ -40,7 +40,7 @@ export const newRecord = (start: number, nowMs: number): ConsumerRecord => ({
   operations: {},
 });
 
-export function addCounts<Counts extends { [name: string]: number }>(
+export function addCounts<Counts extends { [name: string]: number | undefined }>(
   into: Counts,
   more: Partial<Counts>,
 ): void {

@@ -11,6 +11,7 @@ import type {
   ServiceSpec,
 } from '../../../shared/schemas/processor.ts';
 import type { z } from 'zod';
+import type { Routing } from '../../keyed/shard.rpc.ts';
 import type { Point } from '../log/log.rpc.ts';
 import type { ConsumerRef } from '../names.ts';
 
@@ -30,6 +31,8 @@ export interface ConsumerConfig {
   paused: boolean;
   /** A replay: this generation tells its processor when it has caught up. */
   rebuilding: boolean;
+  /** Keyed processors: events go to shards, by key. Null: the code runs on its own. Older rows have no such field. */
+  routing?: Routing | null;
 }
 
 /** Outputs as NDJSON of EventInput, in order, with each one's sequence (rising) for an idempotent producer. */
@@ -160,6 +163,11 @@ export interface ConsumerRpc {
   redrive(body: RedriveBody, fromMs: number): Promise<number>;
   /** Takes over another generation's dead letters: those from before where this one began, since it ran all others itself. */
   adopt(letters: AdoptedLetter[]): Promise<void>;
+  /**
+   * Takes events that a shard lost (a join that timed out) in as dead letters, and counts them. Idempotent by
+   * offset while they lie here.
+   */
+  bury(letters: AdoptedLetter[]): Promise<void>;
   /** Dead letters after the offset `after` with their event lines, some MiB of them; empty: that was all. For `adopt`. */
   surrender(after: number): Promise<AdoptedLetter[]>;
   forget(): Promise<void>;

@@ -9,7 +9,8 @@ import type {
   RedriveBody,
 } from '../../../shared/schemas/processor.ts';
 import type { StreamPoint } from '../../../shared/schemas/stream.ts';
-import type { StreamDefinition } from '../names.ts';
+import type { KeyedKind, ShardRef } from '../../keyed/shard.rpc.ts';
+import type { ConsumerRef, StreamDefinition } from '../names.ts';
 
 export interface ProcessorDefinition {
   name: string;
@@ -24,9 +25,18 @@ export interface ProcessorDefinition {
 export type Put =
   | { kind: 'created' | 'changed'; processor: Processor }
   /** Another kind, or other streams: its places in the log would mean something else. */
-  | { kind: 'fixed'; what: 'kind' | 'streams' }
+  | { kind: 'fixed'; what: 'kind' | 'streams' | 'shards' | 'keyBy' | 'join' | 'window' }
   /** Its unique id is used up. */
   | { kind: 'deleted' };
+
+/** What whoever reads the state of a keyed processor has to know: of the generation that serves. */
+export interface KeyedPlaces {
+  kind: KeyedKind;
+  version: number;
+  shards: ShardRef[];
+  /** In the order of the shards' sources. */
+  consumers: ConsumerRef[];
+}
 
 export interface ProcessorRpc {
   /** Creates or changes it: consumers (or windows) are in place, and "latest" is resolved, when this returns. */
@@ -36,8 +46,10 @@ export interface ProcessorRpc {
   pause(): Promise<Processor | null>;
   resume(): Promise<Processor | null>;
   replay(from: StreamPoint): Promise<Processor | { conflict: string } | null>;
-  /** A batch processor: closes the open window now, with the reason "drain". */
+  /** Closes what is open now: a batch's window (with the reason "drain"), waiting joins, event-time windows. */
   drain(): Promise<Processor | 'conflict' | null>;
+  /** Where its state lies. 'conflict': it is not keyed. */
+  keyed(): Promise<KeyedPlaces | 'conflict' | null>;
   /** A consumer or window of the generation that is being rebuilt has caught up. */
   caughtUp(generation: number): Promise<void>;
   batches(cursor: string | undefined, limit: number): Promise<List<Batch> | 'conflict' | null>;
