@@ -27,6 +27,7 @@ import {
   SHARDS_MAX,
   SKEW_DEFAULT_MS,
   SKEW_MAX_MS,
+  STATE_KEY_MAX_BYTES,
   STATE_TTL_MAX_MS,
   STATE_TTL_MIN_MS,
   WINDOW_BYTES_DEFAULT,
@@ -408,6 +409,7 @@ export const ProcessorSummary = z
     kind: z.enum(PROCESSOR_KINDS),
     streams: z.array(z.string()),
     output: z.string().nullable(),
+    late: z.string().optional().meta({ description: 'join and window: the stream of late events' }),
     version: z.number().int(),
     state: z.enum(PROCESSOR_STATES),
     reason: z.string(),
@@ -415,6 +417,7 @@ export const ProcessorSummary = z
     counters: ProcessorCounters,
     latencyMs: z.object({ p50: z.number().nullable(), p99: z.number().nullable() }),
     deadLetters: z.number().int(),
+    keyed: KeyedHoldings.optional(),
   })
   .meta({ id: 'ProcessorSummary' });
 export type ProcessorSummary = z.infer<typeof ProcessorSummary>;
@@ -545,8 +548,16 @@ export const KeyedState = z
   .meta({ id: 'KeyedState' });
 export type KeyedState = z.infer<typeof KeyedState>;
 
-export const StateQuery = ListQuery.extend({
-  prefix: z.string().max(2_048).default(''),
+/** Cursors are keys, or a time and a key. */
+const KeyedListQuery = ListQuery.extend({
+  cursor: z
+    .string()
+    .max(STATE_KEY_MAX_BYTES + 100)
+    .optional(),
+});
+
+export const StateQuery = KeyedListQuery.extend({
+  prefix: z.string().max(STATE_KEY_MAX_BYTES).default(''),
   format: z.enum(['json', 'ndjson']).default('json').meta({
     description: 'ndjson: all of it, a line a key, as it is read',
   }),
@@ -563,9 +574,17 @@ export const StateEntry = z
   .meta({ id: 'StateEntry' });
 export type StateEntry = z.infer<typeof StateEntry>;
 
-export const WaitingQuery = ListQuery.extend({
-  missing: z.string().optional().meta({ description: 'only keys that wait for this type' }),
+export const WaitingQuery = KeyedListQuery.extend({
+  missing: z
+    .string()
+    .max(EVENT_TYPE_MAX_CHARS)
+    .optional()
+    .meta({ description: 'only keys that wait for this type' }),
 });
+
+export const OpenWindowsQuery = KeyedListQuery;
+
+export const LateQuery = ListQuery.pick({ limit: true });
 
 export const LATE_REASONS = ['fired', 'timed-out', 'type-taken', 'closed', 'future'] as const;
 export type LateReason = (typeof LATE_REASONS)[number];

@@ -17,10 +17,15 @@ import type { Problem } from '../../shared/schemas/problem.ts';
 import type {
   Batch,
   DeadLetter,
+  KeyedState,
+  LateEvent,
+  OpenEventWindow,
   Processor,
   ProcessorSpecInput,
   ProcessorSummary,
   RedriveBody,
+  StateEntry,
+  WaitingKey,
 } from '../../shared/schemas/processor.ts';
 import type { Schedule, ScheduleRun, ScheduleSpecInput } from '../../shared/schemas/schedule.ts';
 import type { Faults, User } from '../../shared/schemas/service.ts';
@@ -312,6 +317,20 @@ export const processors = {
     json<List<Batch>>(withQuery(processorPath(name, '/batches'), { ...page })),
   deadLetters: (name: string, page: Page = {}) =>
     json<List<DeadLetter>>(withQuery(processorPath(name, '/dead-letters'), { ...page })),
+  /** What is kept under one key: its state, what waits under it, or its windows; and how fresh that is. */
+  state: (name: string, key: string) =>
+    json<KeyedState>(processorPath(name, `/state/${encodeURIComponent(key)}`)),
+  states: (name: string, query: Page & { prefix?: string } = {}) =>
+    json<List<StateEntry>>(withQuery(processorPath(name, '/state'), { ...query })),
+  /** All states, a line a key, to be saved (see download.ts). */
+  statesPath: (name: string, prefix = '') =>
+    withQuery(processorPath(name, '/state'), { format: 'ndjson', prefix: prefix || undefined }),
+  waiting: (name: string, query: Page & { missing?: string } = {}) =>
+    json<List<WaitingKey>>(withQuery(processorPath(name, '/waiting'), { ...query })),
+  windows: (name: string, page: Page = {}) =>
+    json<List<OpenEventWindow>>(withQuery(processorPath(name, '/windows'), { ...page })),
+  late: (name: string, page: Page = {}) =>
+    json<List<LateEvent>>(withQuery(processorPath(name, '/late'), { ...page })),
   redrive: (name: string, body: RedriveBody) =>
     post<{ redriven: number }>(processorPath(name, '/dead-letters/redrive'), body),
   remove: (name: string) => remove(processorPath(name)),

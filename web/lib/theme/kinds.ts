@@ -37,6 +37,13 @@ import Waves from '@lucide/svelte/icons/waves';
 import CalendarClock from '@lucide/svelte/icons/calendar-clock';
 import CalendarX from '@lucide/svelte/icons/calendar-x';
 import ShieldX from '@lucide/svelte/icons/shield-x';
+import AlarmClockOff from '@lucide/svelte/icons/alarm-clock-off';
+import Brackets from '@lucide/svelte/icons/brackets';
+import Cylinder from '@lucide/svelte/icons/cylinder';
+import Merge from '@lucide/svelte/icons/merge';
+import MoveRight from '@lucide/svelte/icons/move-right';
+import PackageCheck from '@lucide/svelte/icons/package-check';
+import TimerOff from '@lucide/svelte/icons/timer-off';
 import type { LucideIcon } from '@lucide/svelte/icons';
 import type { AttemptState, JobState, Task } from '../../../shared/schemas/job.ts';
 import type {
@@ -44,7 +51,9 @@ import type {
   BatchReason,
   DeadLetter,
   PartitionLag,
+  ProcessorKind,
   ProcessorState,
+  WaitingKey,
 } from '../../../shared/schemas/processor.ts';
 import type { Schedule, ScheduleRun } from '../../../shared/schemas/schedule.ts';
 import type { Volunteer } from '../../../shared/schemas/swarm.ts';
@@ -63,7 +72,9 @@ export type Kind =
   | VolunteerState
   | Role
   | StreamRole
+  | ProcessorKind
   | ProcessorState
+  | WaitingKey['state']
   | PartitionLag['state']
   | BatchReason
   | Batch['state']
@@ -71,6 +82,7 @@ export type Kind =
   | Schedule['state']
   | ScheduleRun['state']
   | 'retry'
+  | 'late'
   | 'disagreement';
 
 export type Token =
@@ -122,6 +134,16 @@ export const KINDS: Record<Kind, Look> = {
   claim: { token: 'transfer', label: 'claim', icon: Ticket },
   processor: { token: 'map', label: 'processor', icon: Box },
   deadLetter: { token: 'failed', label: 'dead letter', icon: Mail },
+  // kinds of processors
+  stateless: { token: 'map', label: 'stateless', icon: MoveRight },
+  stateful: { token: 'map', label: 'stateful', icon: Cylinder },
+  join: { token: 'map', label: 'join', icon: Merge },
+  window: { token: 'map', label: 'event-time windows', icon: Brackets },
+  batch: { token: 'map', label: 'batches', icon: Rows3 },
+  // keys of a join that wait no more, and events that came after
+  fired: { token: 'done', label: 'fired', icon: PackageCheck },
+  timedOut: { token: 'retry', label: 'timed out', icon: TimerOff },
+  late: { token: 'retry', label: 'late', icon: AlarmClockOff },
   // processors and their places in partitions
   paused: { token: 'muted', label: 'paused', icon: Pause },
   replaying: { token: 'reduce', label: 'replaying', icon: History },
