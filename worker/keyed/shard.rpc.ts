@@ -122,6 +122,8 @@ export interface ShardPage<Item> {
   /** `order`: items of all shards are merged by it (texts or numbers). `after` of the next question. */
   items: { order: string | number; item: Item }[];
   more: boolean;
+  /** With `more`: where the next question goes on, should that be past the last item (what lies between was looked at). */
+  after?: string | number;
 }
 
 export interface ShardRpc {
