@@ -12,6 +12,7 @@ import { table } from '../../worker/local/terminal.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { computeBound } from './compute-bound.ts';
 import { dataBound } from './data-bound.ts';
+import { joining } from './join.ts';
 import type { Row } from './measure.ts';
 import { reduceMemory } from './memory.ts';
 import { nexmark } from './nexmark.ts';
@@ -21,17 +22,17 @@ import { streaming } from './streaming.ts';
 const HELP = `Usage: npm run bench -- [options]
 
   --quick        smaller and once: does it still run, roughly how fast
-  --only <part>  data, compute, scheduler, memory, streaming or nexmark
+  --only <part>  data, compute, scheduler, memory, streaming, nexmark or join
   --help         this text`;
 
-const PARTS = ['data', 'compute', 'scheduler', 'memory', 'streaming', 'nexmark'];
+const PARTS = ['data', 'compute', 'scheduler', 'memory', 'streaming', 'nexmark', 'join'];
 const FULL = {
   ...{ mib: 256, rounds: 3, primes: 40_000_000, tasks: 5_000, shuffleMiB: 256 },
-  ...{ events: 200_000, nexmark: 100_000 },
+  ...{ events: 200_000, nexmark: 100_000, products: 100_000 },
 };
 const QUICK = {
   ...{ mib: 64, rounds: 1, primes: 12_000_000, tasks: 2_000, shuffleMiB: 64 },
-  ...{ events: 50_000, nexmark: 20_000 },
+  ...{ events: 50_000, nexmark: 20_000, products: 10_000 },
 };
 
 const { values } = readOptions(
@@ -82,6 +83,8 @@ async function bench(): Promise<void> {
   if (wanted('memory')) rows.push(...(await reduceMemory(browser, size.shuffleMiB, say)));
   if (wanted('streaming')) rows.push(...(await streaming({ events: size.events, rounds }, say)));
   if (wanted('nexmark')) rows.push(...(await nexmark(size.nexmark, say)));
+
+  if (wanted('join')) rows.push(...(await joining({ products: size.products, rounds }, say)));
 
   const model = cpus()[0]?.model.trim() ?? 'unknown processor';
   console.log(

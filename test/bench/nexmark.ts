@@ -1,46 +1,51 @@
-// Nexmark's stateless queries over 100,000 events, all four at once; then again with every request sent twice
-// and the edge killed on its way. What comes out has to be what a plain function over the events gives.
+// Nexmark's queries over 100,000 events: those without state at once, those with state at once; then all again with
+// every request sent twice and the edge killed on its way. What comes out has to be what a plain function over the events gives.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startTestEdge } from '../support/edge.ts';
 import { nexmarkEvents } from '../support/nexmark/generator.ts';
-import { QUERIES } from '../support/nexmark/queries.ts';
+import { KEYED_QUERIES, type Query, STATELESS_QUERIES } from '../support/nexmark/queries.ts';
 import { type NexmarkResult, runNexmark } from '../support/nexmark/run.ts';
 import type { Row } from './measure.ts';
 
 const MAX_MS = 600_000;
 const CRASH_AT = [0.2, 0.5, 0.8];
+/** Every request is one second of event time. */
+const EVENTS_PER_SECOND = 1_000;
 
 export async function nexmark(count: number, say: (text: string) => void): Promise<Row[]> {
-  const events = [...nexmarkEvents(count)];
+  const events = [...nexmarkEvents(count, { eventsPerSecond: EVENTS_PER_SECOND })];
   say(`nexmark, ${count.toLocaleString('en-US')} events`);
-  const persistDir = await mkdtemp(join(tmpdir(), 'manyhands-nexmark-'));
-  let edge = await startTestEdge();
-  try {
-    const run = { rest: () => edge.rest, events, queries: QUERIES, maxMs: MAX_MS };
-    const plain = await runNexmark({ ...run, disorder: null });
-    await edge.stop();
-    say(`  once: ${told(plain)}`);
-    edge = await startTestEdge({ persistDir });
-    const { port } = new URL(edge.url);
-    const crash = async () => {
+  const rate = ({ ms }: NexmarkResult) =>
+    `${Math.round(count / (ms / 1000)).toLocaleString('en-US')} events/s`;
+  const rows: Row[] = [];
+  for (const queries of [STATELESS_QUERIES, KEYED_QUERIES]) {
+    const folder = await mkdtemp(join(tmpdir(), 'manyhands-nexmark-'));
+    let edge = await startTestEdge();
+    try {
+      const run = { events, eventsARequest: EVENTS_PER_SECOND, queries, maxMs: MAX_MS };
+      const plain = await runNexmark({ ...run, rest: () => edge.rest, disorder: null });
       await edge.stop();
-      edge = await startTestEdge({ persistDir, port: Number(port) });
-    };
-    const disorder = { crashAt: CRASH_AT, crash };
-    const disordered = await runNexmark({ ...run, disorder });
-    say(`  sent twice, killed ${CRASH_AT.length} times: ${told(disordered)}`);
-    const rate = (ms: number) =>
-      `${Math.round(count / (ms / 1000)).toLocaleString('en-US')} events/s`;
-    return [
-      row('once', plain, rate(plain.ms)),
-      row(`sent twice, edge killed ${CRASH_AT.length} times`, disordered, rate(disordered.ms)),
-    ];
-  } finally {
-    await edge.stop();
-    await rm(persistDir, { recursive: true, force: true });
+      say(`  once: ${told(plain)}`);
+      rows.push(row('once', queries, plain, rate(plain)));
+      edge = await startTestEdge({ persistDir: folder });
+      const { port } = new URL(edge.url);
+      const crash = async () => {
+        await edge.stop();
+        edge = await startTestEdge({ persistDir: folder, port: Number(port) });
+      };
+      const disorder = { crashAt: CRASH_AT, crash };
+      const disordered = await runNexmark({ ...run, rest: () => edge.rest, disorder });
+      const how = `sent twice, edge killed ${CRASH_AT.length} times`;
+      say(`  ${how}: ${told(disordered)}`);
+      rows.push(row(how, queries, disordered, rate(disordered)));
+    } finally {
+      await edge.stop();
+      await rm(folder, { recursive: true, force: true });
+    }
   }
+  return rows;
 }
 
 const told = ({ ms, duplicates, queries }: NexmarkResult) =>
@@ -49,8 +54,13 @@ const told = ({ ms, duplicates, queries }: NexmarkResult) =>
     .map(({ name, equal, difference }) => `${name} ${equal ? 'equal' : difference}`)
     .join(', ');
 
-const row = (how: string, { queries }: NexmarkResult, result: string): Row => ({
-  what: `Nexmark q0, q1, q2, q13 at once, ${how}`,
+const row = (
+  how: string,
+  asked: readonly Query[],
+  { queries }: NexmarkResult,
+  result: string,
+): Row => ({
+  what: `Nexmark ${asked.map(({ name }) => name).join(', ')} at once, ${how}`,
   result,
   beside: 'a plain function over the events in memory',
   peer: queries.every(({ equal }) => equal) ? 'equal outputs' : 'DIFFERENT outputs',

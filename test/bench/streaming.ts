@@ -1,23 +1,20 @@
 // Streams against a bare Worker → Queue → Worker pipeline with a message an event, in the same local runtime:
 // how many events a second get from publication to output, how long one takes at a modest rate, and what a
 // million of them cost on Cloudflare.
-import { setTimeout as pause } from 'node:timers/promises';
 import { PRICE_PER_MILLION_USD, usd } from '../../shared/pricing.ts';
 import type { Processor } from '../../shared/schemas/processor.ts';
 import type { Appended, Stream } from '../../shared/schemas/stream.ts';
 import type { Rest } from '../../worker/local/rest.ts';
 import { startTestEdge } from '../support/edge.ts';
 import { nexmarkEvents } from '../support/nexmark/generator.ts';
-import { QUERIES } from '../support/nexmark/queries.ts';
+import { STATELESS_QUERIES } from '../support/nexmark/queries.ts';
 import { medianRatio, spread } from './measure.ts';
 import type { Row } from './measure.ts';
+import { packed, post, publish, publishPaced, until } from './publish.ts';
 import { type Sending, type Sink, startQueuePipeline } from './peers/queue-pipeline.ts';
 
 const PARTITIONS = 4;
 const EVENTS_A_REQUEST = 1_000;
-const PUBLISHERS = 4;
-const POLL_MS = 50;
-const WAIT_MAX_MS = 300_000;
 /** For latency: a rate that neither side has to queue for. */
 const PACED_EVENTS_A_REQUEST = 10;
 const PACED_REQUESTS = 200;
@@ -25,7 +22,7 @@ const PACED_EVERY_MS = 25;
 /** Queue: one operation to write, one to read, one to delete. */
 const QUEUE_OPERATIONS = 3;
 
-const QUERY = QUERIES.find(({ name }) => name === 'q1');
+const CODE = STATELESS_QUERIES.find(({ name }) => name === 'q1')?.stages[0]?.code ?? '';
 
 interface Measured {
   eventsPerSecond: number;
@@ -101,49 +98,6 @@ export async function streaming(setup: Streaming, say: (text: string) => void): 
 const text = ({ eventsPerSecond, p50, p99 }: Measured) =>
   `${Math.round(eventsPerSecond).toLocaleString('en-US')} events/s, p50 ${p50} ms, p99 ${p99} ms`;
 
-function packed(events: readonly unknown[], size: number): string[] {
-  const requests: string[] = [];
-  for (let first = 0; first < events.length; first += size) {
-    const some = events.slice(first, first + size);
-    requests.push(some.map((event) => JSON.stringify(event)).join('\n'));
-  }
-  return requests;
-}
-
-async function publish(url: string, requests: readonly string[]): Promise<void> {
-  const waiting = requests.values();
-  const publisher = async () => {
-    for (const body of waiting) await post(url, body);
-  };
-  await Promise.all(Array.from({ length: PUBLISHERS }, publisher));
-}
-
-async function publishPaced(url: string, requests: readonly string[]): Promise<void> {
-  const beganMs = performance.now();
-  const sent: Promise<unknown>[] = [];
-  for (const [index, body] of requests.entries()) {
-    await pause(Math.max(0, beganMs + index * PACED_EVERY_MS - performance.now()));
-    sent.push(post(url, body));
-  }
-  await Promise.all(sent);
-}
-
-async function post(url: string, body: string): Promise<string> {
-  const headers = { 'content-type': 'application/x-ndjson' };
-  const response = await fetch(url, { method: 'POST', body, headers });
-  const answer = await response.text();
-  if (!response.ok) throw new Error(`${response.status} ${answer}`);
-  return answer;
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + WAIT_MAX_MS;
-  while (!(await holds())) {
-    if (Date.now() > deadlineMs) throw new Error('the events did not get through in time');
-    await pause(POLL_MS);
-  }
-}
-
 async function measureStreams(
   requests: readonly string[],
   paced: readonly string[],
@@ -163,7 +117,7 @@ async function measureStreams(
     const url = `${edge.url}/api/streams/paced/events`;
     await post(url, JSON.stringify({ type: 'Warm', payload: {} }));
     await until(async () => (await processor(rest, 'paced')).lag.every(({ lag }) => lag === 0));
-    await publishPaced(url, paced.map(withoutIds));
+    await publishPaced(url, paced.map(withoutIds), PACED_EVERY_MS);
     const { accepted } = JSON.parse(await post(url, '{"type":"Last"}')) as Appended;
     if (accepted !== 1) throw new Error('the last event was not taken');
     await until(async () => (await processor(rest, 'paced')).lag.every(({ lag }) => lag === 0));
@@ -184,7 +138,7 @@ async function define(rest: Rest, name: string): Promise<void> {
     stream: name,
     output: `${name}-out`,
     types: ['Bid'],
-    code: QUERY?.processor.code,
+    code: CODE,
   });
 }
 
@@ -212,7 +166,7 @@ async function measureQueues(
   paced: readonly string[],
   events: number,
 ): Promise<Measured> {
-  const pipeline = await startQueuePipeline(QUERY?.processor.code ?? '', sending);
+  const pipeline = await startQueuePipeline(CODE, sending);
   const sink = async (method = 'GET') =>
     (await (await fetch(pipeline.url, { method })).json()) as Sink;
   try {
@@ -221,7 +175,7 @@ async function measureQueues(
     await until(async () => (await sink()).events >= events);
     const eventsPerSecond = events / ((performance.now() - beganMs) / 1000);
     await sink('DELETE');
-    await publishPaced(pipeline.url, paced);
+    await publishPaced(pipeline.url, paced, PACED_EVERY_MS);
     await until(async () => (await sink()).events >= PACED_EVENTS_A_REQUEST * PACED_REQUESTS);
     const { p50, p99 } = await sink();
     return { eventsPerSecond, p50, p99 };

@@ -2,7 +2,7 @@
 // the field measures with): of every 50 events 1 is a person, 3 are auctions, 46 are bids; half of the bids go
 // to a hot auction, three of four bidders and sellers are hot ones; sizes are about 200, 500 and 100 bytes
 // without the fields' names.
-// Seeded: the same number of events is the same events.
+// Seeded: the same number of events at the same rate is the same events.
 import { seededRandom } from '../../../shared/mapreduce/determinism.ts';
 import type { EventInput } from '../../../shared/schemas/stream.ts';
 
@@ -21,6 +21,7 @@ const PEOPLE_ACTIVE = 1_000;
 /** Bids may name people and auctions that come a little later. */
 const ID_LEAD = 10;
 const SIZE = { person: 200, auction: 500, bid: 100 };
+/** In event time. */
 const EVENTS_PER_SECOND = 10_000;
 const START_MS = Date.UTC(2026, 0, 1);
 
@@ -33,6 +34,30 @@ const FIRST_NAMES = ['Peter', 'Paul', 'Luke', 'John', 'Saul', 'Vicky', 'Kate', '
 const LAST_NAMES = ['Shultz', 'Abrams', 'Spencer', 'White', 'Bartels', 'Walton', 'Smith', 'Jones'];
 const HOT_CHANNELS = ['Google', 'Facebook', 'Baidu', 'Apple'];
 
+export interface Person {
+  id: number;
+  name: string;
+  emailAddress: string;
+  creditCard: string;
+  city: string;
+  state: string;
+  dateTime: string;
+  extra: string;
+}
+
+export interface Auction {
+  id: number;
+  itemName: string;
+  description: string;
+  initialBid: number;
+  reserve: number;
+  dateTime: string;
+  expires: string;
+  seller: number;
+  category: number;
+  extra: string;
+}
+
 export interface Bid {
   auction: number;
   bidder: number;
@@ -43,6 +68,8 @@ export interface Bid {
   extra: string;
 }
 
+/** When the nth event happens. */
+type Clock = (n: number) => string;
 type Random = () => number;
 const below = (random: Random, bound: number) => Math.floor(random() * bound);
 const oneOf = (random: Random, list: readonly string[]) => list[below(random, list.length)] ?? '';
@@ -77,7 +104,7 @@ function somePerson(random: Random, n: number): number {
 const isHot = (random: Random, ratio: number) => below(random, ratio) > 0;
 const hotOf = (last: number) => Math.floor(Math.max(0, last) / HOT_STRIDE) * HOT_STRIDE;
 
-function person(random: Random, n: number): EventInput {
+function person(random: Random, timeOf: Clock, n: number): EventInput {
   const id = FIRST_ID + lastPerson(n);
   const name = `${oneOf(random, FIRST_NAMES)} ${oneOf(random, LAST_NAMES)}`;
   const emailAddress = `${letters(random, 7)}@${letters(random, 5)}.com`;
@@ -89,7 +116,7 @@ function person(random: Random, n: number): EventInput {
   return { type: 'Person', id: `person-${id}`, key: String(id), time: timeOf(n), payload };
 }
 
-function auction(random: Random, n: number): EventInput {
+function auction(random: Random, timeOf: Clock, n: number): EventInput {
   const id = FIRST_ID + lastAuction(n);
   const seller = isHot(random, HOT_PERSON_RATIO) ? hotOf(lastPerson(n)) : somePerson(random, n);
   const initialBid = price(random);
@@ -110,7 +137,7 @@ function auction(random: Random, n: number): EventInput {
   return { type: 'Auction', id: `auction-${id}`, key: String(id), time: timeOf(n), payload };
 }
 
-function bid(random: Random, n: number): EventInput {
+function bid(random: Random, timeOf: Clock, n: number): EventInput {
   const last = lastAuction(n);
   const first = Math.max(0, last - AUCTIONS_IN_FLIGHT);
   const onAuction = isHot(random, HOT_AUCTION_RATIO)
@@ -136,15 +163,23 @@ function bid(random: Random, n: number): EventInput {
   };
 }
 
-const timeOf = (n: number) => new Date(START_MS + (n / EVENTS_PER_SECOND) * 1_000).toISOString();
+export interface NexmarkOptions {
+  seed?: string;
+  /** How many of the events happen in one second of event time. */
+  eventsPerSecond?: number;
+}
 
 /** The first `count` events of the auction site. */
-export function* nexmarkEvents(count: number, seed = 'nexmark'): Generator<EventInput> {
+export function* nexmarkEvents(
+  count: number,
+  { seed = 'nexmark', eventsPerSecond = EVENTS_PER_SECOND }: NexmarkOptions = {},
+): Generator<EventInput> {
   const random = seededRandom(seed);
+  const timeOf: Clock = (n) => new Date(START_MS + (n / eventsPerSecond) * 1_000).toISOString();
   for (let n = 0; n < count; n += 1) {
     const within = n % EVENTS_AN_EPOCH;
-    if (within < PERSONS) yield person(random, n);
-    else if (within < PERSONS + AUCTIONS) yield auction(random, n);
-    else yield bid(random, n);
+    if (within < PERSONS) yield person(random, timeOf, n);
+    else if (within < PERSONS + AUCTIONS) yield auction(random, timeOf, n);
+    else yield bid(random, timeOf, n);
   }
 }

@@ -2,14 +2,16 @@
 // compares what came out with the reference. With `disorder` every request is sent twice at once (the events'
 // ids make the second a duplicate) and the edge is killed and started again on its way.
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Processor, ProcessorSpecInput } from '../../../shared/schemas/processor.ts';
+import type {
+  Processor,
+  ProcessorSpecInput,
+  StateEntry,
+} from '../../../shared/schemas/processor.ts';
 import type { Appended, EventInput, EventsPage } from '../../../shared/schemas/stream.ts';
 import type { Rest } from '../../../worker/local/rest.ts';
-import type { Query } from './queries.ts';
-import { referenceOf } from './queries.ts';
+import { type Query, referenceOf, type Stage, STREAM_OF } from './queries.ts';
 
 const PARTITIONS = 4;
-const EVENTS_A_REQUEST = 1_000;
 const PUBLISHERS = 2;
 const POLL_MS = 100;
 
@@ -17,6 +19,8 @@ export interface NexmarkRun {
   /** The edge as it is at the moment: another one after a restart. */
   rest(): Rest;
   events: readonly EventInput[];
+  /** Events that are sent at once; the publishers run ahead of each other by a few times as much. */
+  eventsARequest: number;
   queries: readonly Query[];
   /** Sends everything twice, and calls `crash` when these shares of the events were published. */
   disorder: { crashAt: number[]; crash(): Promise<void> } | null;
@@ -33,28 +37,25 @@ export interface NexmarkResult {
 
 export async function runNexmark(run: NexmarkRun): Promise<NexmarkResult> {
   const { events, queries } = run;
-  await run.rest().put('/api/streams/nexmark', { partitions: PARTITIONS });
-  for (const { name, processor } of queries) {
+  for (const stream of Object.values(STREAM_OF)) {
+    await run.rest().put(`/api/streams/${stream}`, { partitions: PARTITIONS });
+  }
+  for (const { name, ...stage } of queries.flatMap(({ stages }) => stages)) {
     await run.rest().put(`/api/streams/${name}`, { partitions: PARTITIONS });
-    await run.rest().put(`/api/processors/${name}`, {
-      kind: 'stateless',
-      stream: 'nexmark',
-      output: name,
-      startFrom: 'earliest',
-      ...processor,
-    } satisfies ProcessorSpecInput);
+    const spec: ProcessorSpecInput = { ...stage, output: name, startFrom: 'earliest' };
+    await run.rest().put(`/api/processors/${name}`, spec);
   }
   const beganMs = performance.now();
   const duplicates = await publish(run);
-  await caughtUp(run);
+  for (const stages of byDepth(queries)) await settled(run, stages);
   const ms = performance.now() - beganMs;
   const results: NexmarkResult['queries'] = [];
   for (const query of queries) {
-    const outputs = await readOutputs(run.rest(), query.name);
-    const difference = firstDifference(outputs, referenceOf(query, events));
+    const found = (await resultOf(run.rest(), query)).sort();
+    const difference = firstDifference(found, referenceOf(query, events));
     results.push({
       name: query.name,
-      outputs: outputs.length,
+      outputs: found.length,
       equal: difference === '',
       difference,
     });
@@ -62,21 +63,42 @@ export async function runNexmark(run: NexmarkRun): Promise<NexmarkResult> {
   return { ms, duplicates, queries: results };
 }
 
+/** A stage reads what those before it put out. */
+function byDepth(queries: readonly Query[]): Stage[][] {
+  const depth = Math.max(...queries.map(({ stages }) => stages.length));
+  return Array.from({ length: depth }, (_, nth) =>
+    queries.flatMap(({ stages }) => stages.slice(nth, nth + 1)),
+  );
+}
+
 /** The duplicates that the answers told of. */
-async function publish({ rest, events, disorder, maxMs }: NexmarkRun): Promise<number> {
-  const requests: string[] = [];
-  for (let first = 0; first < events.length; first += EVENTS_A_REQUEST) {
-    const some = events.slice(first, first + EVENTS_A_REQUEST);
-    requests.push(some.map((event) => JSON.stringify(event)).join('\n'));
+async function publish({
+  rest,
+  events,
+  eventsARequest,
+  disorder,
+  maxMs,
+}: NexmarkRun): Promise<number> {
+  const requests: { stream: string; body: string }[][] = [];
+  for (let first = 0; first < events.length; first += eventsARequest) {
+    const some = events.slice(first, first + eventsARequest);
+    requests.push(
+      Object.entries(STREAM_OF).flatMap(([type, stream]) => {
+        const lines = some
+          .filter((event) => event.type === type)
+          .map((event) => JSON.stringify(event));
+        return lines.length > 0 ? [{ stream, body: lines.join('\n') }] : [];
+      }),
+    );
   }
   const crashAt = (disorder?.crashAt ?? []).map((share) => Math.floor(share * requests.length));
   const untilMs = Date.now() + maxMs;
   let duplicates = 0;
   /** Until it is answered: an edge that was killed may or may not have appended it. */
-  const send = async (body: string): Promise<void> => {
+  const send = async ({ stream, body }: { stream: string; body: string }): Promise<void> => {
     for (;;) {
       try {
-        const answer = await rest().call('POST', '/api/streams/nexmark/events', {
+        const answer = await rest().call('POST', `/api/streams/${stream}/events`, {
           body,
           headers: { 'content-type': 'application/x-ndjson' },
         });
@@ -94,9 +116,9 @@ async function publish({ rest, events, disorder, maxMs }: NexmarkRun): Promise<n
   const publisher = async () => {
     while (next < requests.length) {
       const index = next++;
-      const body = requests[index] ?? '';
+      const bodies = requests[index] ?? [];
       if (disorder && crashAt.includes(index)) crashing = crashing.then(() => disorder.crash());
-      await Promise.all(disorder ? [send(body), send(body)] : [send(body)]);
+      await Promise.all((disorder ? [...bodies, ...bodies] : bodies).map(send));
     }
   };
   await Promise.all(Array.from({ length: PUBLISHERS }, publisher));
@@ -104,24 +126,34 @@ async function publish({ rest, events, disorder, maxMs }: NexmarkRun): Promise<n
   return duplicates;
 }
 
-/** Until every query has committed every event. */
-async function caughtUp({ rest, events, queries, maxMs }: NexmarkRun): Promise<void> {
+/** Until these have committed everything that their streams hold; then their last windows are closed. */
+async function settled({ rest, maxMs }: NexmarkRun, stages: readonly Stage[]): Promise<void> {
   const untilMs = Date.now() + maxMs;
   for (;;) {
     const states = await Promise.all(
-      queries.map(({ name }) => rest().json<Processor>(`/api/processors/${name}`)),
+      stages.map(({ name }) => rest().json<Processor>(`/api/processors/${name}`)),
     );
-    const behind = states.filter(({ counters, lag }) => {
-      const seen = counters.processed + counters.passedOver + counters.deadLettered;
-      return seen < events.length || lag.some((partition) => partition.lag > 0);
-    });
-    if (behind.length === 0) return;
+    const behind = states.filter(({ lag }) => lag.some((partition) => partition.lag > 0));
+    if (behind.length === 0) break;
     if (Date.now() > untilMs) throw new Error(`not caught up: ${JSON.stringify(behind)}`);
     await pause(POLL_MS);
   }
+  for (const { name, kind } of stages) {
+    if (kind === 'window') await rest().post(`/api/processors/${name}/drain`);
+  }
 }
 
-/** All payloads of a stream, as sorted JSON texts. */
+/** The query's result as JSON texts. */
+async function resultOf(rest: Rest, query: Query): Promise<string[]> {
+  if (query.result === 'outputs') return readOutputs(rest, query.name);
+  const answer = await rest.call('GET', `/api/processors/${query.name}/state?format=ndjson`);
+  return (await answer.text())
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.stringify((JSON.parse(line) as StateEntry).state));
+}
+
+/** All payloads of a stream, as JSON texts. */
 async function readOutputs(rest: Rest, stream: string): Promise<string[]> {
   const outputs: string[] = [];
   for (let partition = 0; partition < PARTITIONS; partition += 1) {
@@ -133,7 +165,7 @@ async function readOutputs(rest: Rest, stream: string): Promise<string[]> {
       from = page.next;
     }
   }
-  return outputs.sort();
+  return outputs;
 }
 
 function firstDifference(found: readonly string[], wanted: readonly string[]): string {
