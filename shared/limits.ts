@@ -282,6 +282,21 @@ export const JOIN_REMEMBER_DEFAULT_MS = 24 * 3600_000;
 export const JOIN_REMEMBER_MAX_MS = 30 * 24 * 3600_000;
 /** All the events that wait under one key. */
 export const JOIN_MAX_BYTES = MIB;
+/** Keys that are due together lie in one row, up to so many and so much text. */
+export const JOIN_DUE_ROW_KEYS = 256;
+export const JOIN_DUE_ROW_CHARS = 200_000;
+/** Keys that become due within this of each other share a row, if they come one by one. */
+export const JOIN_DUE_ROW_MS = 1_000;
+/** Keys that fired are taken out of the rows of keys that wait when there are more of them than this, and than of the others. */
+export const JOIN_STALE_KEYS = 10_000;
+/** Keys that one commit looks at for that. */
+export const JOIN_TIDY_KEYS = 4_000;
+/** Keys that a page of waiting keys looks at. */
+export const JOIN_PAGE_LOOKS = 5_000;
+/** Fired keys that one step of a timer forgets. */
+export const JOIN_FORGET_KEYS = 2_000;
+/** Calls of the code that one batch makes, when events fail and others take their places. */
+export const JOIN_ROUNDS_MAX = 10;
 export const GRACE_DEFAULT_MS = 1_000;
 export const GRACE_MAX_MS = 7 * 24 * 3600_000;
 export const IDLE_DEFAULT_MS = 5_000;
