@@ -329,6 +329,9 @@ export const ProcessorCounters = z.object({
     .int()
     .optional()
     .meta({ description: 'stateful: keys whose time to live was over' }),
+  refused: z.number().int().optional().meta({
+    description: 'keyed: outputs that their stream would never take, and that were dropped',
+  }),
 });
 export type ProcessorCounters = z.infer<typeof ProcessorCounters>;
 

@@ -2,7 +2,9 @@
 // crashes; an operator knows states, joins or windows. It reads and runs code as it likes, and what it wants changed
 // it hands over as a Change, which the shard writes in one transaction with the offset and the outputs.
 //
-// Calls of one operator never overlap, and between a call's begin and its Change being written nothing else is.
+// Calls of one operator never overlap, and between a call's begin and its Change being written nothing else is. A
+// Change may be thrown away unwritten, for another try: an operator remembers nothing of it before `write`. After a
+// transaction that failed it is made anew, over the same tables.
 import type { TaskError } from '../../shared/schemas/job.ts';
 import type { LateReason, ProcessorCounters } from '../../shared/schemas/processor.ts';
 import type {
@@ -65,14 +67,15 @@ export interface Change {
   outputs: Output[];
   late: Late[];
   lost: Lost[];
+  /** Without `emitted`, `late` and `processed`: those are counted for every operator. */
   counters: Partial<ProcessorCounters>;
   log: string[];
   /**
-   * With `final` these events are left out and all others are in. Else at most one: this change covers the events
-   * before it only.
+   * With `final` these events are left out and all others are in. Else the first one is enough, and nothing else of
+   * the change counts: it is not written, and the shard applies the events before it in a call of their own.
    */
   failures: { offset: number; error: TaskError }[];
-  /** This change covers the events before this offset only. Never the first one's. */
+  /** This change covers the events before this offset only, and not the clock. Never the first one's. */
   stoppedAt: number | null;
 }
 

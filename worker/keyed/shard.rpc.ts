@@ -32,6 +32,8 @@ export interface Routing {
   source: number;
   /** Windows: which field is the event's time. Null: event time means nothing. */
   time: string | null;
+  /** An event whose time is further ahead of its append does not move event time. */
+  skewMs?: number;
 }
 
 export const KEYED_KINDS = ['stateful', 'join', 'window'] as const;

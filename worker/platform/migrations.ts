@@ -4,15 +4,22 @@ export interface Migration {
   sql: string;
 }
 
-/** Applies what is missing, in order, in one transaction. Throws when an applied migration was edited or moved. */
-export function migrate(storage: DurableObjectStorage, migrations: readonly Migration[]): void {
+/**
+ * Applies what is missing, in order, in one transaction. Throws when an applied migration was edited or moved. Two who
+ * share a database keep their own lists, in tables of their own.
+ */
+export function migrate(
+  storage: Pick<DurableObjectStorage, 'sql' | 'transactionSync'>,
+  migrations: readonly Migration[],
+  table: 'migrations' | 'shard_migrations' = 'migrations',
+): void {
   storage.transactionSync(() => {
     const { sql } = storage;
     sql.exec(
-      'CREATE TABLE IF NOT EXISTS migrations (position INTEGER PRIMARY KEY, id TEXT NOT NULL, sql TEXT NOT NULL)',
+      `CREATE TABLE IF NOT EXISTS ${table} (position INTEGER PRIMARY KEY, id TEXT NOT NULL, sql TEXT NOT NULL)`,
     );
     const applied = [
-      ...sql.exec<{ id: string; sql: string }>('SELECT id, sql FROM migrations ORDER BY position'),
+      ...sql.exec<{ id: string; sql: string }>(`SELECT id, sql FROM ${table} ORDER BY position`),
     ];
     applied.forEach((row, position) => {
       const migration = migrations[position];
@@ -23,7 +30,7 @@ export function migrate(storage: DurableObjectStorage, migrations: readonly Migr
     migrations.slice(applied.length).forEach((migration, i) => {
       sql.exec(migration.sql);
       sql.exec(
-        'INSERT INTO migrations (position, id, sql) VALUES (?, ?, ?)',
+        `INSERT INTO ${table} (position, id, sql) VALUES (?, ?, ?)`,
         applied.length + i,
         migration.id,
         migration.sql,
