@@ -5,6 +5,7 @@ import { compareKeys } from '../../shared/mapreduce/order.ts';
 import type { Json } from '../../shared/schemas/common.ts';
 import type { StateEntry } from '../../shared/schemas/processor.ts';
 import type { ShardPage } from '../keyed/shard.rpc.ts';
+import { type Migration, migrate } from '../platform/migrations.ts';
 import type { StoredState } from './store.rpc.ts';
 import { type Held, NO_TOTALS, type Slice, type States, type Totals } from './states.ts';
 
@@ -13,12 +14,17 @@ const PIECE_CHARS = 500_000;
 /** As JSON within JSON a state may double: larger ones are parameters of their own. */
 const PACKED_STATE_MAX_CHARS = 100_000;
 
-export const STATE_TABLES = `
-  CREATE TABLE states (key TEXT PRIMARY KEY, expiresMs INTEGER, ttlMs INTEGER, changedMs INTEGER NOT NULL,
-    bytes INTEGER NOT NULL, state TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TABLE totals (one INTEGER PRIMARY KEY, keys INTEGER NOT NULL, bytes INTEGER NOT NULL, expiring INTEGER NOT NULL,
-    sweepAtMs INTEGER);
-`;
+const MIGRATIONS: Migration[] = [
+  {
+    id: 'states-1',
+    sql: `
+      CREATE TABLE states (key TEXT PRIMARY KEY, expiresMs INTEGER, ttlMs INTEGER, changedMs INTEGER NOT NULL,
+        bytes INTEGER NOT NULL, state TEXT NOT NULL) WITHOUT ROWID;
+      CREATE TABLE totals (one INTEGER PRIMARY KEY, keys INTEGER NOT NULL, bytes INTEGER NOT NULL,
+        expiring INTEGER NOT NULL, sweepAtMs INTEGER);
+    `,
+  },
+];
 
 type HeldRow = Held & Record<string, SqlStorageValue>;
 type TotalsRow = Totals & Record<string, SqlStorageValue>;
@@ -35,8 +41,9 @@ interface StateRow extends Record<string, SqlStorageValue> {
 export class StateStore implements States {
   readonly #sql: SqlStorage;
 
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
+  constructor(storage: Pick<DurableObjectStorage, 'sql' | 'transactionSync'>) {
+    migrate(storage, MIGRATIONS);
+    this.#sql = storage.sql;
   }
 
   // --- For the operator -----------------------------------------------------------------------------

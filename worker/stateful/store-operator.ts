@@ -43,24 +43,11 @@ export class StoreOperator implements Operator {
     const { events, final, nowMs } = arrivals;
     if (events.length === 0) return NOTHING;
     const held = new Map<string, Held>();
-    let end = this.#read(events, held, nowMs);
-    let failures: Change['failures'] = [];
-    let log: string[] | null = null;
-    while (end > 0) {
-      const outcome = await this.#fold(arrivals, end, held);
-      // Runs after the first are of fewer events, and say nothing new.
-      log ??= outcome.log;
-      const first = final ? undefined : outcome.failures[0];
-      if (first) {
-        failures = [first];
-        const before = events.findIndex(({ offset }) => offset >= first.offset);
-        // Whatever it says, fewer are left: code that fails anew each time ends too.
-        end = Math.min(end - 1, Math.max(0, before));
-        continue;
-      }
-      return this.#change(arrivals, end, held, outcome, failures, log);
-    }
-    return { ...NOTHING, failures, log: log ?? [] };
+    const end = this.#read(events, held, nowMs);
+    const outcome = await this.#fold(arrivals, end, held);
+    const { failures, log } = outcome;
+    if (failures.length > 0 && !final) return { ...NOTHING, failures, log };
+    return this.#change(arrivals, end, held, outcome);
   }
 
   /** Fills `held` with the rows of the events' keys. Answers how many events' states fit into one call. */
@@ -107,28 +94,22 @@ export class StoreOperator implements Operator {
     end: number,
     held: Map<string, Held>,
     outcome: FoldOutcome,
-    failures: Change['failures'],
-    log: string[],
   ): Change {
-    const { changed, stoppedAt } = outcome;
     const before = this.#states.totals();
-    const change = changeStates(held, changed, this.#ttlMs, before, nowMs);
-    this.#sweep.wrote(change.totals.sweepAtMs);
+    const change = changeStates(held, outcome.changed, this.#ttlMs, before, nowMs);
     const { puts, drops, totals, forgotten } = change;
-    const written = puts.length + drops.length > 0;
-    // Where the code stopped before the event that failed last time, that one was not met again.
-    const met = stoppedAt === null ? [...failures, ...outcome.failures] : outcome.failures;
-    const next = failures.length === 0 ? events[end] : undefined;
     return {
       ...NOTHING,
       write: () => {
-        if (written) this.#states.write(puts, drops, totals, nowMs);
+        if (puts.length + drops.length === 0) return;
+        this.#states.write(puts, drops, totals, nowMs);
+        this.#sweep.wrote(totals.sweepAtMs);
       },
       outputs: outputsOf(outcome, source),
       counters: forgotten > 0 ? { forgotten } : {},
-      log,
-      failures: met,
-      stoppedAt: stoppedAt ?? next?.offset ?? null,
+      log: outcome.log,
+      failures: outcome.failures,
+      stoppedAt: outcome.stoppedAt ?? events[end]?.offset ?? null,
     };
   }
 

@@ -35,43 +35,51 @@ export class Sweep {
     const totals = this.#states.totals();
     if (totals.sweepAtMs === null || totals.sweepAtMs > nowMs) return null;
     const from = this.#after;
+    let after = from;
+    let nextMs = this.#nextMs;
     let forgotten = 0;
-    for (let looks = 0; looks < LOOKS_PER_STEP && forgotten < STATE_SWEEP_KEYS; looks++) {
-      const slice = this.#states.look(this.#after, STATE_SWEEP_KEYS, nowMs);
+    let ended = false;
+    for (let looks = 0; looks < LOOKS_PER_STEP && forgotten < STATE_SWEEP_KEYS && !ended; looks++) {
+      const slice = this.#states.look(after, STATE_SWEEP_KEYS, nowMs);
       forgotten += slice.dead;
       totals.keys -= slice.dead;
       totals.bytes -= slice.deadBytes;
       totals.expiring -= slice.dead;
       if (slice.nextExpiryMs !== null && slice.shortestMs !== null) {
-        const atMs = slice.nextExpiryMs + sweepSlackMs(slice.shortestMs);
-        this.#nextMs = Math.min(this.#nextMs, atMs);
+        nextMs = Math.min(nextMs, slice.nextExpiryMs + sweepSlackMs(slice.shortestMs));
       }
-      if (slice.last !== null) this.#after = slice.last;
-      if (slice.keys < STATE_SWEEP_KEYS) return this.#ended(from, totals, forgotten, nowMs);
+      after = slice.last ?? after;
+      ended = slice.keys < STATE_SWEEP_KEYS;
     }
-    return forgotten === 0 ? null : this.#written(from, totals, forgotten, nowMs);
-  }
-
-  #ended(from: string | null, totals: Totals, forgotten: number, nowMs: number): SweepStep {
-    // On the average no more keys are looked at than one slice a second.
-    const walkMs = Math.min(STATE_SWEEP_MAX_MS, (totals.keys / STATE_SWEEP_KEYS) * 1_000);
-    const soonestMs = nowMs + Math.ceil(Math.max(STATE_SWEEP_MIN_MS, walkMs));
-    const nextMs = Number.isFinite(this.#nextMs) ? this.#nextMs : nowMs + STATE_SWEEP_MAX_MS;
-    totals.sweepAtMs = totals.expiring === 0 ? null : Math.max(soonestMs, nextMs);
-    const step = this.#written(from, totals, forgotten, nowMs);
-    this.#after = null;
-    this.#nextMs = Infinity;
-    return step;
-  }
-
-  #written(from: string | null, totals: Totals, forgotten: number, nowMs: number): SweepStep {
-    const last = this.#after;
+    const last = after;
+    if (ended) {
+      totals.sweepAtMs = nextSweepMs(totals, nextMs, nowMs);
+      [after, nextMs] = [null, Infinity];
+    }
+    const goOn = () => {
+      this.#after = after;
+      this.#nextMs = nextMs;
+    };
+    // A walk that found nothing yet is no change.
+    if (forgotten === 0 && !ended) {
+      goOn();
+      return null;
+    }
     return {
       forgotten,
       write: () => {
         if (last !== null && forgotten > 0) this.#states.sweep(from, last, totals, nowMs);
         else this.#states.write([], [], totals, nowMs);
+        goOn();
       },
     };
   }
+}
+
+/** On the average no more than one slice of keys is looked at a second. */
+function nextSweepMs({ keys, expiring }: Totals, wantedMs: number, nowMs: number): number | null {
+  if (expiring === 0) return null;
+  const walkMs = Math.min(STATE_SWEEP_MAX_MS, Math.ceil((keys / STATE_SWEEP_KEYS) * 1_000));
+  const soonestMs = nowMs + Math.max(STATE_SWEEP_MIN_MS, walkMs);
+  return Math.max(soonestMs, Number.isFinite(wantedMs) ? wantedMs : nowMs + STATE_SWEEP_MAX_MS);
 }
