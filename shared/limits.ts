@@ -270,6 +270,10 @@ export const STATE_SWEEP_KEYS = 2_000;
 /** A page of state ends early past this; a state larger than the second is left out of pages. */
 export const STATE_PAGE_BYTES = 4 * MIB;
 export const STATE_LISTED_MAX_BYTES = 64 * KIB;
+/** Items of a list that a Worker holds while it merges the lists of all shards. */
+export const STATE_MERGE_ITEMS = 512;
+/** How often one shard is asked for one page: past it the page ends early. */
+export const STATE_PAGE_ASKS = 20;
 /** States that cross to an isolate in one call. What does not fit waits for the next one. */
 export const FOLD_STATES_MAX_BYTES = 16 * MIB;
 /** Outputs that a shard owes; while it owes any, no more is applied. */
@@ -282,6 +286,8 @@ export const JOIN_REMEMBER_DEFAULT_MS = 24 * 3600_000;
 export const JOIN_REMEMBER_MAX_MS = 30 * 24 * 3600_000;
 /** All the events that wait under one key. */
 export const JOIN_MAX_BYTES = MIB;
+/** Events that are read, or handed to the code, in one call; joins that do not fit wait for the next one. */
+export const JOIN_CALL_MAX_BYTES = 8 * MIB;
 /** Keys that are due together lie in one row, up to so many and so much text. */
 export const JOIN_DUE_ROW_KEYS = 256;
 export const JOIN_DUE_ROW_CHARS = 200_000;
@@ -432,6 +438,11 @@ assertThat(
 );
 assertThat(CONSUME_RENEW_MS * 2 < CONSUME_LEASE_MS, 'a lease is renewed before it runs out');
 assertThat(SERVICE_TIMEOUT_MS < PROCESS_TIMEOUT_MS, 'a service times out before its event does');
+assertThat(SHARDS_MAX <= STATE_MERGE_ITEMS, 'every shard’s next item can be held');
+assertThat(
+  STATE_MERGE_ITEMS * STATE_LISTED_MAX_BYTES <= 32 * MIB,
+  'a page of states, merged, fits in an isolate',
+);
 assertThat(STATE_MAX_BYTES + STATE_KEY_MAX_BYTES * 4 < 2_000_000, 'a state fits a row');
 assertThat(JOIN_MAX_BYTES < 2_000_000 - 64 * KIB, 'a join fits a row');
 assertThat(WINDOW_BEAT_MS * 3 < WINDOW_LEASE_MS, 'several beats fit in a window’s lease');
