@@ -42,13 +42,18 @@ export interface ProcessorEntry {
   kind: string;
   streams: string[];
   output: string | null;
+  /** Where its late events go. Older rows have no such field. */
+  late?: string | null;
 }
 
 export type PutProcessor =
   | { kind: 'put'; uid: string; streams: StreamDefinition[] }
-  | { kind: 'unknownStream'; field: 'stream' | 'output'; stream: string }
-  /** Streams and processors in turn; begins and ends with the same stream. */
-  | { kind: 'circle'; path: string[] };
+  | { kind: 'unknownStream'; field: 'stream' | OutputField; stream: string }
+  /** Streams and processors in turn; begins and ends with the same stream. `field`: the output that closes it. */
+  | { kind: 'circle'; field: OutputField; path: string[] };
+
+/** The fields of a specification that name a stream to write to. */
+export type OutputField = 'output' | 'late';
 
 export type Deleted<Entry> =
   | { kind: 'deleted'; entry: Entry }

@@ -4,7 +4,7 @@
 export interface Flow {
   processor: string;
   streams: string[];
-  output: string | null;
+  outputs: string[];
 }
 
 /**
@@ -12,8 +12,6 @@ export interface Flow {
  * same stream: ["a", "p", "b", "q", "a"]. Null: there is none. A definition of the same name is replaced.
  */
 export function circleWith(flows: readonly Flow[], added: Flow): string[] | null {
-  const { output } = added;
-  if (output === null) return null;
   const readers = new Map<string, Flow[]>();
   for (const flow of [...flows.filter(({ processor }) => processor !== added.processor), added]) {
     for (const stream of flow.streams) {
@@ -21,15 +19,17 @@ export function circleWith(flows: readonly Flow[], added: Flow): string[] | null
     }
   }
   // Breadth first, so that the shortest circle is named.
-  const cameBy = new Map<string, string[]>([[output, [output]]]);
-  const waiting = [output];
+  const cameBy = new Map(added.outputs.map((output) => [output, [output]]));
+  const waiting = [...cameBy.keys()];
   for (let stream = waiting.shift(); stream !== undefined; stream = waiting.shift()) {
     const path = cameBy.get(stream) ?? [];
     for (const flow of readers.get(stream) ?? []) {
       if (flow === added) return [stream, added.processor, ...path];
-      if (flow.output === null || cameBy.has(flow.output)) continue;
-      cameBy.set(flow.output, [...path, flow.processor, flow.output]);
-      waiting.push(flow.output);
+      for (const output of flow.outputs) {
+        if (cameBy.has(output)) continue;
+        cameBy.set(output, [...path, flow.processor, output]);
+        waiting.push(output);
+      }
     }
   }
   return null;

@@ -8,11 +8,12 @@ import type { StreamDefinition } from '../streaming/names.ts';
 import type {
   Deleted,
   NamedEntry,
+  OutputField,
   ProcessorEntry,
   PutProcessor,
   PutStream,
 } from './catalog.rpc.ts';
-import { circleWith, type Flow } from './circles.ts';
+import { circleWith } from './circles.ts';
 import { page } from './page.ts';
 
 export const DEFINITIONS_MIGRATION: Migration = {
@@ -80,7 +81,7 @@ export class Definitions {
     const definition = this.stream(name);
     if (!definition) return { kind: 'unknown' };
     const usedBy = this.#processors()
-      .filter(({ streams, output }) => streams.includes(name) || output === name)
+      .filter((entry) => entry.streams.includes(name) || outputsOf(entry).includes(name))
       .map((entry) => entry.name);
     if (usedBy.length > 0) return { kind: 'used', by: usedBy };
     this.#sql.exec('DELETE FROM streams WHERE name = ?', name);
@@ -88,24 +89,39 @@ export class Definitions {
   }
 
   putProcessor(entry: Omit<ProcessorEntry, 'uid'>, nowMs: number): PutProcessor {
-    const { name, streams, output } = entry;
+    const { name, kind, streams, output, late } = entry;
     const definitions: StreamDefinition[] = [];
     for (const stream of streams) {
       const definition = this.stream(stream);
       if (!definition) return { kind: 'unknownStream', field: 'stream', stream };
       definitions.push(definition);
     }
-    if (output !== null && !this.stream(output)) {
-      return { kind: 'unknownStream', field: 'output', stream: output };
+    const fields: [OutputField, string | null | undefined][] = [
+      ['output', output],
+      ['late', late],
+    ];
+    for (const [field, stream] of fields) {
+      if (stream && !this.stream(stream)) return { kind: 'unknownStream', field, stream };
     }
-    const flows = this.#processors().map((other) => ({ ...other, processor: other.name }));
-    const circle = circleWith(flows satisfies Flow[], { processor: name, streams, output });
-    if (circle) return { kind: 'circle', path: circle };
+    const flows = this.#processors().map((other) => ({
+      processor: other.name,
+      streams: other.streams,
+      outputs: outputsOf(other),
+    }));
+    const path = circleWith(flows, { processor: name, streams, outputs: outputsOf(entry) });
+    if (path) return { kind: 'circle', field: path[2] === output ? 'output' : 'late', path };
     const uid = this.processor(name)?.uid ?? newId('processor', nowMs);
     this.#sql.exec(
       'INSERT OR REPLACE INTO processors (name, entry) VALUES (?, ?)',
       name,
-      JSON.stringify({ name, uid, kind: entry.kind, streams, output } satisfies ProcessorEntry),
+      JSON.stringify({
+        name,
+        uid,
+        kind,
+        streams,
+        output,
+        ...(late && { late }),
+      } satisfies ProcessorEntry),
     );
     return { kind: 'put', uid, streams: definitions };
   }
@@ -166,3 +182,6 @@ export class Definitions {
     this.#sql.exec('DELETE FROM schedules WHERE name = ? AND uid = ?', name, uid);
   }
 }
+
+const outputsOf = ({ output, late }: Pick<ProcessorEntry, 'output' | 'late'>): string[] =>
+  [output, late].filter((stream) => typeof stream === 'string');

@@ -4,10 +4,24 @@ import { CONNECTIONS_MAX } from '../../shared/limits.ts';
 import { ListQuery, ResourceName } from '../../shared/schemas/common.ts';
 import {
   DeadLettersQuery,
+  LateQuery,
+  OpenWindowsQuery,
   ProcessorSpec,
   RedriveBody,
   ReplayBody,
+  StateQuery,
+  WaitingQuery,
 } from '../../shared/schemas/processor.ts';
+import {
+  keyedPlaces,
+  keyedState,
+  lateEvents,
+  openWindows,
+  stateExport,
+  states,
+  waiting,
+} from '../keyed/reading.ts';
+import { KEYED_KINDS } from '../keyed/shard.rpc.ts';
 import type { AppEnv } from '../platform/env.ts';
 import { catalog, processorObject } from '../platform/objects.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
@@ -25,6 +39,11 @@ const ofWindows = <Value>(value: Value | 'conflict' | null, name: string): Value
   if (answer === 'conflict') {
     throw new ProblemError('conflict', `${name} is no batch processor: it has no windows`);
   }
+  return answer;
+};
+
+const allowed = <Value extends object>(answer: Value | { conflict: string }): Value => {
+  if ('conflict' in answer) throw new ProblemError('conflict', answer.conflict);
   return answer;
 };
 
@@ -67,18 +86,52 @@ export const processorRoutes = new Hono<AppEnv>()
     const body = c.req.raw.body ? await jsonBody(c.req.raw) : {};
     const { from } = parse(ReplayBody, body, 'body');
     const answer = found(await (await processorNamed(c.env, name)).replay(from), name);
-    if ('conflict' in answer) throw new ProblemError('conflict', answer.conflict);
-    return c.json(answer, 202);
+    return c.json(allowed(answer), 202);
   })
   .post('/:name/drain', async (c) => {
     const name = c.req.param('name');
-    return c.json(ofWindows(await (await processorNamed(c.env, name)).drain(), name));
+    return c.json(allowed(found(await (await processorNamed(c.env, name)).drain(), name)));
   })
   .get('/:name/batches', async (c) => {
     const name = c.req.param('name');
     const { cursor, limit } = parseQuery(c, ListQuery);
     const processor = await processorNamed(c.env, name);
     return c.json(ofWindows(await processor.batches(cursor, limit), name));
+  })
+  .get('/:name/state', async (c) => {
+    const name = c.req.param('name');
+    const { prefix, format, ...page } = parseQuery(c, StateQuery);
+    const places = await keyedPlaces(c.env, name, ['stateful'], 'lists of states');
+    if (format === 'json') return c.json(await states(c.env, places, prefix, page));
+    return new Response(stateExport(c.env, places, prefix), {
+      headers: {
+        'content-type': 'application/x-ndjson',
+        'content-disposition': `attachment; filename="${name}.ndjson"`,
+        'cache-control': 'no-store',
+      },
+    });
+  })
+  .get('/:name/state/:key', async (c) => {
+    const { name, key } = c.req.param();
+    const places = await keyedPlaces(c.env, name, KEYED_KINDS, 'states by key');
+    return c.json(await keyedState(c.env, places, key));
+  })
+  .get('/:name/waiting', async (c) => {
+    const { missing, ...page } = parseQuery(c, WaitingQuery);
+    const places = await keyedPlaces(c.env, c.req.param('name'), ['join'], 'keys that wait');
+    return c.json(await waiting(c.env, places, missing ?? null, page));
+  })
+  .get('/:name/windows', async (c) => {
+    const page = parseQuery(c, OpenWindowsQuery);
+    const name = c.req.param('name');
+    const places = await keyedPlaces(c.env, name, ['window'], 'windows of event time');
+    return c.json(await openWindows(c.env, places, page));
+  })
+  .get('/:name/late', async (c) => {
+    const { limit } = parseQuery(c, LateQuery);
+    const name = c.req.param('name');
+    const places = await keyedPlaces(c.env, name, ['join', 'window'], 'late events');
+    return c.json({ items: await lateEvents(c.env, places, limit), next: null });
   })
   .get('/:name/dead-letters', async (c) => {
     const name = c.req.param('name');

@@ -9,21 +9,33 @@ import { addCounts, emptyCounters } from '../consumer/consumer-record.ts';
 import type { Crew, CrewOrders, CrewStatus } from './crew.ts';
 import { emptyLatency, mergeLatency } from '../consumer/latency.ts';
 import type { Point } from '../log/log.rpc.ts';
-import type { ConsumerRef } from '../names.ts';
+import type { ConsumerRef, PartitionRef } from '../names.ts';
 import type { ProcessorDefinition } from './processor.rpc.ts';
 import { partitionsOf } from '../streams.ts';
 import type { End } from './takeover.ts';
 
+/** What a keyed processor's consumers are told beside, or instead of, what all are told. */
+export type KeyedOrders = (source: PartitionRef, place: number) => Partial<ConsumerConfig>;
+
 export class ConsumerCrew implements Crew {
   readonly #definition: ProcessorDefinition;
   readonly #orders: CrewOrders;
-  readonly #refs: ConsumerRef[];
-  readonly windows = null;
+  readonly #keyed: KeyedOrders;
+  /** In the order of the definition's streams. */
+  readonly refs: readonly ConsumerRef[];
+  readonly drain = null;
+  readonly batches = null;
+  readonly places = null;
 
-  constructor(definition: ProcessorDefinition, orders: CrewOrders) {
+  constructor(
+    definition: ProcessorDefinition,
+    orders: CrewOrders,
+    keyed: KeyedOrders = () => ({}),
+  ) {
     this.#definition = definition;
     this.#orders = orders;
-    this.#refs = this.#refsOf(orders.generation.generation);
+    this.#keyed = keyed;
+    this.refs = this.#refsOf(orders.generation.generation);
   }
 
   #refsOf(generation: number): ConsumerRef[] {
@@ -33,16 +45,20 @@ export class ConsumerCrew implements Crew {
       .map((source) => ({ processor, processorUid, generation, source }));
   }
 
-  #each<Answer>(work: (consumer: ConsumerRpc, ref: ConsumerRef) => Promise<Answer>) {
+  #each<Answer>(work: (consumer: ConsumerRpc, ref: ConsumerRef, place: number) => Promise<Answer>) {
     const { env } = this.#orders;
-    return sideBySide(this.#refs, CONNECTIONS_MAX, (ref) => work(consumerObject(env, ref), ref));
+    return sideBySide(this.refs, CONNECTIONS_MAX, (ref, place) =>
+      work(consumerObject(env, ref), ref, place),
+    );
   }
 
   async configure(from: Point): Promise<void> {
-    await this.#each((consumer, ref) => consumer.configure(this.#configOf(ref), from));
+    await this.#each((consumer, ref, place) =>
+      consumer.configure(this.#configOf(ref, place), from),
+    );
   }
 
-  #configOf(ref: ConsumerRef): ConsumerConfig {
+  #configOf(ref: ConsumerRef, place: number): ConsumerConfig {
     const { name, spec, program, guard } = this.#definition;
     const { generation, paused, rebuilding } = this.#orders;
     if (!program) throw new Error(`the processor ${name} has no program`);
@@ -59,6 +75,7 @@ export class ConsumerCrew implements Crew {
       retry: spec.retry,
       paused,
       rebuilding,
+      ...this.#keyed(ref.source, place),
     };
   }
 
@@ -122,9 +139,9 @@ export class ConsumerCrew implements Crew {
     const [at, inner] = /^(\d+):(\d+)?$/.exec(cursor ?? '0:')?.slice(1) ?? ['0'];
     const items: DeadLetter[] = [];
     let within = inner;
-    for (let i = Number(at); i < this.#refs.length; i++, within = undefined) {
+    for (let i = Number(at); i < this.refs.length; i++, within = undefined) {
       if (items.length === limit) return { items, next: `${i}:` };
-      const ref = this.#refs[i] as ConsumerRef;
+      const ref = this.refs[i] as ConsumerRef;
       const page = await consumerObject(env, ref).deadLetters(within, limit - items.length);
       items.push(...page.items);
       if (page.next !== null) return { items, next: `${i}:${page.next}` };
@@ -137,7 +154,7 @@ export class ConsumerCrew implements Crew {
     const { env } = this.#orders;
     const spacingMs = body.ratePerSecond === undefined ? 0 : 1000 / body.ratePerSecond;
     let redriven = 0;
-    for (const ref of this.#refs) {
+    for (const ref of this.refs) {
       const { stream, partition } = ref.source;
       const own = body.ids?.filter((id) => id.startsWith(`${stream}:${partition}:`));
       if (own?.length === 0) continue;

@@ -1,16 +1,19 @@
-// Those who work for one generation of a processor, asked as one: a consumer for each partition, or the windows of
-// a batch processor.
+// Those who work for one generation of a processor, asked as one: a consumer for each partition (and, for a keyed
+// processor, its shards), or the windows of a batch processor.
 import type { List } from '../../../shared/schemas/common.ts';
 import type {
   Batch,
   DeadLetter,
+  KeyedHoldings,
   OpenWindow,
   PartitionLag,
   ProcessorCounters,
   RedriveBody,
 } from '../../../shared/schemas/processor.ts';
+import type { ShardRef } from '../../keyed/shard.rpc.ts';
 import type { Env } from '../../platform/env.ts';
 import type { Point } from '../log/log.rpc.ts';
+import type { ConsumerRef } from '../names.ts';
 import type { Generation, TakeoverCrew } from './takeover.ts';
 
 export interface CrewStatus {
@@ -21,6 +24,9 @@ export interface CrewStatus {
   log: string[];
   operations: Record<string, number>;
   openWindow?: OpenWindow;
+  keyed?: KeyedHoldings;
+  /** Why shards do not get on. */
+  troubles?: string[];
 }
 
 export interface Crew extends TakeoverCrew {
@@ -31,11 +37,12 @@ export interface Crew extends TakeoverCrew {
   status(): Promise<CrewStatus>;
   deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>>;
   redrive(body: RedriveBody, nowMs: number): Promise<number>;
+  /** Closes what is open. Null: nothing ever is. */
+  drain: (() => Promise<void>) | null;
   /** Null: no batch processor. */
-  windows: {
-    drain(): Promise<void>;
-    batches(cursor: string | undefined, limit: number): Promise<List<Batch>>;
-  } | null;
+  batches: ((cursor: string | undefined, limit: number) => Promise<List<Batch>>) | null;
+  /** Where state lies, and who brings events there, in the order of the shards' sources. Null: it is not keyed. */
+  places: { shards: ShardRef[]; consumers: ConsumerRef[] } | null;
 }
 
 /** What a crew is made from. */

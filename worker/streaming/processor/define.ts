@@ -4,9 +4,12 @@ import { PARAMS_MAX_BYTES } from '../../../shared/limits.ts';
 import { compileProgram } from '../../../shared/mapreduce/program.ts';
 import type { FieldError } from '../../../shared/schemas/problem.ts';
 import type { Processor, ProcessorSpec } from '../../../shared/schemas/processor.ts';
+import type { ProcessorEntry } from '../../catalog/catalog.rpc.ts';
 import type { Env } from '../../platform/env.ts';
 import { catalog, processorObject } from '../../platform/objects.ts';
 import { notFound, ProblemError } from '../../platform/problem.ts';
+import { FIXED_KIND, FIXED_STREAMS, type FixedField } from './fixed-fields.ts';
+import { isKeyed, lateOf } from './keyed-spec.ts';
 import type { ProcessorDefinition, Put } from './processor.rpc.ts';
 import { storeProgram } from './processor-program.ts';
 import { configureStream } from '../streams.ts';
@@ -20,10 +23,11 @@ export async function defineProcessor(
   checkParams(spec.params, 'params');
   if (spec.kind === 'batch' && spec.job) checkJob(spec.job);
   const { code } = spec;
-  const program = code === undefined ? null : await storeProgram(env, code);
+  const program = code === undefined ? null : await programOf(env, spec, code);
   const streams = [...new Set(typeof spec.stream === 'string' ? [spec.stream] : spec.stream)];
-  await checkFixed(env, name, spec, streams);
-  const entry = { name, kind: spec.kind, streams, output: spec.output ?? null };
+  await checkFixed(env, name, { spec, program }, streams);
+  const { kind, output = null } = spec;
+  const entry = { name, kind, streams, output, late: lateOf(spec) };
   const put = async (): Promise<Put> => {
     const { uid, streams: definitions } = await enter(env, entry);
     // They may have been cut off half-way when they were made.
@@ -46,7 +50,7 @@ export async function defineProcessor(
       await catalog(env).deleteProcessor(name);
       answer = await put();
     }
-    if (answer.kind === 'fixed') throw fixed(name, answer.what);
+    if (answer.kind === 'fixed') throw fixed(name, answer.field);
     if (answer.kind === 'deleted') throw new ProblemError('conflict', `${name} is being deleted`);
     return { created: answer.kind === 'created', processor: answer.processor };
   } catch (error) {
@@ -75,23 +79,37 @@ export async function processorNamed(env: Env, name: string) {
 }
 
 /** Asked before the catalog changes anything; the ProcessorObject has the last word. */
-async function checkFixed(env: Env, name: string, spec: ProcessorSpec, streams: string[]) {
+async function checkFixed(
+  env: Env,
+  name: string,
+  definition: Pick<ProcessorDefinition, 'spec' | 'program'>,
+  streams: string[],
+) {
   const before = await catalog(env).processor(name);
   if (!before) return;
-  if (before.kind !== spec.kind) throw fixed(name, 'kind');
-  if (before.streams.toSorted().join() !== streams.toSorted().join()) throw fixed(name, 'streams');
+  if (before.kind !== definition.spec.kind) throw fixed(name, FIXED_KIND);
+  if (before.streams.toSorted().join() !== streams.toSorted().join()) {
+    throw fixed(name, FIXED_STREAMS);
+  }
+  if (!isKeyed(definition.spec)) return;
+  const field = await processorObject(env, before.uid).fixed(definition);
+  if (field) throw fixed(name, field);
 }
 
-function fixed(name: string, what: 'kind' | 'streams'): ProblemError {
-  const message = `the ${what} of ${name} cannot change: its place in the log would mean something else; delete it first`;
-  const path = what === 'kind' ? 'kind' : 'stream';
+function fixed(name: string, { path, what }: FixedField): ProblemError {
+  const place = path === 'kind' || path === 'stream';
+  const why = place ? 'its place in the log' : 'what it keeps under its keys';
+  const message = `the ${what} of ${name} cannot change: ${why} would mean something else; put a new processor beside it, or delete it first`;
   return new ProblemError('conflict', message, [{ path, message }]);
 }
 
-async function enter(
-  env: Env,
-  entry: { name: string; kind: string; streams: string[]; output: string | null },
-) {
+/** What the program can do is remembered for windows alone: nothing else asks. */
+async function programOf(env: Env, spec: ProcessorSpec, code: string) {
+  const { key, hash, adds, merges } = await storeProgram(env, code, spec);
+  return spec.kind === 'window' ? { key, hash, adds, merges } : { key, hash };
+}
+
+async function enter(env: Env, entry: Omit<ProcessorEntry, 'uid'>) {
   const put = await catalog(env).putProcessor(entry);
   switch (put.kind) {
     case 'put':
@@ -104,7 +122,7 @@ async function enter(
     case 'circle': {
       const path = put.path.join(' → ');
       const message = `events would go round in a circle: ${path}`;
-      throw new ProblemError('cycle', message, [{ path: 'output', message }]);
+      throw new ProblemError('cycle', message, [{ path: put.field, message }]);
     }
   }
 }

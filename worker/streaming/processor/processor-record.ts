@@ -9,6 +9,7 @@ import type {
 } from '../../../shared/schemas/processor.ts';
 import type { StreamPoint } from '../../../shared/schemas/stream.ts';
 import type { CrewStatus } from './crew.ts';
+import { lateOf } from './keyed-spec.ts';
 import { latencyQuantile } from '../consumer/latency.ts';
 import type { Point } from '../log/log.rpc.ts';
 import type { ProcessorDefinition } from './processor.rpc.ts';
@@ -103,6 +104,7 @@ export function processorView(
         : null,
     log: [...active.log, ...(fresh?.log ?? [])].slice(-LOG_LINES_MAX),
     ...(active.openWindow && { openWindow: active.openWindow }),
+    ...(active.keyed && { keyed: active.keyed }),
     cost: { operations, usd: usd(operations) },
   };
 }
@@ -112,17 +114,16 @@ export function summaryView(
   active: Seen,
   fresh: Seen | null,
 ): ProcessorSummary {
-  const { name, version, state, reason, lag, counters, latencyMs, deadLetters } = processorView(
-    record,
-    active,
-    fresh,
-  );
+  const view = processorView(record, active, fresh);
+  const { name, version, state, reason, lag, counters, latencyMs, deadLetters, keyed } = view;
   const { spec, streams } = record.definition;
+  const late = lateOf(spec);
   return {
     name,
     kind: spec.kind,
     streams: streams.map((stream) => stream.name),
     output: spec.output ?? null,
+    ...(late !== null && { late }),
     version,
     state,
     reason,
@@ -130,6 +131,7 @@ export function summaryView(
     counters,
     latencyMs,
     deadLetters,
+    ...(keyed && { keyed }),
   };
 }
 
@@ -161,6 +163,12 @@ function reasonOf(record: ProcessorRecord, active: Seen, fresh: Seen | null): st
   if (first) {
     const others = waiting.length > 1 ? ` (and ${waiting.length - 1} more)` : '';
     reasons.push(`partition ${first.partition} of ${first.stream}: ${first.reason}${others}`);
+  }
+  const troubles = [...(active.troubles ?? []), ...(fresh?.troubles ?? [])];
+  // A consumer that is blocked by a shard has said so already.
+  const [trouble] = troubles.filter((one) => !first?.reason.includes(one));
+  if (trouble !== undefined) {
+    reasons.push(troubles.length > 1 ? `${trouble} (and ${troubles.length - 1} more)` : trouble);
   }
   return reasons.join('; ');
 }

@@ -23,7 +23,10 @@ import { sideBySide } from '../../platform/side-by-side.ts';
 import { Timers } from '../../platform/timers.ts';
 import { ConsumerCrew } from './consumer-crew.ts';
 import type { Crew, CrewStatus } from './crew.ts';
-import type { ProcessorDefinition, ProcessorRpc, Put } from './processor.rpc.ts';
+import { FIXED_KIND, FIXED_STREAMS, fixedField } from './fixed-fields.ts';
+import { KeyedCrew } from './keyed-crew.ts';
+import { isKeyedKind } from './keyed-spec.ts';
+import type { KeyedPlaces, ProcessorDefinition, ProcessorRpc, Put } from './processor.rpc.ts';
 import {
   newProcessorRecord,
   pointOf,
@@ -74,9 +77,14 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     const { version } = rebuilding ? replay : active;
     const orders = { env: this.env, generation: { generation, version }, paused, rebuilding };
     const { spec } = definition;
-    return spec.kind === 'batch'
-      ? new WindowCrew(definition, spec, orders)
-      : new ConsumerCrew(definition, orders);
+    switch (spec.kind) {
+      case 'batch':
+        return new WindowCrew(definition, spec, orders);
+      case 'stateless':
+        return new ConsumerCrew(definition, orders);
+      default:
+        return new KeyedCrew(definition, spec, orders);
+    }
   }
 
   // --- Changes -------------------------------------------------------------------------------------
@@ -90,9 +98,13 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
         this.#owe(newProcessorRecord(definition, nowMs));
       } else {
         if (before.definition.spec.kind !== definition.spec.kind) {
-          return { kind: 'fixed', what: 'kind' };
+          return { kind: 'fixed', field: FIXED_KIND };
         }
-        if (!sameStreams(before.definition, definition)) return { kind: 'fixed', what: 'streams' };
+        if (!sameStreams(before.definition, definition)) {
+          return { kind: 'fixed', field: FIXED_STREAMS };
+        }
+        const field = fixedField(before.definition, definition);
+        if (field) return { kind: 'fixed', field };
         if (sameWork(before.definition, definition)) this.#save({ ...before, definition });
         else this.#owe(changed(before, definition, nowMs));
       }
@@ -189,14 +201,33 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     this.#timers.setEarlier('work', Date.now());
   }
 
-  drain(): Promise<Processor | 'conflict' | null> {
-    return this.#inTurn(async () => {
-      if (!this.#record) return null;
-      const { windows } = this.#activeCrew(this.#record);
-      if (!windows) return 'conflict';
-      await windows.drain();
-      return this.#view();
-    });
+  /** Not in turn: what is open may be much, and nothing of the record changes. */
+  async drain(): Promise<Processor | { conflict: string } | null> {
+    if (!this.#record || this.#store.isDeleted()) return null;
+    const { definition, paused } = this.#record;
+    const { name, spec } = definition;
+    const crew = this.#activeCrew(this.#record);
+    if (!crew.drain) {
+      return { conflict: `${name} is ${spec.kind}: nothing is open that could be closed` };
+    }
+    if (paused && crew.places) {
+      return { conflict: `${name} is paused, and what closes runs its code: resume it first` };
+    }
+    await crew.drain();
+    return this.#view();
+  }
+
+  async keyed(): Promise<KeyedPlaces | 'conflict' | null> {
+    const record = this.#record;
+    if (!record || this.#store.isDeleted()) return null;
+    const { kind } = record.definition.spec;
+    const { places } = this.#activeCrew(record);
+    if (!places || !isKeyedKind(kind)) return 'conflict';
+    return { kind, version: record.takeover.active.version, ...places };
+  }
+
+  async fixed(definition: Pick<ProcessorDefinition, 'spec' | 'program'>) {
+    return this.#record && fixedField(this.#record.definition, definition);
   }
 
   /** Also one that is only about to be put: whoever puts it is told, and begins again with another id. */
@@ -310,8 +341,8 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     limit: number,
   ): Promise<List<Batch> | 'conflict' | null> {
     if (!this.#record) return null;
-    const { windows } = this.#activeCrew(this.#record);
-    return windows ? windows.batches(cursor, limit) : 'conflict';
+    const crew = this.#activeCrew(this.#record);
+    return crew.batches ? crew.batches(cursor, limit) : 'conflict';
   }
 
   async deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter> | null> {

@@ -11,6 +11,8 @@ import type {
 import type { StreamPoint } from '../../../shared/schemas/stream.ts';
 import type { KeyedKind, ShardRef } from '../../keyed/shard.rpc.ts';
 import type { ConsumerRef, StreamDefinition } from '../names.ts';
+import type { FixedField } from './fixed-fields.ts';
+import type { ProgramParts } from './keyed-spec.ts';
 
 export interface ProcessorDefinition {
   name: string;
@@ -18,14 +20,14 @@ export interface ProcessorDefinition {
   spec: ProcessorSpec;
   streams: StreamDefinition[];
   /** R2 key and SHA-256 of the compiled program; null when the processor starts jobs. */
-  program: { key: string; hash: string } | null;
+  program: ({ key: string; hash: string } & ProgramParts) | null;
   guard: boolean;
 }
 
 export type Put =
   | { kind: 'created' | 'changed'; processor: Processor }
-  /** Another kind, or other streams: its places in the log would mean something else. */
-  | { kind: 'fixed'; what: 'kind' | 'streams' | 'shards' | 'keyBy' | 'join' | 'window' }
+  /** Another kind, other streams, other keys: its places in the log, and its state, would mean something else. */
+  | { kind: 'fixed'; field: FixedField }
   /** Its unique id is used up. */
   | { kind: 'deleted' };
 
@@ -41,13 +43,15 @@ export interface KeyedPlaces {
 export interface ProcessorRpc {
   /** Creates or changes it: consumers (or windows) are in place, and "latest" is resolved, when this returns. */
   put(definition: ProcessorDefinition): Promise<Put>;
+  /** What of this could not be put, since it is fixed. Null: nothing, or there is no processor yet. */
+  fixed(definition: Pick<ProcessorDefinition, 'spec' | 'program'>): Promise<FixedField | null>;
   get(): Promise<Processor | null>;
   summary(): Promise<ProcessorSummary | null>;
   pause(): Promise<Processor | null>;
   resume(): Promise<Processor | null>;
   replay(from: StreamPoint): Promise<Processor | { conflict: string } | null>;
   /** Closes what is open now: a batch's window (with the reason "drain"), waiting joins, event-time windows. */
-  drain(): Promise<Processor | 'conflict' | null>;
+  drain(): Promise<Processor | { conflict: string } | null>;
   /** Where its state lies. 'conflict': it is not keyed. */
   keyed(): Promise<KeyedPlaces | 'conflict' | null>;
   /** A consumer or window of the generation that is being rebuilt has caught up. */

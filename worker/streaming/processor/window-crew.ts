@@ -1,6 +1,11 @@
 // The windows of one generation of a batch processor: one object for all its partitions.
 import type { List } from '../../../shared/schemas/common.ts';
-import type { BatchSpec, DeadLetter, RedriveBody } from '../../../shared/schemas/processor.ts';
+import type {
+  Batch,
+  BatchSpec,
+  DeadLetter,
+  RedriveBody,
+} from '../../../shared/schemas/processor.ts';
 import type { WindowRpc } from '../../batching/window.rpc.ts';
 import { windowObject } from '../../platform/objects.ts';
 import { emptyCounters } from '../consumer/consumer-record.ts';
@@ -16,19 +21,14 @@ export class WindowCrew implements Crew {
   readonly #spec: BatchSpec;
   readonly #orders: CrewOrders;
   readonly #object: WindowRpc;
-  readonly windows: NonNullable<Crew['windows']>;
+  readonly places = null;
 
   constructor(definition: ProcessorDefinition, spec: BatchSpec, orders: CrewOrders) {
     this.#definition = definition;
     this.#spec = spec;
     this.#orders = orders;
     const name = windowName(definition.uid, orders.generation.generation);
-    const object = windowObject(orders.env, name);
-    this.#object = object;
-    this.windows = {
-      drain: () => object.drain(),
-      batches: (cursor, limit) => object.batches(cursor, limit),
-    };
+    this.#object = windowObject(orders.env, name);
   }
 
   async configure(from: Point): Promise<void> {
@@ -61,6 +61,14 @@ export class WindowCrew implements Crew {
 
   forget(): Promise<void> {
     return this.#object.forget();
+  }
+
+  drain(): Promise<void> {
+    return this.#object.drain();
+  }
+
+  batches(cursor: string | undefined, limit: number): Promise<List<Batch>> {
+    return this.#object.batches(cursor, limit);
   }
 
   async status(): Promise<CrewStatus> {
