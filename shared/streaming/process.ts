@@ -90,7 +90,10 @@ export interface FoldCall extends KeyedCall {
 }
 
 export interface FoldOutcome {
-  /** New states of the keys that changed. Null: forget it. `ttlMs`: what `ctx.expire(ms)` said last. */
+  /**
+   * New states of the keys that changed. Null: forget it. `ttlMs`: what `ctx.expire(ms)` said last; null: nothing, so
+   * that what was said before still holds; 0: that no longer holds, as the key was forgotten in between.
+   */
   changed: { key: string; state: string | null; ttlMs: number | null }[];
   /** As in ProcessOutcome. With `keepGoing: false` and a failure nothing of this may be used but `failures`. */
   outputs: string;

@@ -38,7 +38,7 @@ export function changeStates(
       if (!old) continue;
       change.drops.push(key);
     } else {
-      const ownTtlMs = said ?? (over ? null : (old?.ttlMs ?? null));
+      const ownTtlMs = said === 0 ? null : (said ?? (over ? null : (old?.ttlMs ?? null)));
       const livesMs = ownTtlMs ?? ttlMs;
       const expiresMs = livesMs === null ? null : nowMs + Math.ceil(livesMs);
       // The same again, and no clock that would have to be wound: a row costs money.
