@@ -49,7 +49,7 @@ export class Sweep {
         nextMs = Math.min(nextMs, slice.nextExpiryMs + sweepSlackMs(slice.shortestMs));
       }
       after = slice.last ?? after;
-      ended = slice.keys < STATE_SWEEP_KEYS;
+      ended = slice.keys < STATE_SWEEP_KEYS || totals.expiring === 0;
     }
     const last = after;
     if (ended) {

@@ -29,6 +29,7 @@ interface Kept {
 /** One event after the other, each at the time at which it was applied. */
 function reference(applied: Applied[], ttlMs: number | null) {
   const kept = new Map<string, Kept>();
+  let forgotten = 0;
   const seen: { offset: number; before: State | null }[] = [];
   for (const event of applied) {
     const { key, offset, atMs } = event;
@@ -37,6 +38,7 @@ function reference(applied: Applied[], ttlMs: number | null) {
     seen.push({ offset, before: old?.state ?? null });
     const state = fold(event, offset, old?.state ?? null);
     if (state === undefined) continue;
+    if (found && !old) forgotten++;
     if (state === null) {
       kept.delete(key);
       continue;
@@ -45,7 +47,8 @@ function reference(applied: Applied[], ttlMs: number | null) {
     const lives = own ?? ttlMs;
     kept.set(key, { state, ttlMs: own, expiresMs: lives === null ? null : atMs + lives });
   }
-  return { kept, seen };
+  const expiring = [...kept.values()].filter(({ expiresMs }) => expiresMs !== null).length;
+  return { kept, seen, forgotten: forgotten + expiring };
 }
 
 test('each key is what its events make of it, and totals are what a count finds', async () => {
@@ -60,7 +63,7 @@ test('each key is what its events make of it, and totals are what a count finds'
         const random = () => (at = (Math.imul(at, 1_664_525) + 1_013_904_223) >>> 0) / 2 ** 32;
         const world = new FoldWorld(events, random, ttlMs, maxBytes);
         await world.run();
-        const { kept, seen } = reference(world.applied, ttlMs);
+        const { kept, seen, forgotten } = reference(world.applied, ttlMs);
         expect(world.outputs.map((output) => JSON.parse(output) as unknown)).toEqual(seen);
         const living = [...kept].filter(([, one]) => (one.expiresMs ?? Infinity) > world.nowMs);
         const rows = [...world.states.rows.values()].filter(
@@ -78,6 +81,7 @@ test('each key is what its events make of it, and totals are what a count finds'
         world.nowMs += 3600_000;
         await world.sweep();
         expect(world.states.counted().expiring).toBe(0);
+        expect(world.forgotten).toBe(forgotten);
         expect(world.states.totals()).toEqual({ ...world.states.counted(), sweepAtMs: null });
       },
     ),
