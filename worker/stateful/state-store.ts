@@ -5,7 +5,7 @@ import { compareKeys } from '../../shared/mapreduce/order.ts';
 import type { Json } from '../../shared/schemas/common.ts';
 import type { StateEntry } from '../../shared/schemas/processor.ts';
 import type { ShardPage } from '../keyed/shard.rpc.ts';
-import { type Migration, migrate } from '../platform/migrations.ts';
+import type { LogSql } from '../streaming/log/log-sql.ts';
 import type { StoredState } from './store.rpc.ts';
 import { type Held, NO_TOTALS, type Slice, type States, type Totals } from './states.ts';
 
@@ -14,7 +14,7 @@ const PIECE_CHARS = 500_000;
 /** As JSON within JSON a state may double: larger ones are parameters of their own. */
 const PACKED_STATE_MAX_CHARS = 100_000;
 
-const MIGRATIONS: Migration[] = [
+const MIGRATIONS = [
   {
     id: 'states-1',
     sql: `
@@ -25,6 +25,15 @@ const MIGRATIONS: Migration[] = [
     `,
   },
 ];
+
+const NO_KEYS: Slice = {
+  keys: 0,
+  last: null,
+  dead: 0,
+  deadBytes: 0,
+  nextExpiryMs: null,
+  shortestMs: null,
+};
 
 type HeldRow = Held & Record<string, SqlStorageValue>;
 type TotalsRow = Totals & Record<string, SqlStorageValue>;
@@ -39,26 +48,24 @@ interface StateRow extends Record<string, SqlStorageValue> {
 }
 
 export class StateStore implements States {
-  readonly #sql: SqlStorage;
+  readonly #sql: LogSql;
 
-  constructor(storage: Pick<DurableObjectStorage, 'sql' | 'transactionSync'>) {
-    migrate(storage, MIGRATIONS);
-    this.#sql = storage.sql;
+  constructor(sql: LogSql) {
+    this.#sql = sql;
+    sql.migrate(MIGRATIONS);
   }
 
   // --- For the operator -----------------------------------------------------------------------------
 
   totals(): Totals {
-    const rows = this.#sql.exec<TotalsRow>(
-      'SELECT keys, bytes, expiring, sweepAtMs FROM totals WHERE one = 1',
-    );
-    return [...rows][0] ?? { ...NO_TOTALS };
+    const query = 'SELECT keys, bytes, expiring, sweepAtMs FROM totals WHERE one = 1';
+    return this.#sql.first<TotalsRow>(query) ?? { ...NO_TOTALS };
   }
 
   *read(keys: string[]): Iterable<Held> {
     for (const piece of pieces(keys, (key) => JSON.stringify(key))) {
       // CROSS JOIN: the keys' order is kept.
-      yield* this.#sql.exec<HeldRow>(
+      yield* this.#sql.each<HeldRow>(
         `SELECT s.key AS key, s.expiresMs AS expiresMs, s.ttlMs AS ttlMs, s.bytes AS bytes, s.state AS state
          FROM json_each(?) AS k CROSS JOIN states AS s WHERE s.key = k.value`,
         piece,
@@ -67,19 +74,18 @@ export class StateStore implements States {
   }
 
   look(after: string | null, limit: number, nowMs: number): Slice {
-    return this.#sql
-      .exec<SliceRow>(
-        `SELECT count(*) AS keys, max(key) AS last,
-           count(CASE WHEN expiresMs <= ?1 THEN 1 END) AS dead,
-           coalesce(sum(CASE WHEN expiresMs <= ?1 THEN bytes END), 0) AS deadBytes,
-           min(CASE WHEN expiresMs > ?1 THEN expiresMs END) AS nextExpiryMs,
-           min(CASE WHEN expiresMs > ?1 THEN expiresMs - changedMs END) AS shortestMs
-         FROM (SELECT key, expiresMs, changedMs, bytes FROM states WHERE ${from(after)} ?2 ORDER BY key LIMIT ?3)`,
-        nowMs,
-        after ?? '',
-        limit,
-      )
-      .one();
+    const slice = this.#sql.first<SliceRow>(
+      `SELECT count(*) AS keys, max(key) AS last,
+         count(CASE WHEN expiresMs <= ?1 THEN 1 END) AS dead,
+         coalesce(sum(CASE WHEN expiresMs <= ?1 THEN bytes END), 0) AS deadBytes,
+         min(CASE WHEN expiresMs > ?1 THEN expiresMs END) AS nextExpiryMs,
+         min(CASE WHEN expiresMs > ?1 THEN expiresMs - changedMs END) AS shortestMs
+       FROM (SELECT key, expiresMs, changedMs, bytes FROM states WHERE ${from(after)} ?2 ORDER BY key LIMIT ?3)`,
+      nowMs,
+      after ?? '',
+      limit,
+    );
+    return slice ?? NO_KEYS;
   }
 
   write(puts: Held[], drops: string[], totals: Totals, nowMs: number): void {
@@ -88,7 +94,7 @@ export class StateStore implements States {
       JSON.stringify([key, expiresMs, ttlMs, bytes, state]),
     );
     for (const piece of rows) {
-      this.#sql.exec(
+      this.#sql.run(
         `INSERT OR REPLACE INTO states (key, expiresMs, ttlMs, changedMs, bytes, state)
          SELECT value ->> 0, value ->> 1, value ->> 2, ?, value ->> 3, value ->> 4 FROM json_each(?)`,
         nowMs,
@@ -97,13 +103,13 @@ export class StateStore implements States {
     }
     for (const put of puts) if (!isPacked(put)) this.#writeOne(put, nowMs);
     for (const piece of pieces(drops, (key) => JSON.stringify(key))) {
-      this.#sql.exec('DELETE FROM states WHERE key IN (SELECT value FROM json_each(?))', piece);
+      this.#sql.run('DELETE FROM states WHERE key IN (SELECT value FROM json_each(?))', piece);
     }
     this.#writeTotals(totals);
   }
 
   #writeOne({ key, expiresMs, ttlMs, bytes, state }: Held, nowMs: number): void {
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO states (key, expiresMs, ttlMs, changedMs, bytes, state) VALUES (?, ?, ?, ?, ?, ?)',
       key,
       expiresMs,
@@ -115,7 +121,7 @@ export class StateStore implements States {
   }
 
   sweep(after: string | null, last: string, totals: Totals, nowMs: number): void {
-    this.#sql.exec(
+    this.#sql.run(
       `DELETE FROM states WHERE ${from(after)} ? AND key <= ? AND expiresMs <= ?`,
       after ?? '',
       last,
@@ -125,7 +131,7 @@ export class StateStore implements States {
   }
 
   #writeTotals({ keys, bytes, expiring, sweepAtMs }: Totals): void {
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO totals (one, keys, bytes, expiring, sweepAtMs) VALUES (1, ?, ?, ?, ?)',
       keys,
       bytes,
@@ -137,12 +143,11 @@ export class StateStore implements States {
   // --- For readers ----------------------------------------------------------------------------------
 
   state(key: string, nowMs: number): StoredState | null {
-    const rows = this.#sql.exec<StateRow>(
+    const row = this.#sql.first<StateRow>(
       `SELECT key, expiresMs, changedMs, bytes, state FROM states WHERE key = ? AND ${LIVES}`,
       key,
       nowMs,
     );
-    const row = [...rows][0];
     if (!row || row.state === null) return null;
     const { state, bytes, changedMs, expiresMs } = row;
     return { state, bytes, changedAtMs: changedMs, expiresAtMs: expiresMs };
@@ -160,7 +165,7 @@ export class StateStore implements States {
     let bytes = 0;
     // One bound only: of two, SQLite would seek by the first and filter by the other.
     const behind = after !== null && compareKeys(after, prefix) >= 0 ? after : null;
-    const rows = this.#sql.exec<StateRow>(
+    const rows = this.#sql.each<StateRow>(
       `SELECT key, expiresMs, changedMs, bytes, CASE WHEN bytes <= ? THEN state END AS state FROM states
        WHERE ${from(behind)} ? AND ${LIVES} ORDER BY key LIMIT ?`,
       whole ? Number.MAX_SAFE_INTEGER : STATE_LISTED_MAX_BYTES,
