@@ -280,6 +280,8 @@ export const FOLD_STATES_MAX_BYTES = 16 * MIB;
 export const OUTBOX_ROW_MAX_BYTES = MIB;
 /** Joins, windows and keys that one step of a timer ends. */
 export const DUE_TOGETHER = 250;
+/** One alarm of a shard ends things for about this long, then the next one goes on. */
+export const SHARD_DUE_FOR_MS = 5_000;
 export const JOIN_TYPES_MAX = 16;
 export const JOIN_TIMEOUT_MAX_MS = 30 * 24 * 3600_000;
 export const JOIN_REMEMBER_DEFAULT_MS = 24 * 3600_000;

@@ -129,7 +129,7 @@ async function appendOutputs(
 }
 
 /** Nothing would change if it were tried again. */
-function isRefusal(error: unknown, { events }: OutputEvents): error is ProblemError {
+export function isRefusal(error: unknown, { events }: OutputEvents): error is ProblemError {
   if (!(error instanceof ProblemError)) return false;
   if (error.code === 'gone' || error.code === 'invalid_request' || error.code === 'too_large') {
     return true;
