@@ -314,6 +314,17 @@ export const SKEW_MAX_MS = 366 * 24 * 3600_000;
 export const WINDOWS_PER_EVENT_MAX = 100;
 /** Events of one window whose program keeps them all (it exports no `add`). */
 export const EVENT_WINDOW_EVENTS_MAX = 10_000;
+/** States or events of windows that one step reads and hands over: the isolate's call takes 32 MiB at two bytes a character. */
+export const EVENT_WINDOW_CALL_MAX_BYTES = 8 * MIB;
+/** Events of one step, each counted as often as the windows that it lies in. */
+export const EVENT_WINDOW_LINES_MAX = 5_000;
+/** Windows that have to be closed: past it a shard takes no more events than it closes windows. */
+export const EVENT_WINDOWS_DUE_MAX = 2_000;
+/** A row of windows by their end lists so many of them; one step looks at so many rows. */
+export const EVENT_WINDOW_ENDS_PER_ROW = 250;
+export const EVENT_WINDOW_ENDS_ROWS = 16;
+/** One open window, with the last event that it took. The platform takes 2 MB. */
+export const EVENT_WINDOW_ROW_MAX_BYTES = 1_900_000;
 /** Late events that a shard keeps to be read. */
 export const LATE_KEPT = 1_000;
 /** Offsets that were redriven are remembered so long, and so many of them. */
