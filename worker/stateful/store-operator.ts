@@ -18,8 +18,8 @@ const NOTHING: Change = {
   stoppedAt: null,
 };
 
-export class StoreOperator implements Operator {
-  readonly #states: States;
+export class StoreOperator<Store extends States = States> implements Operator {
+  readonly states: Store;
   readonly #code: KeyedCode;
   readonly #ttlMs: number | null;
   readonly #maxBytes: number;
@@ -27,12 +27,12 @@ export class StoreOperator implements Operator {
 
   /** `ttlMs`: of keys that say nothing else; null: they stay. */
   constructor(
-    states: States,
+    states: Store,
     code: KeyedCode,
     ttlMs: number | null,
     maxBytes = FOLD_STATES_MAX_BYTES,
   ) {
-    this.#states = states;
+    this.states = states;
     this.#code = code;
     this.#ttlMs = ttlMs;
     this.#maxBytes = maxBytes;
@@ -57,7 +57,7 @@ export class StoreOperator implements Operator {
       if (!firsts.has(key)) firsts.set(key, i);
     });
     let bytes = 0;
-    for (const row of this.#states.read([...firsts.keys()])) {
+    for (const row of this.states.read([...firsts.keys()])) {
       if (!isOver(row, nowMs)) bytes += row.bytes;
       const first = firsts.get(row.key) as number;
       if (bytes > this.#maxBytes && first > 0) return first;
@@ -95,14 +95,14 @@ export class StoreOperator implements Operator {
     held: Map<string, Held>,
     outcome: FoldOutcome,
   ): Change {
-    const before = this.#states.totals();
+    const before = this.states.totals();
     const change = changeStates(held, outcome.changed, this.#ttlMs, before, nowMs);
     const { puts, drops, totals, forgotten } = change;
     return {
       ...NOTHING,
       write: () => {
         if (puts.length + drops.length === 0) return;
-        this.#states.write(puts, drops, totals, nowMs);
+        this.states.write(puts, drops, totals, nowMs);
         this.#sweep.wrote(totals.sweepAtMs);
       },
       outputs: outputsOf(outcome, source),
@@ -126,15 +126,15 @@ export class StoreOperator implements Operator {
   }
 
   dueAtMs(): number | null {
-    return this.#states.totals().sweepAtMs;
+    return this.states.totals().sweepAtMs;
   }
 
   keys(): number {
-    return this.#states.totals().keys;
+    return this.states.totals().keys;
   }
 
   bytes(): number {
-    return this.#states.totals().bytes;
+    return this.states.totals().bytes;
   }
 }
 
