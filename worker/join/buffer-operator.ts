@@ -10,6 +10,7 @@ import { writeChanges } from './commit.ts';
 import { type JoinChange, JoinStore } from './join-store.ts';
 import type { JoinParts } from './parts.ts';
 import { TimeOuts } from './time-outs.ts';
+import { Waiting } from './waiting.ts';
 
 /** What a batch comes to, as far as it is known which joins fire well. */
 interface Walk {
@@ -26,12 +27,15 @@ export class BufferOperator implements Operator {
   readonly #store: JoinStore;
   readonly #rows: DueRows;
   readonly #timeOuts: TimeOuts;
+  /** For people to read. */
+  readonly waiting: Waiting;
 
   constructor(parts: JoinParts) {
     this.#parts = parts;
     this.#store = new JoinStore(parts.sql, parts.rules.types);
     this.#rows = new DueRows(parts.sql);
     this.#timeOuts = new TimeOuts(parts, this.#store, this.#rows);
+    this.waiting = new Waiting(this.#store, this.#rows, parts.sources);
   }
 
   async apply(arrivals: Arrivals): Promise<Change> {

@@ -73,7 +73,7 @@ export class DueRows {
   nextDueMs(): number | null {
     const times = KINDS.flatMap((kind) =>
       this.lanes(kind).map((lane) => {
-        const rows = this.#sql.exec<{ fromMs: number }>(
+        const rows = this.#sql.each<{ fromMs: number }>(
           'SELECT min(fromMs) AS fromMs FROM due WHERE kind = ? AND lane = ?',
           KINDS.indexOf(kind),
           lane,
@@ -87,14 +87,14 @@ export class DueRows {
   /** Rows of one lane in order, read one by one, from the last one that begins before this time on. */
   *from(kind: DueKind, lane: number, startMs: number): Iterable<DueRow> {
     const k = KINDS.indexOf(kind);
-    const begin = this.#sql.exec<{ fromMs: number | null }>(
+    const begin = this.#sql.each<{ fromMs: number | null }>(
       'SELECT max(fromMs) AS fromMs FROM due WHERE kind = ? AND lane = ? AND fromMs < ?',
       k,
       lane,
       startMs,
     );
     const fromMs = [...begin][0]?.fromMs ?? 0;
-    const rows = this.#sql.exec<StoredRow>(
+    const rows = this.#sql.each<StoredRow>(
       'SELECT lane, fromMs, n, keys, segments FROM due WHERE kind = ? AND lane = ? AND fromMs >= ? ORDER BY fromMs, n',
       k,
       lane,
@@ -107,7 +107,7 @@ export class DueRows {
   lanes(kind: DueKind): number[] {
     const lanes: number[] = [];
     for (let last = -1; ; last = lanes.at(-1) as number) {
-      const rows = this.#sql.exec<{ lane: number | null }>(
+      const rows = this.#sql.each<{ lane: number | null }>(
         'SELECT min(lane) AS lane FROM due WHERE kind = ? AND lane > ?',
         KINDS.indexOf(kind),
         last,
@@ -155,7 +155,7 @@ export class DueRows {
   }
 
   #slice(tidied: JoinRecord['tidied']): DueRow[] {
-    const stored = this.#sql.exec<StoredRow>(
+    const stored = this.#sql.each<StoredRow>(
       'SELECT lane, fromMs, n, keys, segments FROM due WHERE kind = 0 AND (lane, fromMs, n) > (?, ?, ?) ORDER BY lane, fromMs, n',
       ...(tidied ?? [-1, 0, 0]),
     );
@@ -171,7 +171,7 @@ export class DueRows {
 
   /** A row that is young and has room takes keys in: events that come one by one would else have a row each. */
   #addToLast(kind: DueKind, lane: number, startMs: number, keys: string[]): boolean {
-    const [last] = this.#sql.exec<StoredRow>(
+    const [last] = this.#sql.each<StoredRow>(
       'SELECT lane, fromMs, n, keys, segments FROM due WHERE kind = ? AND lane = ? ORDER BY fromMs DESC, n DESC LIMIT 1',
       KINDS.indexOf(kind),
       lane,
@@ -190,7 +190,7 @@ export class DueRows {
   }
 
   #write(kind: DueKind, { lane, fromMs, n, keys, segments }: StoredRow): void {
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO due (kind, lane, fromMs, n, keys, segments) VALUES (?, ?, ?, ?, ?, ?)',
       KINDS.indexOf(kind),
       lane,
@@ -202,7 +202,7 @@ export class DueRows {
   }
 
   #drop({ kind, lane, fromMs, n }: DueRow): void {
-    this.#sql.exec(
+    this.#sql.run(
       'DELETE FROM due WHERE kind = ? AND lane = ? AND fromMs = ? AND n = ?',
       KINDS.indexOf(kind),
       lane,

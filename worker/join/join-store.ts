@@ -20,9 +20,11 @@ export const JOIN_MIGRATIONS = [
 
 type Value = string | number | null;
 
-/** What of a DO's SQLite is needed; tests bring their own. */
+/** Statements on a DO's SQLite; tests bring their own. */
 export interface JoinSql {
-  exec<Row extends Record<string, Value>>(query: string, ...bindings: Value[]): Iterable<Row>;
+  /** Nothing may be written while this is read. */
+  each<Row extends Record<string, Value>>(query: string, ...bindings: Value[]): Iterable<Row>;
+  run(query: string, ...bindings: Value[]): void;
 }
 
 /** Counts, and what rows are numbered with. */
@@ -90,7 +92,7 @@ export class JoinStore {
   }
 
   record(): JoinRecord {
-    const rows = [...this.#sql.exec<{ record: string }>('SELECT record FROM joinRecord')];
+    const rows = [...this.#sql.each<{ record: string }>('SELECT record FROM joinRecord')];
     const record = rows[0] ? (JSON.parse(rows[0].record) as JoinRecord) : null;
     return (
       record ?? {
@@ -108,7 +110,7 @@ export class JoinStore {
   }
 
   save(record: JoinRecord): void {
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO joinRecord (id, record) VALUES (1, ?)',
       JSON.stringify(record),
     );
@@ -119,7 +121,7 @@ export class JoinStore {
    * many of the keys were looked up.
    */
   read(keys: readonly string[], maxBytes: number): { joins: Map<string, Join>; looked: number } {
-    const rows = this.#sql.exec<GlanceRow & { place: number; lines: string }>(
+    const rows = this.#sql.each<GlanceRow & { place: number; lines: string }>(
       `SELECT j.key AS place, ${GLANCE}, w.lines AS lines ${OF_KEYS}`,
       JSON.stringify(keys),
     );
@@ -136,7 +138,7 @@ export class JoinStore {
 
   /** Of keys that are not there nothing comes. */
   glance(keys: readonly string[]): Glance[] {
-    const rows = this.#sql.exec<GlanceRow>(`SELECT ${GLANCE} ${OF_KEYS}`, JSON.stringify(keys));
+    const rows = this.#sql.each<GlanceRow>(`SELECT ${GLANCE} ${OF_KEYS}`, JSON.stringify(keys));
     return [...rows].map(glanceOf);
   }
 
@@ -153,7 +155,7 @@ export class JoinStore {
       }
     }
     if (gone.length > 0) {
-      this.#sql.exec(
+      this.#sql.run(
         'DELETE FROM waiting WHERE key IN (SELECT value FROM json_each(?))',
         JSON.stringify(gone),
       );
@@ -162,7 +164,7 @@ export class JoinStore {
 
   /** Forgets joins that ended at this time. */
   forget(keys: readonly string[], endedMs: number): void {
-    this.#sql.exec(
+    this.#sql.run(
       'DELETE FROM waiting WHERE key IN (SELECT value FROM json_each(?)) AND state IN (1, 2) AND sinceMs = ?',
       JSON.stringify(keys),
       endedMs,
@@ -177,7 +179,7 @@ export class JoinStore {
       join.lost ? 1 : 0,
       join.taken.map(({ type, source, offset, id, atMs }) => [type, source, offset, id, atMs]),
     ];
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO waiting (key, state, sinceMs, dueMs, arrived, bytes, head, lines) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
       join.key,
       STATES.indexOf(join.state),

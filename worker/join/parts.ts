@@ -2,6 +2,7 @@
 import type { TaskError } from '../../shared/schemas/job.ts';
 import type { JoinRules, RetrySpec } from '../../shared/schemas/processor.ts';
 import type { KeyedCode } from '../keyed/operator.ts';
+import type { ShardSource } from '../keyed/shard.rpc.ts';
 import type { JoinSql } from './join-store.ts';
 
 export interface JoinParts {
@@ -9,6 +10,8 @@ export interface JoinParts {
   rules: JoinRules;
   retry: RetrySpec;
   code: KeyedCode;
+  /** What the numbers of sources stand for. */
+  sources: readonly Pick<ShardSource, 'ref'>[];
   /** From 0 to 1. */
   random(): number;
   /** What killed the isolate; null for everything that is not the code's fault. */

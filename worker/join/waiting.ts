@@ -3,12 +3,15 @@
 import { JOIN_PAGE_LOOKS } from '../../shared/limits.ts';
 import { compareKeys } from '../../shared/mapreduce/order.ts';
 import type { WaitingKey } from '../../shared/schemas/processor.ts';
-import type { ShardPage, ShardSource } from '../keyed/shard.rpc.ts';
-import { DueRows } from './due-rows.ts';
+import type { ShardPage } from '../keyed/shard.rpc.ts';
+import type { DueRows } from './due-rows.ts';
 import { missingOf } from './join.ts';
-import { type Glance, type JoinSql, JoinStore } from './join-store.ts';
+import type { Glance, JoinStore } from './join-store.ts';
+import type { JoinParts } from './parts.ts';
 
 const TIME_DIGITS = 15;
+
+type Sources = JoinParts['sources'];
 
 interface Listed {
   startMs: number;
@@ -18,24 +21,20 @@ interface Listed {
 export class Waiting {
   readonly #store: JoinStore;
   readonly #rows: DueRows;
+  readonly #sources: Sources;
 
-  /** `types`: for the time before the first event. */
-  constructor(sql: JoinSql, types: readonly string[]) {
-    this.#store = new JoinStore(sql, types);
-    this.#rows = new DueRows(sql);
+  constructor(store: JoinStore, rows: DueRows, sources: Sources) {
+    this.#sources = sources;
+    this.#store = store;
+    this.#rows = rows;
   }
 
-  key(key: string, sources: readonly ShardSource[]): WaitingKey | null {
+  key(key: string): WaitingKey | null {
     const [join] = this.#store.glance([key]);
-    return join ? view({ ...join, key }, this.#store.record().types, sources) : null;
+    return join ? view({ ...join, key }, this.#store.record().types, this.#sources) : null;
   }
 
-  page(
-    after: string | null,
-    missing: string | null,
-    limit: number,
-    sources: readonly ShardSource[],
-  ): ShardPage<WaitingKey> {
+  page(after: string | null, missing: string | null, limit: number): ShardPage<WaitingKey> {
     const record = this.#store.record();
     const { types } = record;
     const bit = missing === null ? 0 : 1 << types.indexOf(missing);
@@ -52,7 +51,7 @@ export class Waiting {
       for (const join of joins) {
         if ((join.arrived & bit) !== 0) continue;
         if (items.length === limit) return { items, more: true };
-        items.push({ order: orderOf(startMs, join.key), item: view(join, types, sources) });
+        items.push({ order: orderOf(startMs, join.key), item: view(join, types, this.#sources) });
       }
       looks += keys.length;
       if (looks >= JOIN_PAGE_LOOKS) {
@@ -112,7 +111,7 @@ const iso = (ms: number) => new Date(ms).toISOString();
 function view(
   { key, state, sinceMs, dueMs, arrived, taken }: Glance,
   types: readonly string[],
-  sources: readonly ShardSource[],
+  sources: Sources,
 ): WaitingKey {
   const isOver = state === 'fired' || state === 'timedOut';
   return {
