@@ -2,7 +2,7 @@
 // would silently change (undefined, NaN, Date, class instances) is refused, since it would surprise later.
 import { KEY_MAX_BYTES, VALUE_MAX_BYTES } from '../limits.ts';
 import type { Json } from '../schemas/common.ts';
-import { BadKeyError, BadValueError } from './task-error.ts';
+import { BadKeyError, BadValueError, ValueTooLargeError } from './task-error.ts';
 
 const DEPTH_MAX = 200;
 const { stringify } = JSON;
@@ -28,7 +28,7 @@ export function valueText(value: unknown, key: string, maxBytes: number = VALUE_
   checkJson(value, key, maxBytes);
   const text = stringify(value);
   if (text.length * 3 > maxBytes && utf8Length(text) > maxBytes) {
-    throw new BadValueError(
+    throw new ValueTooLargeError(
       `the value of ${shownKey(key)} has ${utf8Length(text)} bytes as JSON, the most is ${maxBytes}`,
     );
   }
@@ -55,7 +55,7 @@ function checkWithin(
 ): void {
   left.chars -= typeof value === 'string' ? value.length + 2 : 1;
   if (left.chars < 0) {
-    throw new BadValueError(
+    throw new ValueTooLargeError(
       `the value of ${shownKey(key)} is over ${left.maxBytes} bytes as JSON, the most there may be`,
     );
   }

@@ -24,6 +24,8 @@ export class BadValueError extends TaskFailure {
     super('bad_value', message);
   }
 }
+/** It is over the bytes that it may have. */
+export class ValueTooLargeError extends BadValueError {}
 
 /** Lines and columns that the realm puts before the user's first line: `new Function` adds two lines. */
 export interface ProgramOrigin {

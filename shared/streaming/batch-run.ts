@@ -20,7 +20,7 @@ import {
   errorOf,
   frozen,
   LoadFailure,
-  loadProcess,
+  loadFunctions,
   type ProcessorFactory,
 } from './load.ts';
 import { Outputs } from './outputs.ts';
@@ -66,7 +66,7 @@ export async function runBatch(run: BatchRun): Promise<BatchResult> {
   const caller: Caller = { order: 0, ended: false, heldBytes: 0, payloads: dictionary() };
   const outputs = new Outputs({ maxEvents: Infinity, maxBytes: outputMaxBytes }, () => undefined);
   try {
-    const process = loadProcess(run.factory, steps, origin);
+    const { process } = loadFunctions(run, steps, ['process']);
     const { attempt, version } = call;
     const source = { params: frozen(call.params), attempt, version, calls, side };
     const batch = {

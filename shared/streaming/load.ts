@@ -3,15 +3,20 @@ import type { SideOutput } from '../mapreduce/side-output.ts';
 import { type ProgramOrigin, TaskFailure, taskErrorOf } from '../mapreduce/task-error.ts';
 import type { Json } from '../schemas/common.ts';
 import type { TaskError } from '../schemas/job.ts';
-import { freeze, isArray, keys } from './intrinsics.ts';
+import { dictionary, freeze, isArray, keys } from './intrinsics.ts';
 import type { Caller, HostCalls } from './host-calls.ts';
 import type { Outputs } from './outputs.ts';
-import type { StepCount } from './step-count.ts';
+import { StepCount } from './step-count.ts';
 
 /** The value of a compiled processor's text. A guarded one takes the function that counts its steps. */
-export type ProcessorFactory = (step: (by: number) => void) => { process?: unknown };
+export type ProcessorFactory = (step: (by: number) => void) => Exports;
+interface Exports {
+  process?: unknown;
+  add?: unknown;
+  merge?: unknown;
+}
 
-export type Process = (input: unknown, ctx: ProcessContext) => unknown;
+export type UserFunction = (...given: unknown[]) => unknown;
 
 export interface ProcessContext {
   emit: (event: unknown) => void;
@@ -21,9 +26,13 @@ export interface ProcessContext {
   params: Json;
   attempt: number;
   version: number;
+  /** Keyed code. */
+  key?: string;
+  /** Stateful: the state that this event leaves is forgotten when it was not written for so long. */
+  expire?: (ms: unknown) => void;
 }
 
-/** The program's top level threw, or it exports no function `process`. */
+/** The program's top level threw, or it does not export what is to be called. */
 export class LoadFailure extends Error {
   readonly error: TaskError;
   constructor(error: TaskError) {
@@ -32,24 +41,47 @@ export class LoadFailure extends Error {
   }
 }
 
-/** Throws LoadFailure. */
-export function loadProcess(
-  factory: ProcessorFactory,
+/** The functions that a program exports, of those that are asked for. Throws LoadFailure. */
+export function loadFunctions<Name extends keyof Exports>(
+  { factory, origin }: { factory: ProcessorFactory; origin: ProgramOrigin },
   steps: StepCount,
-  origin: ProgramOrigin,
-): Process {
+  names: readonly Name[],
+): Record<Name, UserFunction> {
   steps.begin();
-  let process: unknown;
+  const functions = dictionary<UserFunction>();
   try {
-    ({ process } = factory(steps.step));
+    const exported = factory(steps.step);
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i] as Name;
+      const value = exported[name];
+      if (typeof value !== 'function') {
+        throw new TaskFailure('bad_program', `\`${name}\` is not a function`);
+      }
+      functions[name] = value as UserFunction;
+    }
   } catch (thrown) {
     throw new LoadFailure(errorOf(thrown, origin, 'bad_program'));
   }
-  if (typeof process !== 'function') {
-    throw new LoadFailure({ code: 'bad_program', message: '`process` is not a function' });
-  }
-  return process as Process;
+  return functions as Record<Name, UserFunction>;
 }
+
+/** Runs with the functions of a program. A program that does not load fails no event: none has to do with it. */
+export async function withFunctions<Name extends keyof Exports, Outcome>(
+  program: { factory: ProcessorFactory; origin: ProgramOrigin; guardSteps: number | null },
+  names: readonly Name[],
+  run: (functions: Record<Name, UserFunction>, steps: StepCount) => Promise<Outcome>,
+): Promise<CodeResult<Outcome>> {
+  const steps = new StepCount(program.guardSteps);
+  try {
+    const functions = loadFunctions(program, steps, names);
+    return { ok: true, outcome: await run(functions, steps) };
+  } catch (failure) {
+    if (failure instanceof LoadFailure) return { ok: false, error: failure.error };
+    throw failure;
+  }
+}
+
+export type CodeResult<Outcome> = { ok: true; outcome: Outcome } | { ok: false; error: TaskError };
 
 export interface ContextSource {
   /** Frozen: all events of a batch see the same. */

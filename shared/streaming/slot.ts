@@ -1,23 +1,22 @@
-// One event of a batch while it runs, and what a batch of them comes to.
+// One of many calls of user code while it runs, and what all of them come to.
 import type { TaskError } from '../schemas/job.ts';
 import type { Caller } from './host-calls.ts';
-import { dictionary, parse, realNow } from './intrinsics.ts';
+import { dictionary } from './intrinsics.ts';
 import type { Outputs } from './outputs.ts';
-import type { ProcessOutcome } from './process.ts';
 
-export interface Slot extends Caller {
-  offset: number;
-  line: string;
+export interface Slot<Own> extends Caller {
+  /** What the kind of run keeps of it. */
+  own: Own;
+  /** 0: not yet. */
   beganMs: number;
   outputs: Outputs;
   error: TaskError | null;
 }
 
-export const newSlot = (order: number, offset: number, line: string, outputs: Outputs): Slot => ({
+export const newSlot = <Own>(order: number, own: Own, outputs: Outputs): Slot<Own> => ({
   order,
-  offset,
-  line,
-  beganMs: realNow(),
+  own,
+  beganMs: 0,
   outputs,
   error: null,
   ended: false,
@@ -25,37 +24,37 @@ export const newSlot = (order: number, offset: number, line: string, outputs: Ou
   payloads: dictionary(),
 });
 
-/** Of the lines before `end`; null stands for an event that was passed over. */
-export function outcomeOf(
-  slots: readonly (Slot | null)[],
-  lines: readonly string[],
+export interface Gathered {
+  outputs: string;
+  /** Where each output comes from: not decreasing. */
+  places: number[];
+  /** In order. */
+  failures: { at: number; error: TaskError }[];
+  done: number;
+  passedOver: number;
+}
+
+/** Of what lies before `end`; null stands for what was passed over. */
+export function gather<Own>(
+  slots: readonly (Slot<Own> | null | undefined)[],
   end: number,
-  log: string[],
-): ProcessOutcome {
-  const outcome: ProcessOutcome = {
-    outputs: '',
-    outputOffsets: [],
-    processed: 0,
-    passedOver: 0,
-    failures: [],
-    stoppedAt: null,
-    log,
-  };
-  const { outputOffsets, failures } = outcome;
+  placeOf: (slot: Slot<Own>) => number,
+): Gathered {
+  const gathered: Gathered = { outputs: '', places: [], failures: [], done: 0, passedOver: 0 };
+  const { places, failures } = gathered;
   for (let i = 0; i < end; i++) {
     const slot = slots[i];
-    if (!slot) outcome.passedOver++;
+    if (!slot) gathered.passedOver++;
     else if (slot.error) {
-      failures[failures.length] = { offset: slot.offset, error: slot.error };
+      failures[failures.length] = { at: placeOf(slot), error: slot.error };
     } else {
-      outcome.processed++;
-      outcome.outputs += slot.outputs.text;
-      for (let n = 0; n < slot.outputs.count; n++) {
-        outputOffsets[outputOffsets.length] = slot.offset;
-      }
+      gathered.done++;
+      const { text, count } = slot.outputs;
+      if (count === 0) continue;
+      gathered.outputs += text;
+      const place = placeOf(slot);
+      for (let n = 0; n < count; n++) places[places.length] = place;
     }
   }
-  const next = lines[end];
-  if (next !== undefined) outcome.stoppedAt = (parse(next) as { offset: number }).offset;
-  return outcome;
+  return gathered;
 }

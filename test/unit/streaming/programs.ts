@@ -10,13 +10,9 @@ import type {
   ProcessHost,
   ProcessOutcome,
 } from '../../../shared/streaming/process.ts';
-import {
-  PROCESS_BOUNDS,
-  type ProcessBounds,
-  type ProcessResult,
-  runProcess,
-} from '../../../shared/streaming/process-run.ts';
-import { compileProcessor } from '../../../shared/streaming/program.ts';
+import { type ProcessResult, runProcess } from '../../../shared/streaming/process-run.ts';
+import { PROCESS_BOUNDS, type ProcessBounds } from '../../../shared/streaming/side-by-side.ts';
+import { compileProcessor, type ProgramUse } from '../../../shared/streaming/program.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
 
 /** A host whose failures are exceptions. */
@@ -34,8 +30,8 @@ export interface RunOptions {
   guardSteps?: number;
 }
 
-export function factoryOf(code: string, guard: boolean): ProcessorFactory {
-  const compiled = compileProcessor(code);
+export function factoryOf(code: string, guard: boolean, use?: ProgramUse): ProcessorFactory {
+  const compiled = compileProcessor(code, use);
   if (!compiled.ok) throw new Error(JSON.stringify(compiled.errors));
   const { text } = compiled.program;
   const make = Reflect.construct(Function, [
@@ -50,12 +46,12 @@ const answered = <Value>(value: Promise<Value>): Promise<HostAnswer<Value>> =>
     (error: Error) => ({ ok: false, message: error.message }),
   );
 
-const hostOf = ({ call, payload }: PlainHost): ProcessHost => ({
+export const hostOf = ({ call, payload }: PlainHost): ProcessHost => ({
   call: (service, key) => answered(call(service, key)),
   payload: (token) => answered(payload(token)),
 });
 
-const NOBODY: PlainHost = {
+export const NOBODY: PlainHost = {
   call: (service) => Promise.reject(new Error(`nobody answers ${service}`)),
   payload: (token) => Promise.reject(new Error(`there is no claim ${token}`)),
 };

@@ -14,7 +14,15 @@ import { MODULE_HEAD } from '../../../shared/mapreduce/program-text.ts';
 import { ALLOWED_GLOBALS } from '../../../shared/mapreduce/realm.ts';
 import { PROGRAM_FILE } from '../../../shared/mapreduce/task-error.ts';
 import type { BatchResult } from '../../../shared/streaming/batch-run.ts';
-import type { BatchCall, ProcessCall, ProcessHost } from '../../../shared/streaming/process.ts';
+import type { FireResult } from '../../../shared/streaming/fire-run.ts';
+import type { FoldResult } from '../../../shared/streaming/fold-run.ts';
+import type {
+  BatchCall,
+  FireCall,
+  FoldCall,
+  ProcessCall,
+  ProcessHost,
+} from '../../../shared/streaming/process.ts';
 import type { ProcessResult } from '../../../shared/streaming/process-run.ts';
 import { RUNTIME_SOURCE } from '../../../shared/streaming/runtime.generated.ts';
 import type { Env } from '../../platform/env.ts';
@@ -29,8 +37,11 @@ export interface ProcessIsolate {
     lines: ReadableStream<Uint8Array>,
     host: ProcessHost,
   ): Promise<BatchResult>;
+  fold(call: FoldCall, host: ProcessHost): Promise<FoldResult>;
+  fire(call: FireCall, host: ProcessHost): Promise<FireResult>;
 }
 
+/** `process` also folds and fires: what a program's keys and its windows run is one isolate. */
 export type IsolateKind = 'process' | 'batch';
 
 /** CPU time of one call, and in local mode what the loop guard allows for one event, or between two of a window. */
@@ -53,7 +64,7 @@ const MAIN = `
 import { WorkerEntrypoint } from 'cloudflare:workers';
 import './runtime.js';
 import factory from './${PROGRAM_FILE}';
-const { runProcess, runBatch } = globalThis.manyhandsProcessing;
+const { runProcess, runBatch, runFold, runFire } = globalThis.manyhandsProcessing;
 ${cutRealm(PROCESSOR_GLOBALS)}
 for (const { prototype } of [Object, Array, Promise, Function, Error]) Object.preventExtensions(prototype);
 const setting = SETTING;
@@ -63,6 +74,12 @@ export default class extends WorkerEntrypoint {
   }
   batch(call, lines, host) {
     return runBatch({ ...setting, factory, call, lines, host });
+  }
+  fold(call, host) {
+    return runFold({ ...setting, factory, call, host });
+  }
+  fire(call, host) {
+    return runFire({ ...setting, factory, call, host });
   }
 }
 `;

@@ -1,6 +1,6 @@
 // A processor's code on its way in: compiled, and stored by its content, so that versions of the same code, and
 // processors of the same code, share one object.
-import { compileProcessor } from '../../../shared/streaming/program.ts';
+import { compileProcessor, type ProgramUse } from '../../../shared/streaming/program.ts';
 import type { Env } from '../../platform/env.ts';
 import { processorProgramKey } from '../../platform/keys.ts';
 import { ProblemError } from '../../platform/problem.ts';
@@ -8,9 +8,22 @@ import { sha256Hex } from '../../platform/sha256.ts';
 
 export { compileProcessor };
 
-/** R2 key and SHA-256 of the compiled program. Throws `bad_program`, naming every place by line and column. */
-export async function storeProgram(env: Env, code: string): Promise<{ key: string; hash: string }> {
-  const compiled = compileProcessor(code);
+export interface StoredProgram {
+  /** R2 key and SHA-256 of the compiled program. */
+  key: string;
+  hash: string;
+  /** Windows: whether it exports `add`, and `merge`. */
+  adds: boolean;
+  merges: boolean;
+}
+
+/** Throws `bad_program`, naming every place by line and column. `use`: the processor's specification. */
+export async function storeProgram(
+  env: Env,
+  code: string,
+  use?: ProgramUse,
+): Promise<StoredProgram> {
+  const compiled = compileProcessor(code, use);
   if (!compiled.ok) {
     const errors = compiled.errors.map(({ message, line, column }) => ({
       path: 'code',
@@ -19,10 +32,10 @@ export async function storeProgram(env: Env, code: string): Promise<{ key: strin
     const detail = errors[0]?.message ?? 'the program does not compile';
     throw new ProblemError('bad_program', detail, errors);
   }
-  const { text } = compiled.program;
+  const { text, adds, merges } = compiled.program;
   const hash = await sha256Hex(text);
   const key = processorProgramKey(hash);
   // The same code may be put by many at once: who comes second finds it there.
   await env.BUCKET.put(key, text, { onlyIf: { etagDoesNotMatch: '*' } });
-  return { key, hash };
+  return { key, hash, adds, merges };
 }

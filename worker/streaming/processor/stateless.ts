@@ -1,41 +1,25 @@
 // Runs a processor's code over events: a batch of them one by one, or a window as a whole. What user code does
 // wrong comes as a value; what is thrown here is either a crash, when nobody knows which event killed the
 // isolate, or infrastructure.
-import {
-  BATCH_RUN_MS,
-  PROCESS_GRACE_MS,
-  PROCESS_START_MS,
-  PROCESS_TIMEOUT_MS,
-} from '../../../shared/limits.ts';
-import type { TaskError } from '../../../shared/schemas/job.ts';
+import { BATCH_RUN_MS, PROCESS_GRACE_MS } from '../../../shared/limits.ts';
 import type { BatchOutcome, ProcessOutcome } from '../../../shared/streaming/process.ts';
-import { edgeError, withDeadline } from '../../mapreduce/edge-mapper.ts';
+import { withDeadline } from '../../mapreduce/edge-mapper.ts';
 import type { Env } from '../../platform/env.ts';
 import type { ConsumerConfig } from '../consumer/consumer.rpc.ts';
+import {
+  countNewlines,
+  InputFailedError,
+  IsolateCrashError,
+  meaningOf,
+  notBelieved,
+  offsetOf,
+  PROCESS_MS,
+  ProgramLoadError,
+} from './isolate-run.ts';
 import { processHost } from './process-host.ts';
 import { processIsolate, type ProcessorCode } from './process-isolate.ts';
 
-/** The isolate died, or did not answer: some event's fault, nobody knows of which. */
-export class IsolateCrashError extends Error {
-  readonly error: TaskError;
-  constructor(error: TaskError) {
-    super(error.message);
-    this.error = error;
-  }
-}
-
-/** The program's top level throws: no event's fault, and no event gets anywhere until the code is changed. */
-export class ProgramLoadError extends Error {
-  constructor({ message, line, column }: TaskError) {
-    const place = line === undefined ? '' : `, line ${line}, column ${column ?? 1}`;
-    super(`the program does not load${place}: ${message}`);
-  }
-}
-
-/** The window's events could not be read to the end. */
-class InputFailedError extends Error {}
-
-const PROCESS_MS = PROCESS_START_MS + PROCESS_TIMEOUT_MS + PROCESS_GRACE_MS;
+export { IsolateCrashError, ProgramLoadError };
 
 /** Throws IsolateCrashError, and other errors for what is not the events' fault. */
 export async function runStateless(
@@ -80,20 +64,6 @@ export async function runBatchFunction(
   }
 }
 
-/** The platform's own trouble, and programs that V8 refuses though the compiler took them. */
-const NOT_THE_EVENTS_FAULT = /internal error|SyntaxError|Failed to start|overloaded/i;
-
-function meaningOf(thrown: unknown): Error {
-  for (const known of [ProgramLoadError, InputFailedError, IsolateCrashError]) {
-    if (thrown instanceof known) return thrown;
-  }
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-  const { message } = error;
-  if (NOT_THE_EVENTS_FAULT.test(message)) return error;
-  return new IsolateCrashError(edgeError(error));
-}
-
-/** Comes from where the program runs too: what does not add up is the program's doing. */
 function checked(outcome: ProcessOutcome, text: string): ProcessOutcome {
   const { outputs, outputOffsets, processed, passedOver, failures, stoppedAt, log } = outcome;
   const count = text === '' ? 0 : countNewlines(text) + 1;
@@ -113,17 +83,5 @@ function checked(outcome: ProcessOutcome, text: string): ProcessOutcome {
     processed + passedOver + failures.length === run &&
     log.every((line) => typeof line === 'string');
   if (holds) return outcome;
-  const message = 'what came back does not add up: does the program change built-ins?';
-  throw new IsolateCrashError({ code: 'program_threw', message });
-}
-
-/** Lines begin with their partition and offset. */
-const OFFSET = /^\{"partition":\d+,"offset":(\d+)/;
-
-const offsetOf = (line: string): number => Number(OFFSET.exec(line)?.[1] ?? -1);
-
-function countNewlines(text: string): number {
-  let newlines = 0;
-  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) newlines++;
-  return newlines;
+  throw notBelieved();
 }
