@@ -1,0 +1,418 @@
+// States in a real database, and a StoreObject with its code in a real isolate: what it keeps through evictions, what
+// it forgets, what it shows.
+import {
+  env,
+  evictDurableObject,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from 'cloudflare:test';
+import { describe, expect, it, vi } from 'vitest';
+import {
+  STATE_KEY_MAX_BYTES,
+  STATE_LISTED_MAX_BYTES,
+  STATE_MAX_BYTES,
+  STATE_PAGE_BYTES,
+} from '../../shared/limits.ts';
+import type { StateEntry } from '../../shared/schemas/processor.ts';
+import { type RoutedBatch, type ShardConfig, shardName } from '../../worker/keyed/shard.rpc.ts';
+import { storeObject } from '../../worker/platform/objects.ts';
+import type { Operation } from '../../shared/pricing.ts';
+import { type Held, NO_TOTALS } from '../../worker/stateful/states.ts';
+import { StateStore } from '../../worker/stateful/state-store.ts';
+import { LogSql } from '../../worker/streaming/log/log-sql.ts';
+import { storeProgram } from '../../worker/streaming/processor/processor-program.ts';
+
+const NOW = 1_000_000;
+
+/** A state store in the database of an object that is nothing else. */
+function withStates<Result>(
+  name: string,
+  work: (states: StateStore, counts: Record<Operation, number>) => Result,
+): Promise<Result> {
+  return runInDurableObject(env.STORES.get(env.STORES.idFromName(name)), (_, { storage }) => {
+    const counts = { rowRead: 0, rowWritten: 0 } as Record<Operation, number>;
+    const sql = new LogSql(storage, counts);
+    return work(new StateStore(sql), counts);
+  });
+}
+
+const held = (key: string, state: string, expiresMs: number | null = null): Held => ({
+  key,
+  state,
+  bytes: new TextEncoder().encode(state).length,
+  expiresMs,
+  ttlMs: null,
+});
+
+const orders = (items: { order: string | number }[]) => items.map(({ order }) => order);
+
+describe('a table of states', () => {
+  it('gives back what it got, whatever the key and however large', async () => {
+    const rows = [
+      held('', '1'),
+      held('007', '"text"'),
+      held('7', '7'),
+      held('a\u0000b', '{"a":"\\u0000 and \\"quotes\\""}'),
+      held('ü\u{1F600}', '"ü\u{1F600}\uffff"'),
+      held('\u0001'.repeat(STATE_KEY_MAX_BYTES), '[]'),
+      held('large', JSON.stringify('"'.repeat(STATE_MAX_BYTES / 2 - 1))),
+      held('wide', JSON.stringify('\u{1F600}'.repeat(STATE_MAX_BYTES / 4 - 1))),
+      held('middling', JSON.stringify('"'.repeat(49_000))),
+    ];
+    const { read, again, counts } = await withStates('odd', (states, counts) => {
+      states.write(rows, [], NO_TOTALS, NOW);
+      const written = counts.rowWritten;
+      const names = rows.map(({ key }) => key).toReversed();
+      const read = [...states.read(['absent', ...names])];
+      states.write([held('7', '8', NOW + 1)], ['', 'absent'], NO_TOTALS, NOW);
+      return { read, again: [...states.read(['', '7'])], counts: written };
+    });
+    expect(read).toEqual(rows.toReversed());
+    expect(again).toEqual([held('7', '8', NOW + 1)]);
+    // The first ones: the tables.
+    expect(counts).toBeLessThanOrEqual(rows.length + 3);
+  });
+
+  it('costs a row for each key that is written, and one for the totals', async () => {
+    const costs = await withStates('costs', (states, counts) => {
+      const puts = Array.from({ length: 3_000 }, (_, i) => held(`k${i}`, `{"n":${i}}`));
+      const cost = (work: () => void) => {
+        const before = counts.rowWritten;
+        work();
+        return counts.rowWritten - before;
+      };
+      return [
+        cost(() => states.write(puts, [], NO_TOTALS, NOW)),
+        cost(() => states.write(puts, [], NO_TOTALS, NOW)),
+        cost(() => states.write([], ['k1', 'k2', 'absent'], NO_TOTALS, NOW)),
+        cost(() => [...states.read(puts.map(({ key }) => key))]),
+      ];
+    });
+    expect(costs).toEqual([3_001, 3_001, 3, 0]);
+  });
+
+  it('keeps totals', async () => {
+    const totals = { keys: 3, bytes: 4, expiring: 5, sweepAtMs: 6 };
+    const before = await withStates('totals', (states) => {
+      const before = states.totals();
+      states.write([], [], totals, NOW);
+      return before;
+    });
+    expect(before).toEqual(NO_TOTALS);
+    expect(await withStates('totals', (states) => states.totals())).toEqual(totals);
+  });
+
+  it('is read in pages, in order of the keys’ bytes, by a prefix or all', async () => {
+    const keys = [
+      '',
+      'a',
+      'a/1',
+      'a/2',
+      'a/\u{1F600}',
+      'a/\uffff',
+      'a0',
+      'b',
+      '\uffff',
+      '\u{1F600}',
+    ];
+    const inOrder = [
+      '',
+      'a',
+      'a/1',
+      'a/2',
+      'a/\uffff',
+      'a/\u{1F600}',
+      'a0',
+      'b',
+      '\uffff',
+      '\u{1F600}',
+    ];
+    await withStates('pages', (states) => {
+      states.write(
+        keys.map((key) => held(key, '1')),
+        [],
+        NO_TOTALS,
+        NOW,
+      );
+      states.write([held('a/over', '1', NOW), held('b/still', '1', NOW + 1)], [], NO_TOTALS, NOW);
+    });
+    const read = (after: string | null, prefix: string, limit: number) =>
+      withStates('pages', (states) => states.states(after, prefix, limit, false, NOW));
+    const walked: (string | number)[] = [];
+    for (let after: string | null = null, more = true; more;) {
+      const page: Awaited<ReturnType<typeof read>> = await read(after, '', 3);
+      walked.push(...orders(page.items));
+      after = String(page.items.at(-1)?.order);
+      more = page.more;
+    }
+    expect(walked).toEqual(inOrder.toSpliced(8, 0, 'b/still'));
+    expect(orders((await read(null, 'a/', 100)).items)).toEqual(inOrder.slice(2, 6));
+    expect(await read('a/2', 'a/', 2)).toMatchObject({ more: false, items: [{}, {}] });
+    expect(await read('a/1', 'a/', 2)).toMatchObject({ more: true, items: [{}, {}] });
+    expect((await read('0', 'a/', 1)).items).toMatchObject([{ order: 'a/1' }]);
+    expect((await read('b', 'a/', 9)).items).toEqual([]);
+  });
+
+  it('leaves large states out of pages unless they are asked for, and ends pages early', async () => {
+    const large = JSON.stringify('x'.repeat(STATE_LISTED_MAX_BYTES - 2));
+    const larger = JSON.stringify('x'.repeat(STATE_MAX_BYTES - 2));
+    const [listed, whole, rest] = await withStates('large', (states) => {
+      const many = Array.from({ length: 8 }, (_, i) => held(`m${i}`, larger));
+      states.write([held('l', large), held('l+', `${large} `), ...many], [], NO_TOTALS, NOW);
+      return [
+        states.states(null, '', 100, false, NOW),
+        states.states(null, '', 100, true, NOW),
+        states.states('m3', 'm', 1, true, NOW),
+      ];
+    });
+    expect(listed?.items.map(({ item }) => typeof item.state)).toEqual([
+      'string',
+      ...Array<string>(9).fill('object'),
+    ]);
+    expect(listed?.items[1]?.item.bytes).toBe(STATE_LISTED_MAX_BYTES + 1);
+    const bytes = whole?.items.reduce((sum, { item }) => sum + item.bytes, 0) ?? 0;
+    expect(bytes).toBeGreaterThan(STATE_PAGE_BYTES / 2);
+    expect(bytes).toBeLessThanOrEqual(STATE_PAGE_BYTES);
+    expect(whole?.more).toBe(true);
+    expect(rest?.items[0]).toMatchObject({ order: 'm4', item: { bytes: STATE_MAX_BYTES } });
+  });
+
+  it('is looked at and swept by the slice', async () => {
+    await withStates('slices', (states) => {
+      const puts = Array.from({ length: 100 }, (_, i) =>
+        held(`k${String(i).padStart(3, '0')}`, '12', i % 3 === 0 ? NOW : NOW + i),
+      );
+      states.write([...puts, held('stays', '1')], [], NO_TOTALS, NOW - 7);
+      expect(states.look(null, 10, NOW)).toEqual({
+        keys: 10,
+        last: 'k009',
+        dead: 4,
+        deadBytes: 8,
+        nextExpiryMs: NOW + 1,
+        shortestMs: 8,
+      });
+      expect(states.look('k009', 3, NOW)).toMatchObject({ last: 'k012', dead: 1 });
+      expect(states.look('k099', 10, NOW)).toMatchObject({ keys: 1, dead: 0, nextExpiryMs: null });
+      expect(states.look('stays', 10, NOW)).toMatchObject({ keys: 0, last: null, dead: 0 });
+      states.sweep(null, 'k009', NO_TOTALS, NOW);
+      states.sweep('k009', 'k012', NO_TOTALS, NOW);
+      expect(states.look(null, 1_000, NOW)).toMatchObject({ keys: 96, dead: 29 });
+    });
+  });
+});
+
+// --- The object ---------------------------------------------------------------------------------------
+
+let shards = 0;
+
+const COUNTER = `
+  export function process(event, state, ctx) {
+    const { deed, say, expire } = event.payload;
+    if (deed === 'throw') throw new Error('no');
+    if (expire) ctx.expire(expire);
+    if (deed === 'forget') return null;
+    if (deed === 'leave') return undefined;
+    if (deed === 'grow') return { count: 1, filling: 'x'.repeat(event.payload.bytes) };
+    return { count: (state?.count ?? 0) + 1, ...(say && { say }) };
+  }
+`;
+
+async function newStore(code: string, ttlMs: number | null = null) {
+  const { key, hash } = await storeProgram(env, code, { kind: 'stateful' });
+  const ref = { processor: 'p', processorUid: `processor_${++shards}`, generation: 1, shard: 0 };
+  const config: ShardConfig = {
+    ref,
+    work: { kind: 'stateful', ttlMs },
+    version: 1,
+    programKey: key,
+    programHash: hash,
+    guard: true,
+    output: null,
+    late: null,
+    services: {},
+    params: {},
+    retry: { maxAttempts: 3, baseMs: 1, maxMs: 1 },
+    paused: false,
+    sources: [{ ref: { stream: 's', uid: 'stream_1', partition: 0 }, resting: true }],
+  };
+  const store = storeObject(env, ref);
+  await store.configure(config);
+  return { store, config, stub: env.STORES.get(env.STORES.idFromName(shardName(ref))) };
+}
+
+interface Deed {
+  key: string;
+  deed?: string;
+  say?: string;
+  expire?: number;
+  bytes?: number;
+}
+
+function batchOf(first: number, deeds: Deed[], more: Partial<RoutedBatch> = {}): RoutedBatch {
+  const lines = deeds.map(({ key, ...payload }, i) =>
+    JSON.stringify({
+      partition: 0,
+      offset: first + i,
+      id: `e${first + i}`,
+      type: 'T',
+      key,
+      time: '2026-01-01T00:00:00.000Z',
+      payload,
+    }),
+  );
+  return {
+    source: 0,
+    text: lines.join('\n'),
+    keys: deeds.map(({ key }) => key),
+    appendedAt: [],
+    attempt: 1,
+    final: false,
+    redrive: false,
+    clock: null,
+    settled: 0,
+    ...more,
+  };
+}
+
+const APPLIED = { kind: 'applied', failures: [], stoppedAt: null };
+
+describe('a StoreObject', () => {
+  it('folds, keeps its states through an eviction, and drops what comes twice', async () => {
+    const { store, stub } = await newStore(COUNTER);
+    const first = batchOf(0, [{ key: 'a' }, { key: 'b' }, { key: 'a', say: 'hello' }]);
+    expect(await store.apply(first)).toEqual(APPLIED);
+    await evictDurableObject(stub);
+    expect(await store.apply(first)).toEqual(APPLIED);
+    expect(await store.apply(batchOf(2, [{ key: 'a' }, { key: 'b' }, { key: 'c' }]))).toEqual(
+      APPLIED,
+    );
+    expect(await store.state('a')).toMatchObject({
+      state: '{"count":2,"say":"hello"}',
+      expiresAtMs: null,
+    });
+    expect(await store.state('b')).toMatchObject({ state: '{"count":2}', bytes: 11 });
+    expect(await store.status()).toMatchObject({ keys: 3, bytes: 47, applied: [5], reason: '' });
+    expect(await store.state('absent')).toBeNull();
+  });
+
+  it('takes a state of 1 MiB under a key of 2 KiB, and no larger one', async () => {
+    const { store, stub } = await newStore(COUNTER);
+    const key = 'ü'.repeat(STATE_KEY_MAX_BYTES / 2);
+    const bytes = STATE_MAX_BYTES - JSON.stringify({ count: 1, filling: '' }).length;
+    expect(await store.apply(batchOf(0, [{ key, deed: 'grow', bytes }]))).toEqual(APPLIED);
+    const tooLarge = batchOf(1, [{ key, deed: 'grow', bytes: bytes + 1 }], { final: true });
+    expect(await store.apply(tooLarge)).toMatchObject({
+      kind: 'applied',
+      failures: [{ offset: 1 }],
+    });
+    await evictDurableObject(stub);
+    expect(await store.state(key)).toMatchObject({ bytes: STATE_MAX_BYTES });
+    expect((await store.states(null, 'ü', 10, false)).items).toMatchObject([
+      { order: key, item: { state: null, bytes: STATE_MAX_BYTES } },
+    ]);
+    const [entry] = (await store.states(null, '', 10, true)).items;
+    expect((entry?.item as StateEntry).state).toMatchObject({ count: 1 });
+    // Read, changed and written again.
+    expect(await store.apply(batchOf(2, [{ key }]))).toEqual(APPLIED);
+    expect(await store.state(key)).toMatchObject({ state: '{"count":2}' });
+    expect(await store.status()).toMatchObject({ keys: 1, bytes: 11 });
+  });
+
+  it('runs many large states a few at a time', async () => {
+    const { store } = await newStore(COUNTER);
+    const bytes = STATE_MAX_BYTES - 100;
+    const keys = Array.from({ length: 24 }, (_, i) => `k${i}`);
+    let next = 0;
+    let calls = 0;
+    while (next < keys.length) {
+      const deeds = keys.slice(next).map((key) => ({ key, deed: 'grow', bytes }));
+      const applied = await store.apply(batchOf(next, deeds));
+      if (applied.kind !== 'applied') throw new Error(JSON.stringify(applied));
+      next = applied.stoppedAt ?? keys.length;
+      calls++;
+    }
+    expect(calls).toBeLessThan(keys.length);
+    const again = await store.apply(
+      batchOf(
+        next,
+        keys.map((key) => ({ key })),
+      ),
+    );
+    expect(again).toMatchObject({ kind: 'applied', failures: [] });
+    const { stoppedAt } = again as { stoppedAt: number };
+    expect(stoppedAt).toBeGreaterThan(next);
+    expect(stoppedAt).toBeLessThan(next + keys.length);
+    expect(await store.status()).toMatchObject({ keys: 24, applied: [stoppedAt] });
+  });
+
+  it('applies what comes before a failure, and what comes after one that is final', async () => {
+    const { store } = await newStore(COUNTER);
+    const deeds = [{ key: 'a' }, { key: 'a', deed: 'throw' }, { key: 'a' }];
+    const failure = { offset: 1, error: { code: 'program_threw', message: 'Error: no' } };
+    expect(await store.apply(batchOf(0, deeds))).toMatchObject({ failures: [failure] });
+    expect(await store.status()).toMatchObject({ applied: [1] });
+    expect(await store.apply(batchOf(1, deeds.slice(1), { final: true }))).toMatchObject({
+      failures: [failure],
+    });
+    expect(await store.state('a')).toMatchObject({ state: '{"count":2}' });
+    // A dead letter that is run again, twice.
+    const redriven = batchOf(1, [{ key: 'a', say: 'again' }], { redrive: true, final: true });
+    expect(await store.apply(redriven)).toEqual(APPLIED);
+    expect(await store.apply(redriven)).toEqual(APPLIED);
+    expect(await store.state('a')).toMatchObject({ state: '{"count":3,"say":"again"}' });
+  });
+
+  it('forgets what was not written for its time to live, at once for readers, then for good', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
+    try {
+      const { store, stub } = await newStore(COUNTER, 10_000);
+      const deeds = [
+        { key: 'a' },
+        { key: 'b', expire: 60_000 },
+        { key: 'c' },
+        { key: 'd', deed: 'forget' },
+      ];
+      await store.apply(batchOf(0, deeds));
+      const a = await store.state('a');
+      expect((a?.expiresAtMs ?? 0) - (a?.changedAtMs ?? 0)).toBe(10_000);
+      vi.setSystemTime(Date.now() + 9_000);
+      // Neither a look nor code that leaves it as it is makes it live longer; a write does.
+      await store.apply(batchOf(4, [{ key: 'a', deed: 'leave' }, { key: 'c' }]));
+      vi.setSystemTime(Date.now() + 1_000);
+      expect(await store.state('a')).toBeNull();
+      expect(orders((await store.states(null, '', 10, false)).items)).toEqual(['b', 'c']);
+      await store.apply(batchOf(6, [{ key: 'a' }, { key: 'b' }]));
+      expect(await store.state('a')).toMatchObject({ state: '{"count":1}' });
+      // What a key said for itself still holds.
+      const b = await store.state('b');
+      expect((b?.expiresAtMs ?? 0) - (b?.changedAtMs ?? 0)).toBe(60_000);
+      expect(await store.status()).toMatchObject({ keys: 3, counters: { forgotten: 1 } });
+      await evictDurableObject(stub);
+      vi.setSystemTime(Date.now() + 30_000);
+      expect(await store.status()).toMatchObject({ keys: 3 });
+      await runDurableObjectAlarm(stub);
+      expect(await store.status()).toMatchObject({ keys: 1, counters: { forgotten: 3 } });
+      vi.setSystemTime(Date.now() + 60_000);
+      await runDurableObjectAlarm(stub);
+      expect(await store.status()).toMatchObject({ keys: 0, bytes: 0, counters: { forgotten: 4 } });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('knows nothing before it is configured, and nothing after it was forgotten', async () => {
+    const nobody = storeObject(env, { processor: 'p', processorUid: 'x', generation: 1, shard: 0 });
+    expect(await nobody.state('a')).toBeNull();
+    expect(await nobody.status()).toBeNull();
+    const { store, stub } = await newStore(COUNTER);
+    await store.apply(batchOf(0, [{ key: 'a' }]));
+    await store.forget();
+    expect(await store.state('a')).toBeNull();
+    expect(await store.states(null, '', 10, true)).toEqual({ items: [], more: false });
+    expect(await store.apply(batchOf(0, [{ key: 'a' }]))).toMatchObject({ kind: 'blocked' });
+    const tables = await runInDurableObject(stub, (_, { storage }) =>
+      storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'states'").toArray(),
+    );
+    expect(tables).toEqual([]);
+  });
+});
