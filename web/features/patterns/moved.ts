@@ -1,6 +1,6 @@
 // What moved between two looks: events into a stream, through a processor, out of it, to the dead letters. A counter
 // that began anew moved nothing. Pure.
-import type { Processor, ProcessorCounters } from '../../../shared/schemas/processor.ts';
+import type { Processor } from '../../../shared/schemas/processor.ts';
 import type { ScheduleRun } from '../../../shared/schemas/schedule.ts';
 import type { Stream } from '../../../shared/schemas/stream.ts';
 
@@ -9,13 +9,12 @@ export interface Moved {
   at: number;
   /** Events appended, by stream. */
   streams: Record<string, number>;
-  processors: Record<
-    string,
-    { processed: number; emitted: number; deadLettered: number; retried: number }
-  >;
+  processors: Record<string, Record<Watched, number>>;
   /** Runs that began, by schedule. */
   runs: Record<string, number>;
 }
+
+type Watched = 'processed' | 'emitted' | 'deadLettered' | 'retried';
 
 interface Looked {
   streams: Record<string, Pick<Stream, 'partitions'>>;
@@ -33,7 +32,7 @@ export function movedBetween(before: Looked, after: Looked, at: number): Moved {
       const looked = before.processors[name];
       // Another version may have taken over, with counters of its own.
       const old = looked?.version === version ? looked.counters : undefined;
-      const by = (counter: keyof ProcessorCounters) => grown(old?.[counter], counters[counter]);
+      const by = (counter: Watched) => grown(old?.[counter], counters[counter]);
       return {
         processed: by('processed'),
         emitted: by('emitted'),

@@ -1,9 +1,12 @@
 // The patterns that there are here, in the order in which one learns them: a name, and one sentence what it is for.
 export const PATTERN_IDS = [
   'stateless',
+  'stateful',
   'event-buffering',
   'claim-check',
   'batching',
+  'join',
+  'windows',
   'kappa',
   'mapreduce',
 ] as const;
@@ -27,6 +30,13 @@ export const PATTERNS: readonly Pattern[] = [
     poke: 'Take its service away, and see that nothing is lost.',
   },
   {
+    id: 'stateful',
+    title: 'Stateful worker',
+    purpose:
+      'Remembers, key by key, what events told it, and answers from its own store: quick, whatever happens to others, and some moments behind.',
+    poke: 'Change an address and send at once: which mailbox will it be?',
+  },
+  {
     id: 'event-buffering',
     title: 'Event buffering',
     purpose:
@@ -46,6 +56,20 @@ export const PATTERNS: readonly Pattern[] = [
     purpose:
       'Takes events together until there are enough of them, enough bytes, or enough time has passed, and does the work once.',
     poke: 'Fill a window by number, by bytes, or by waiting.',
+  },
+  {
+    id: 'join',
+    title: 'Join',
+    purpose:
+      'Waits for several events that belong together, in whatever order they come, and acts once: when all are there, or their time is over.',
+    poke: 'Upload a picture; hold its encoders back; let it time out.',
+  },
+  {
+    id: 'windows',
+    title: 'Windows',
+    purpose:
+      'Puts events into boxes by when they happened, not by when they came, and closes a box when no more is to be expected.',
+    poke: 'Mix up the order; send one too late, one from the future.',
   },
   {
     id: 'kappa',

@@ -15,6 +15,8 @@ export interface Example {
   streams: readonly string[];
   processors: readonly string[];
   schedules: readonly string[];
+  /** Streams among these that are there for others too: they are not taken away. */
+  borrowed?: readonly string[];
 }
 
 export const putStream = (name: string, spec: object, why: string): RestCall => ({
@@ -46,7 +48,7 @@ export const publish = (stream: string, events: readonly EventInput[]): RestCall
 });
 
 /** What takes the example away again, in the order in which nothing is left that reads what is gone. */
-export function takeDownOf({ streams, processors, schedules }: Example): RestCall[] {
+export function takeDownOf({ streams, processors, schedules, borrowed = [] }: Example): RestCall[] {
   const remove = (kind: string, name: string): RestCall => ({
     method: 'DELETE',
     path: `/api/${kind}/${name}`,
@@ -55,7 +57,7 @@ export function takeDownOf({ streams, processors, schedules }: Example): RestCal
   return [
     ...schedules.map((name) => remove('schedules', name)),
     ...processors.map((name) => remove('processors', name)),
-    ...streams.map((name) => remove('streams', name)),
+    ...streams.filter((name) => !borrowed.includes(name)).map((name) => remove('streams', name)),
   ];
 }
 

@@ -1,0 +1,86 @@
+// The newest clicks, and what became of them: read on from where this page was, with each look of the playground.
+import type { LateEvent, OpenEventWindow } from '../../../../shared/schemas/processor.ts';
+import type { StreamEvent } from '../../../../shared/schemas/stream.ts';
+import { processors, streams } from '../../../lib/api.ts';
+import type { Playground } from '../playground.svelte.ts';
+
+const KEPT_MAX = 400;
+const BACKLOG = 100;
+const READ_MAX = 500;
+const LATE_LOOKED_AT = 100;
+const WINDOWS_LOOKED_AT = 100;
+
+/** What is known of one processor of windows. */
+export interface Windowed {
+  open: readonly OpenEventWindow[];
+  late: readonly LateEvent[];
+}
+
+const NOTHING: Windowed = { open: [], late: [] };
+
+/** Must be called while a component is set up. */
+export function createClickLog(playground: Playground) {
+  let clicks = $state.raw<readonly StreamEvent[]>([]);
+  let outputs = $state.raw<Record<string, readonly StreamEvent[]>>({});
+  let windowed = $state.raw<Record<string, Windowed>>({});
+  /** Where to read on, by stream and partition. */
+  const places: Record<string, number> = {};
+
+  async function readOn(stream: string): Promise<StreamEvent[]> {
+    const partitions = playground.shown?.streams[stream]?.partitions ?? [];
+    const pages = await Promise.all(
+      partitions.map(async ({ partition, first, next }) => {
+        const name = `${stream}/${partition}`;
+        // Behind its beginning: it was made anew. Far behind its end: only the newest are drawn.
+        const known = places[name] ?? 0;
+        const from = Math.max(first, next - BACKLOG, known > next ? 0 : known);
+        if (from >= next) return [];
+        const page = await streams.events(stream, { partition, from, limit: READ_MAX });
+        // Another look may have read the same meanwhile.
+        if ((places[name] ?? 0) >= page.next) return [];
+        places[name] = page.next;
+        return page.events;
+      }),
+    );
+    return pages.flat();
+  }
+
+  async function look(): Promise<void> {
+    const shown = playground.shown;
+    if (!shown) return;
+    await Promise.all([
+      readOn('clicks').then((more) => {
+        if (more.length > 0) clicks = [...clicks, ...more].slice(-KEPT_MAX);
+      }),
+      ...['page-views', 'visits'].map(async (stream) => {
+        const more = await readOn(stream);
+        if (more.length === 0) return;
+        outputs = { ...outputs, [stream]: [...(outputs[stream] ?? []), ...more].slice(-KEPT_MAX) };
+      }),
+      ...Object.values(shown.processors).map(async ({ name, counters }) => {
+        const before = windowed[name] ?? NOTHING;
+        const [open, late] = await Promise.all([
+          processors.windows(name, { limit: WINDOWS_LOOKED_AT }),
+          (counters.late ?? 0) === 0
+            ? { items: before.late }
+            : processors.late(name, { limit: LATE_LOOKED_AT }),
+        ]);
+        windowed = { ...windowed, [name]: { open: open.items, late: late.items } };
+      }),
+    ]);
+  }
+
+  $effect(() => {
+    void playground.moved.at;
+    void playground.shown;
+    look().catch(() => undefined); // the next look asks again
+  });
+
+  return {
+    get clicks() {
+      return clicks;
+    },
+    outputsOf: (stream: string): readonly StreamEvent[] => outputs[stream] ?? [],
+    of: (processor: string): Windowed => windowed[processor] ?? NOTHING,
+  };
+}
