@@ -117,8 +117,24 @@ export class MemoryStorage implements ConsumerStorage {
     if (this.#letters.has(letter.offset)) return;
     this.#letters.set(letter.offset, { ...letter, redriveAtMs: null });
   }
-  removeLetter(id: string): void {
-    this.#letters.delete(Number(id.split(':').at(-1)));
+  buryLetter(letter: Letter): boolean {
+    const known = this.#letters.get(letter.offset);
+    if (known && known.redriveAtMs === null) return false;
+    const attempts = (known?.attempts ?? 0) + letter.attempts;
+    this.#letters.set(letter.offset, {
+      ...letter,
+      ...known,
+      error: letter.error,
+      attempts,
+      redriveAtMs: null,
+    });
+    return true;
+  }
+  removeLetter(id: string, attempts: number | null): void {
+    const offset = Number(id.split(':').at(-1));
+    if (attempts === null || this.#letters.get(offset)?.attempts === attempts) {
+      this.#letters.delete(offset);
+    }
   }
   letterFailedAgain(id: string, error: TaskError): void {
     const letter = this.#letters.get(Number(id.split(':').at(-1)));
@@ -311,6 +327,7 @@ export class ConsumerWorldInMemory {
       },
       read: (_, from, { maxEvents }) => step(() => this.#read(from, maxEvents)),
       run: (_, batch) => step(() => this.#run(batch.text)),
+      rested: async () => undefined,
       append: (_, outputs, producer) => this.#append(step, outputs, producer),
       crashOf: (error) =>
         error instanceof Crash ? { code: 'internal', message: error.message } : null,

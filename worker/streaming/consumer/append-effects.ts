@@ -89,7 +89,8 @@ async function appendEffects(
     return { offset, line: read.kind === 'events' ? read.text : '', error };
   });
   const processed = report.processed - refused.length;
-  return { ...report, processed, emitted, duplicates, refused: await Promise.all(lines) };
+  const all = [...report.refused, ...(await Promise.all(lines))];
+  return { ...report, processed, emitted, duplicates, refused: all };
 }
 
 async function appendOutputs(

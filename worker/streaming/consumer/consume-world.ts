@@ -12,6 +12,24 @@ export type ConsumerSide = Pick<
   'begin' | 'prepare' | 'renew' | 'report' | 'rest' | 'leave'
 >;
 
+/** A batch to be run. Shards need to know more of it than an isolate does. */
+export interface RunCall {
+  /** Event lines (NDJSON). */
+  text: string;
+  attempt: number;
+  final: boolean;
+  redrive: boolean;
+  /** Events from `offset` on (until the next entry) were appended at `atMs`. */
+  appendedAt: { offset: number; atMs: number }[];
+  /** Everything before is committed; 0 where nothing is to follow from that. */
+  settled: number;
+}
+
+export interface RunOutcome extends ProcessOutcome {
+  /** Events that no further attempt would help: not among the failures, nor among those processed. */
+  refused?: { offset: number; error: TaskError }[];
+}
+
 export interface ConsumeWorld {
   consumer: ConsumerSide;
   read(
@@ -19,7 +37,9 @@ export interface ConsumeWorld {
     from: number,
     bounds: { maxEvents: number; maxBytes: number },
   ): Promise<ReadEvents>;
-  run(config: ConsumerConfig, batch: { text: string; attempt: number }): Promise<ProcessOutcome>;
+  run(config: ConsumerConfig, call: RunCall): Promise<RunOutcome>;
+  /** The partition was read to its end: for those who keep event time. */
+  rested(config: ConsumerConfig, at: number): Promise<void>;
   /** Throws OutputMissingError when there is no such stream. */
   append(
     output: string,

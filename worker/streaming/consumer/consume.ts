@@ -7,9 +7,8 @@ import {
   CONSUME_FIRST_EVENTS,
   CONSUME_FOR_MS,
 } from '../../../shared/limits.ts';
-import type { ProcessOutcome } from '../../../shared/streaming/process.ts';
 import { finish, whileRenewing } from './append-effects.ts';
-import type { ConsumeWorld, WorkOf } from './consume-world.ts';
+import type { ConsumeWorld, RunOutcome, WorkOf } from './consume-world.ts';
 import type { ConsumerWork } from './consumer.rpc.ts';
 import { addCounts } from './consumer-record.ts';
 import { decide, latencyOf, type RunBatch } from './effects.ts';
@@ -67,7 +66,10 @@ async function runEvents(
   const { consumer } = world;
   const { lease, config, from, attempt, final } = work;
   const read = await reader.read(work);
-  if (read.kind === 'end') return consumer.rest(lease, from);
+  if (read.kind === 'end') {
+    if (config.routing?.time) await world.rested(config, from);
+    return consumer.rest(lease, from);
+  }
   if (read.kind === 'unknown') throw new Error(`the stream ${config.ref.source.stream} is gone`);
   if (read.kind === 'expired') {
     return consumer.report(lease, { kind: 'expired', from, to: read.first });
@@ -75,11 +77,11 @@ async function runEvents(
   const lines = read.text.split('\n');
   const batch: RunBatch = { from, lines, appendedAt: read.appendedAt };
   const beganMs = world.nowMs();
-  let outcome: ProcessOutcome;
+  let outcome: RunOutcome;
   try {
-    outcome = await whileRenewing(world, lease, () =>
-      world.run(config, { text: read.text, attempt }),
-    );
+    const { text, appendedAt } = read;
+    const call = { text, attempt, final, redrive: false, appendedAt, settled: from };
+    outcome = await whileRenewing(world, lease, () => world.run(config, call));
   } catch (error) {
     const crash = world.crashOf(error);
     if (!crash) throw error;

@@ -90,9 +90,9 @@ function redriven(
   record: ConsumerRecord,
   { letters }: RedrivenReport,
 ): void {
-  for (const { id, error } of letters) {
+  for (const { id, attempt, error } of letters) {
     if (error) storage.letterFailedAgain(id, error);
-    else storage.removeLetter(id);
+    else storage.removeLetter(id, attempt === undefined ? null : attempt - 1);
   }
   const well = letters.filter(({ error }) => error === null).length;
   addCounts(record.counters, { redriven: well, processed: well });

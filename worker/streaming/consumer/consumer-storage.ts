@@ -23,7 +23,10 @@ export interface ConsumerStorage {
   loadPrepared(serial: number): Effects | null;
   /** One that is there already stays as it is. */
   addLetter(letter: Letter): void;
-  removeLetter(id: string): void;
+  /** One that is being run again stays, with another error, and is not run again; false: it lies there already. */
+  buryLetter(letter: Letter): boolean;
+  /** `attempts` that were made before the one that went well: one that was buried anew meanwhile stays. */
+  removeLetter(id: string, attempts: number | null): void;
   letterFailedAgain(id: string, error: TaskError): void;
   letterCount(): number;
   /** Those whose time to be run again has come; oldest time first. */

@@ -5,11 +5,12 @@ import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { Claim } from '../../../shared/schemas/claim.ts';
 import type { StreamEvent } from '../../../shared/schemas/stream.ts';
 import { migrate } from '../../platform/migrations.ts';
+import { textPieces } from '../../platform/text-pieces.ts';
 import type { ConsumerConfig, Effects } from './consumer.rpc.ts';
 import type { ConsumerRecord } from './consumer-record.ts';
 import type { ConsumerStorage, Letter, Loaded } from './consumer-storage.ts';
 
-/** Texts longer than a row allows (2 MB) are cut; UTF-16 units, at most 3 bytes each. */
+/** Texts longer than a row allows (2 MB) are cut. */
 const TEXT_PIECE_CHARS = 500_000;
 
 const MIGRATIONS = [
@@ -99,16 +100,16 @@ export class ConsumerStore implements ConsumerStorage {
 
   /** Pieces of a longer text that stood there before may stay behind: the first piece says how many count. */
   #saveText(name: string, text: string): void {
-    const pieces = Math.max(1, Math.ceil(text.length / TEXT_PIECE_CHARS));
-    for (let piece = 0; piece < pieces; piece++) {
+    const pieces = textPieces(text, TEXT_PIECE_CHARS);
+    pieces.forEach((piece, i) => {
       this.#sql.exec(
         'INSERT OR REPLACE INTO texts (name, piece, pieces, text) VALUES (?, ?, ?, ?)',
         name,
+        i,
+        pieces.length,
         piece,
-        pieces,
-        text.slice(piece * TEXT_PIECE_CHARS, (piece + 1) * TEXT_PIECE_CHARS),
       );
-    }
+    });
   }
   #loadJson<Value>(name: string): Value | null {
     const text = this.#loadText(name);
@@ -145,8 +146,28 @@ export class ConsumerStore implements ConsumerStorage {
     if (token === null) return;
     this.#sql.exec('INSERT OR IGNORE INTO tokens (token, held) VALUES (?, 0)', token);
   }
-  removeLetter(id: string): void {
-    this.#sql.exec('DELETE FROM letters WHERE offset = ?', this.#offsetOf(id));
+  buryLetter(letter: Letter): boolean {
+    const { offset, error, attempts, atMs } = letter;
+    this.#sql.exec(
+      `UPDATE letters SET redriveAtMs = NULL, error = ?, attempts = attempts + ?, atMs = ?
+       WHERE offset = ? AND redriveAtMs IS NOT NULL`,
+      JSON.stringify(error),
+      attempts,
+      atMs,
+      offset,
+    );
+    if (this.#changes() > 0) return true;
+    const found = [...this.#sql.exec('SELECT 1 FROM letters WHERE offset = ?', offset)];
+    if (found.length > 0) return false;
+    this.addLetter(letter);
+    return true;
+  }
+  removeLetter(id: string, attempts: number | null): void {
+    this.#sql.exec(
+      'DELETE FROM letters WHERE offset = ?1 AND attempts = coalesce(?2, attempts)',
+      this.#offsetOf(id),
+      attempts,
+    );
   }
   letterFailedAgain(id: string, error: TaskError): void {
     this.#sql.exec(

@@ -168,6 +168,11 @@ export class ConsumerObject extends DurableObject<Env> implements ConsumerRpc {
     this.#settleClaimsSoon();
   }
 
+  async bury(letters: AdoptedLetter[]): Promise<void> {
+    this.#consumer.bury(letters);
+    this.#settleClaimsSoon();
+  }
+
   async surrender(after: number): Promise<AdoptedLetter[]> {
     if (!this.#consumer.config) return [];
     return this.#store

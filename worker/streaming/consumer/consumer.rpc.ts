@@ -111,7 +111,8 @@ export interface RanReport {
 
 export interface RedrivenReport {
   kind: 'redriven';
-  letters: { id: string; offset: number; error: TaskError | null }[];
+  /** `attempt`: which one this was, so that what was buried anew meanwhile stays. Older rows have no such field. */
+  letters: { id: string; offset: number; attempt?: number; error: TaskError | null }[];
   emitted: number;
   duplicates: number;
   log: string[];

@@ -11,13 +11,20 @@ import {
   REDRIVE_TOGETHER,
 } from '../../../shared/limits.ts';
 import type {
+  AdoptedLetter,
   ConsumerConfig,
   ConsumerStatus,
   ConsumerWork,
   Effects,
   Report,
 } from './consumer.rpc.ts';
-import { type ConsumerRecord, newRecord, placeShown, shownLatency } from './consumer-record.ts';
+import {
+  addCounts,
+  type ConsumerRecord,
+  newRecord,
+  placeShown,
+  shownLatency,
+} from './consumer-record.ts';
 import { applyReport, checkPlace } from './consumer-reports.ts';
 import type { ConsumerStorage, Loaded } from './consumer-storage.ts';
 import { consumerName } from '../names.ts';
@@ -262,9 +269,7 @@ export class Consumer {
     const final = isFinal(place, config.retry);
     const room = DEAD_LETTERS_MAX - this.#letters;
     if (final && (to ?? from + BATCH_MAX_EVENTS) - from > room) {
-      this.#block(
-        `${this.#letters} dead letters: no more are kept; redrive them, or delete the processor`,
-      );
+      this.#block(this.#full());
       return null;
     }
     return { kind: 'events', lease, config, from, to, attempt: attempts + 1, final };
@@ -329,6 +334,25 @@ export class Consumer {
   lettersChanged(): void {
     this.#countLetters();
     this.#sleep();
+  }
+
+  /** Letters of events that were lost after their effect. Throws when no more are kept. */
+  bury(letters: readonly AdoptedLetter[]): void {
+    const loaded = this.#loaded;
+    if (!loaded) return;
+    if (this.#letters + letters.length > DEAD_LETTERS_MAX) throw new Error(this.#full());
+    this.#change(() => {
+      const buried = letters.filter((letter) => this.#storage.buryLetter(letter)).length;
+      if (buried === 0) return;
+      addCounts(loaded.record.counters, { deadLettered: buried });
+      addCounts(loaded.record.operations, { rowWritten: buried + 1 });
+      this.#storage.saveRecord(loaded.record);
+    });
+    this.lettersChanged();
+  }
+
+  #full(): string {
+    return `${this.#letters} dead letters: no more are kept; redrive them, or delete the processor`;
   }
 
   status(): ConsumerStatus | null {

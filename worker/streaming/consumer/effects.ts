@@ -5,6 +5,7 @@ import { hashKey } from '../../../shared/mapreduce/hash.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { ProcessOutcome } from '../../../shared/streaming/process.ts';
 import { ProblemError } from '../../platform/problem.ts';
+import type { RunOutcome } from './consume-world.ts';
 import type { ConsumerConfig, EventFailure, Outputs, RanReport } from './consumer.rpc.ts';
 import { type NewEvent, parseEventLines } from '../events.ts';
 import { addLatency, emptyLatency } from './latency.ts';
@@ -29,7 +30,7 @@ export interface Decision {
 /** What the batch comes to. `final`: what fails now is given up on, and all others' effects stand. */
 export function decide(
   batch: RunBatch,
-  outcome: ProcessOutcome,
+  outcome: RunOutcome,
   config: ConsumerConfig,
   final: boolean,
 ): Decision {
@@ -44,13 +45,14 @@ export function decide(
     .sort(([a], [b]) => a - b)
     .map(([offset, error]) => ({ offset, line: final ? (lines[offset - from] ?? '') : '', error }));
   const settledTo = final ? to : (failures[0]?.offset ?? to);
+  const lost = (outcome.refused ?? []).filter(({ offset }) => offset < settledTo);
   const counted =
     settledTo === to
       ? {
           processed: outcome.processed - (failed.size - ownFailures),
           passedOver: outcome.passedOver,
         }
-      : countBefore(lines.slice(0, settledTo - from), config.types);
+      : countBefore(lines.slice(0, settledTo - from), config.types, lost.length);
   const kept = [...texts.keys()].filter((i) => {
     const offset = offsets[i] as number;
     return offset < settledTo && !failed.has(offset);
@@ -64,7 +66,7 @@ export function decide(
     emitted: 0,
     duplicates: 0,
     failures,
-    refused: [],
+    refused: lost.map(({ offset, error }) => ({ offset, line: lines[offset - from] ?? '', error })),
     latency: emptyLatency(),
     log: outcome.log,
     operations: {},
@@ -121,12 +123,12 @@ function readOutput(text: string): NewEvent | string {
   }
 }
 
-function countBefore(lines: string[], types: string[] | null) {
+function countBefore(lines: string[], types: string[] | null, refused: number) {
   const passedOver =
     types === null
       ? 0
       : lines.filter((line) => !types.includes((JSON.parse(line) as { type: string }).type)).length;
-  return { processed: lines.length - passedOver, passedOver };
+  return { processed: lines.length - passedOver - refused, passedOver };
 }
 
 /** How long the settled events took, from append to now. */

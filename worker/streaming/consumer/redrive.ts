@@ -24,7 +24,12 @@ export async function redrive(
   );
   const report: RedrivenReport = {
     kind: 'redriven',
-    letters: letters.map(({ id, offset }, i) => ({ id, offset, error: runs[i]?.error ?? null })),
+    letters: letters.map(({ id, offset, attempt }, i) => ({
+      id,
+      offset,
+      attempt,
+      error: runs[i]?.error ?? null,
+    })),
     emitted: 0,
     duplicates: 0,
     log: runs.flatMap(({ log }) => log),
@@ -48,9 +53,11 @@ async function runLetter(
 ): Promise<{ error: TaskError | null; outputs: Outputs | null; log: string[] }> {
   try {
     // A type that the processor does not take any more is passed over, which is well.
-    const outcome = await world.run(config, { text: line, attempt });
+    const call = { text: line, attempt, final: true, redrive: true, appendedAt: [], settled: 0 };
+    const outcome = await world.run(config, call);
     const { log, outputs: text, outputOffsets: offsets } = outcome;
-    const error = outcome.failures[0]?.error ?? checkOutputs(outcome, config).failed.get(offset);
+    const failure = outcome.failures[0] ?? outcome.refused?.[0];
+    const error = failure?.error ?? checkOutputs(outcome, config).failed.get(offset);
     if (error) return { error, outputs: null, log };
     const producer = `${consumerName(config.ref)}/dead/${id}`;
     return { error: null, outputs: text === '' ? null : { producer, text, offsets }, log };
