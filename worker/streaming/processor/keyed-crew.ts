@@ -212,6 +212,7 @@ const routingOf =
       keyBy: keyPathOf(spec, source.stream),
       source: place,
       time: spec.kind === 'window' ? spec.window.time : null,
+      ...(spec.kind === 'window' && { skewMs: spec.window.skewMs }),
     },
   });
 
