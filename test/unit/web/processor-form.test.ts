@@ -12,7 +12,7 @@ import {
   specOf,
   withTemplate,
 } from '../../../web/features/processor-form/form-draft.ts';
-import { TEMPLATES } from '../../../web/features/processor-form/templates.ts';
+import { TEMPLATE_IDS, TEMPLATES } from '../../../web/features/processor-form/templates.ts';
 
 const draft = (change: Partial<ProcessorDraft> = {}): ProcessorDraft => ({
   ...newDraft('mail-events'),
@@ -25,10 +25,27 @@ const errorFields = (change: Partial<ProcessorDraft>) => {
   return specified.ok ? [] : specified.errors.map(({ path }) => fieldOf(path));
 };
 
-test('every template compiles as what it is', () => {
-  expect(compileProcessor(TEMPLATES.stateless.code)).toMatchObject({ ok: true });
-  expect(compileProcessor(TEMPLATES.batch.code)).toMatchObject({ ok: true });
-  expect(compileProgram(TEMPLATES.job.code)).toMatchObject({ ok: true });
+test.each(TEMPLATE_IDS)(
+  'the template %s compiles, and makes a specification as it stands',
+  (id) => {
+    const { kind, fields, code } = TEMPLATES[id];
+    const begun = withTemplate({ ...newDraft('', kind), name: 'new-one' }, id);
+    expect(begun).toMatchObject({ kind, code, ...fields });
+    const compiled =
+      id === 'job'
+        ? compileProgram(code)
+        : compileProcessor(code, { kind, window: { type: begun.windowType } });
+    expect(compiled).toMatchObject({ ok: true });
+    expect(specOf({ ...begun, streams: begun.streams || 'events' })).toMatchObject({ ok: true });
+  },
+);
+
+test('the example of two streams has a key for each', () => {
+  const begun = withTemplate({ ...newDraft('', 'stateful'), name: 'mailer' }, 'address');
+  expect(specOf(begun)).toMatchObject({
+    ok: true,
+    spec: { stream: ['mail', 'users'], keyBy: { mail: 'payload.userId', users: 'key' } },
+  });
 });
 
 test.each<[string, Partial<ProcessorDraft>]>([
@@ -36,6 +53,21 @@ test.each<[string, Partial<ProcessorDraft>]>([
   ['several streams and types', { streams: 'a, b c', types: 'X, Y' }],
   ['a function on windows', { kind: 'batch', maxEvents: 5, startFrom: 'earliest' }],
   ['a job on windows', { kind: 'batch', runs: 'job', output: '', code: TEMPLATES.job.code }],
+  ['states', { kind: 'stateful', keyBy: 'payload.a,payload.b', shards: 8, ttlMs: 60_000 }],
+  ['a comma in a path', { kind: 'stateful', keyBy: 'payload.a,b, key' }],
+  [
+    'a key for each stream',
+    {
+      kind: 'stateful',
+      streams: 'a, b',
+      keyPerStream: true,
+      keyByStream: { a: 'key', b: 'payload.x, payload.y', gone: 'key' },
+    },
+  ],
+  ['a list of one stream', { kind: 'stateful', keyPerStream: true, keyByStream: {} }],
+  ['a join', { kind: 'join', joinTypes: 'A, B', onTimeout: 'drop', late: 'late', types: 'X' }],
+  ['windows that overlap', { kind: 'window', sizeMs: 10_000, slideMs: 2_000, graceMs: 0 }],
+  ['sessions', { kind: 'window', windowType: 'session', gapMs: 5_000, timePath: 'payload.at' }],
   ['from an offset', { startFrom: 'point', startPoint: '120' }],
 ])('what the form makes comes back as it was: %s', (_name, change) => {
   const first = specOf(draft(change));
@@ -63,6 +95,39 @@ test('each error is at its field', () => {
   ]);
 });
 
+test('each error of a keyed processor is at its field', () => {
+  const stateful = (change: Partial<ProcessorDraft>) =>
+    errorFields({ kind: 'stateful', ...change });
+  const join = (change: Partial<ProcessorDraft>) =>
+    errorFields({ kind: 'join', joinTypes: 'A, B', ...change });
+  const window = (change: Partial<ProcessorDraft>) => errorFields({ kind: 'window', ...change });
+  expect(stateful({ keyBy: '' })).toEqual(['keyBy']);
+  expect(stateful({ keyBy: 'userId' })).toEqual(['keyBy']);
+  expect(stateful({ shards: 0 })).toEqual(['shards']);
+  expect(stateful({ shards: null })).toEqual(['shards']);
+  expect(stateful({ ttlMs: 1 })).toEqual(['ttlMs']);
+  expect(stateful({ streams: 'a, b', keyPerStream: true, keyByStream: { a: 'key' } })).toEqual([
+    'keyBy',
+  ]);
+  expect(join({ joinTypes: 'A' })).toEqual(['join.types']);
+  expect(join({ joinTypes: 'A, A' })).toEqual(['join.types']);
+  expect(join({ timeoutMs: null })).toEqual(['join.timeoutMs']);
+  expect(join({ rememberMs: -1 })).toEqual(['join.rememberMs']);
+  expect(join({ late: '/' })).toEqual(['late']);
+  expect(window({ sizeMs: null })).toEqual(['window.sizeMs']);
+  expect(window({ sizeMs: 1_000, slideMs: 5_000 })).toEqual(['window.slideMs']);
+  expect(window({ windowType: 'session', gapMs: 0 })).toEqual(['window.gapMs']);
+  expect(window({ timePath: 'when' })).toEqual(['window.time']);
+  expect(window({ graceMs: null })).toEqual(['window.graceMs']);
+});
+
+test('a missing path is said of the stream that it is missing for', () => {
+  const specified = specOf(
+    draft({ kind: 'stateful', streams: 'a, b', keyPerStream: true, keyByStream: { a: 'key' } }),
+  );
+  expect(specified).toMatchObject({ ok: false, errors: [{ path: 'keyBy.b' }] });
+});
+
 test('an edit keeps what the form has no field for', () => {
   const spec = ProcessorSpec.parse({
     kind: 'batch',
@@ -78,6 +143,9 @@ test('another kind brings its template, but never over code that somebody wrote'
   expect(withTemplate(draft({ kind: 'batch' })).code).toBe(TEMPLATES.batch.code);
   const own = draft({ kind: 'batch', code: 'export function process() {}' });
   expect(withTemplate(own)).toBe(own);
+  const named = withTemplate(draft({ kind: 'stateful', keyBy: 'payload.mine', code: '' }));
+  expect(named).toMatchObject({ code: TEMPLATES.counter.code, keyBy: 'payload.mine' });
+  expect(withTemplate({ ...named, keyBy: 'payload.userId', kind: 'stateless' }).keyBy).toBe('key');
 });
 
 test('what the edge says of the code is marked at its place', () => {

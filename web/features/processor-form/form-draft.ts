@@ -12,16 +12,19 @@ import {
 import { ResourceName } from '../../../shared/schemas/common.ts';
 import type { FieldError } from '../../../shared/schemas/problem.ts';
 import {
+  type ProcessorKind,
   ProcessorSpec,
   type ProcessorSpecInput,
   type WindowJob,
 } from '../../../shared/schemas/processor.ts';
 import type { StreamPoint } from '../../../shared/schemas/stream.ts';
+import { isKeyed } from '../processors/processor-figures.ts';
+import { type KeyedDraft, keyedDraftOf, keyedPartOf, newKeyedDraft, words } from './keyed-draft.ts';
 import { isTemplate, type TemplateId, TEMPLATES } from './templates.ts';
 
-export interface ProcessorDraft {
+export interface ProcessorDraft extends KeyedDraft {
   name: string;
-  kind: 'stateless' | 'batch';
+  kind: ProcessorKind;
   /** What runs on a window. */
   runs: 'code' | 'job';
   /** Names, with commas or spaces between. */
@@ -45,17 +48,23 @@ export interface ProcessorDraft {
   job: Omit<WindowJob, 'code'> | null;
 }
 
-export function newDraft(stream = ''): ProcessorDraft {
-  const { code, services } = TEMPLATES.stateless;
+export function newDraft(stream = '', kind: ProcessorKind = 'stateless'): ProcessorDraft {
+  const draft = { ...emptyDraft(), streams: stream, kind };
+  return withTemplate(draft);
+}
+
+/** Before a template has filled anything in. */
+function emptyDraft(): ProcessorDraft {
   return {
+    ...newKeyedDraft(),
     name: '',
     kind: 'stateless',
     runs: 'code',
-    streams: stream,
+    streams: '',
     types: '',
     output: '',
-    code,
-    services: structuredClone(services),
+    code: '',
+    services: [],
     params: '{}',
     startFrom: 'latest',
     startPoint: '0',
@@ -73,7 +82,7 @@ export function draftOf(name: string, spec: ProcessorSpec): ProcessorDraft {
   const point = spec.startFrom;
   const named = point === 'latest' || point === 'earliest';
   const draft: ProcessorDraft = {
-    ...newDraft(),
+    ...emptyDraft(),
     name,
     kind: spec.kind,
     streams: typeof spec.stream === 'string' ? spec.stream : spec.stream.join(', '),
@@ -86,6 +95,7 @@ export function draftOf(name: string, spec: ProcessorSpec): ProcessorDraft {
     startPoint: named ? '0' : String(point),
     ...spec.retry,
   };
+  if (isKeyed(spec)) return { ...draft, ...keyedDraftOf(spec) };
   if (spec.kind !== 'batch') return draft;
   Object.assign(draft, spec.batch);
   if (!spec.job) return draft;
@@ -93,20 +103,46 @@ export function draftOf(name: string, spec: ProcessorSpec): ProcessorDraft {
   return { ...draft, runs: 'job', code, job };
 }
 
-export const templateOf = ({ kind, runs }: Pick<ProcessorDraft, 'kind' | 'runs'>): TemplateId =>
-  kind === 'stateless' ? 'stateless' : runs === 'job' ? 'job' : 'batch';
+/** The template that a draft of this kind begins with. */
+export function templateOf({ kind, runs, windowType }: ProcessorDraft): TemplateId {
+  switch (kind) {
+    case 'stateless':
+      return 'stateless';
+    case 'stateful':
+      return 'counter';
+    case 'join':
+      return 'product';
+    case 'window':
+      return windowType === 'session' ? 'sessions' : 'views';
+    case 'batch':
+      return runs === 'job' ? 'job' : 'batch';
+  }
+}
 
-/** After the kind was changed: fresh code, unless somebody has written in it. */
-export function withTemplate(draft: ProcessorDraft): ProcessorDraft {
+/** After the kind was changed, or a template chosen: fresh code, unless somebody has written in it. */
+export function withTemplate(draft: ProcessorDraft, id = templateOf(draft)): ProcessorDraft {
   if (!isTemplate(draft.code)) return draft;
-  const template = TEMPLATES[templateOf(draft)];
-  return { ...draft, code: template.code, services: structuredClone(template.services) };
+  const { code, services, fields } = TEMPLATES[id];
+  const filled: ProcessorDraft = { ...draft, code, services: structuredClone(services) };
+  const empty = emptyDraft();
+  const every = Object.values(TEMPLATES).map((template) => template.fields);
+  const fill = <Name extends keyof ProcessorDraft>(name: Name) => {
+    // What somebody wrote stays; what another template filled in goes with it.
+    const known = [empty, ...every].map((of) => JSON.stringify(of[name]));
+    if (!known.includes(JSON.stringify(draft[name]))) return;
+    filled[name] = structuredClone(fields[name] ?? empty[name]);
+  };
+  for (const name of new Set(every.flatMap((of) => Object.keys(of) as (keyof ProcessorDraft)[])))
+    fill(name);
+  return filled;
 }
 
 export type Specified =
   { ok: true; name: string; spec: ProcessorSpecInput } | { ok: false; errors: FieldError[] };
 
-const words = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== '');
+/** A function of the person's own runs, and not a job. */
+export const runsCode = ({ kind, runs }: Pick<ProcessorDraft, 'kind' | 'runs'>): boolean =>
+  kind !== 'batch' || runs === 'code';
 
 export function specOf(draft: ProcessorDraft): Specified {
   const errors: FieldError[] = [];
@@ -120,36 +156,39 @@ export function specOf(draft: ProcessorDraft): Specified {
   const output = draft.output.trim();
   const common = {
     stream: streams.length === 1 ? streams[0] : streams,
-    ...(types.length > 0 && { types }),
+    // A join takes the types that it joins.
+    ...(types.length > 0 && draft.kind !== 'join' && { types }),
     ...(output !== '' && { output }),
     ...(Object.keys(services).length > 0 && { services }),
     params,
     retry: { maxAttempts: draft.maxAttempts, baseMs: draft.baseMs, maxMs: draft.maxMs },
     startFrom,
   };
-  const { kind, code } = draft;
-  const batch = {
-    maxEvents: draft.maxEvents,
-    maxBytes: draft.maxBytes,
-    maxWaitMs: draft.maxWaitMs,
-  };
-  const spec =
-    kind === 'stateless'
-      ? { kind, ...common, code }
-      : draft.runs === 'code'
-        ? { kind, ...common, batch, code }
-        : { kind, ...common, batch, job: { ...draft.job, code } };
+  const spec = { ...common, ...partOf(draft, streams, errors) };
   const parsed = ProcessorSpec.safeParse(spec);
   if (!parsed.success) {
     for (const { path, message } of parsed.error.issues) {
       const at = path.join('.');
-      if (streams.length === 0 && at.startsWith('stream')) continue; // said already, better
-      errors.push({ path: at, message });
+      const field = fieldOf(at);
+      // Said already, better.
+      if (field !== null && errors.some((error) => fieldOf(error.path) === field)) continue;
+      const missing = message.startsWith('Invalid input: expected number');
+      errors.push({ path: at, message: missing ? 'a number is needed' : message });
     }
   }
   if (errors.length > 0 || !parsed.success) return { ok: false, errors };
   // As written, without what follows from defaults.
   return { ok: true, name, spec: spec as ProcessorSpecInput };
+}
+
+/** What only this kind has. */
+function partOf(draft: ProcessorDraft, streams: readonly string[], errors: FieldError[]): object {
+  const { kind, code } = draft;
+  if (kind === 'stateless') return { kind, code };
+  if (kind !== 'batch') return { kind, code, ...keyedPartOf(kind, draft, streams, errors) };
+  const { maxEvents, maxBytes, maxWaitMs } = draft;
+  const batch = { maxEvents, maxBytes, maxWaitMs };
+  return runsCode(draft) ? { kind, batch, code } : { kind, batch, job: { ...draft.job, code } };
 }
 
 /** A page of this site lives at that address. */
@@ -222,6 +261,22 @@ const FIELD_PATHS = [
   'batch.maxEvents',
   'batch.maxBytes',
   'batch.maxWaitMs',
+  'keyBy',
+  'shards',
+  'late',
+  'ttlMs',
+  'join.types',
+  'join.timeoutMs',
+  'join.onTimeout',
+  'join.rememberMs',
+  'window.type',
+  'window.sizeMs',
+  'window.slideMs',
+  'window.gapMs',
+  'window.graceMs',
+  'window.idleMs',
+  'window.skewMs',
+  'window.time',
 ];
 
 /** The field that an error belongs to: an error deeper than any field belongs to the nearest one. */

@@ -4,7 +4,16 @@ import { compileProgram } from '../../../shared/mapreduce/program.ts';
 import { compileProcessor } from '../../../shared/streaming/program.ts';
 import type { FieldError, Problem } from '../../../shared/schemas/problem.ts';
 import { asProblem, processors } from '../../lib/api.ts';
-import { fieldOf, marksOf, type ProcessorDraft, specOf, withTemplate } from './form-draft.ts';
+import {
+  fieldOf,
+  marksOf,
+  type ProcessorDraft,
+  runsCode,
+  specOf,
+  templateOf,
+  withTemplate,
+} from './form-draft.ts';
+import { isTemplate, type TemplateId } from './templates.ts';
 
 export class ProcessorFormState {
   draft: ProcessorDraft = $state()!;
@@ -19,24 +28,36 @@ export class ProcessorFormState {
     this.draft = draft;
   }
 
-  errorAt(field: string): string {
+  /** `exactly`: where a field has several inputs, the path of this one. */
+  errorAt(field: string, exactly = field): string {
     const own = this.#attempted && !this.specified.ok ? this.specified.errors : [];
-    return (
-      [...own, ...this.#serverErrors].find(({ path }) => fieldOf(path) === field)?.message ?? ''
-    );
+    const isHere = ({ path }: FieldError) =>
+      exactly === field ? fieldOf(path) === field : path === exactly || path === field;
+    return [...own, ...this.#serverErrors].find(isHere)?.message ?? '';
   }
 
   /** What the compiler says of the code, as processor or as job. */
   check = (code: string): readonly ProgramError[] => {
-    const { kind, runs } = this.draft;
-    const compiled =
-      kind === 'batch' && runs === 'job' ? compileProgram(code) : compileProcessor(code);
+    const { kind, windowType } = this.draft;
+    const compiled = runsCode(this.draft)
+      ? compileProcessor(code, { kind, window: { type: windowType } })
+      : compileProgram(code);
     return compiled.ok ? [] : compiled.errors;
   };
 
   /** After the kind, or what runs on a window, was changed. */
   kindChanged(): void {
-    this.draft = withTemplate(this.draft);
+    this.begin(templateOf(this.draft));
+  }
+
+  /** False once somebody has written in the code. */
+  get canBegin(): boolean {
+    return isTemplate(this.draft.code);
+  }
+
+  /** Begins with another template of this kind. */
+  begin(template: TemplateId): void {
+    this.draft = withTemplate(this.draft, template);
     this.marks = [];
   }
 
