@@ -133,6 +133,9 @@ export class FoldPass implements Work<FoldEvent> {
       const write = own.writes[i] as Write;
       const { key } = write;
       this.#written -= key.kept?.text?.length ?? 0;
+      // What was said once holds for the key until it is forgotten.
+      if (write.text === null) write.ttlMs = 0;
+      else write.ttlMs ??= key.kept?.ttlMs ?? null;
       key.kept = write;
     }
     own.writes = [];

@@ -39,10 +39,18 @@ export class FoldWorld {
   readonly #random: () => number;
   readonly #ttlMs: number | null;
   readonly #maxBytes: number;
+  readonly #code: KeyedCode;
   #operator: StoreOperator;
 
-  constructor(events: Event[], random: () => number, ttlMs: number | null, maxBytes: number) {
+  constructor(
+    events: Event[],
+    code: KeyedCode,
+    random: () => number,
+    ttlMs: number | null,
+    maxBytes: number,
+  ) {
     this.#events = events;
+    this.#code = code;
     this.#random = random;
     this.#ttlMs = ttlMs;
     this.#maxBytes = maxBytes;
@@ -50,7 +58,7 @@ export class FoldWorld {
   }
 
   #open(): StoreOperator {
-    return new StoreOperator(this.states, this.#code(), this.#ttlMs, this.#maxBytes);
+    return new StoreOperator(this.states, this.#code, this.#ttlMs, this.#maxBytes);
   }
 
   /** From the first event to the last, whatever happens on the way. */
@@ -116,53 +124,5 @@ export class FoldWorld {
       change.write();
       this.forgotten += change.counters.forgotten ?? 0;
     }
-  }
-
-  #code(): KeyedCode {
-    return {
-      fold: async ({ text, keys, states, keepGoing }) => {
-        const now = new Map(
-          states.map(([key, [state]]) => [key, JSON.parse(state ?? '') as State]),
-        );
-        const changed = new Map<string, { state: string | null; ttlMs: number | null }>();
-        const outputs: string[] = [];
-        const outputOffsets: number[] = [];
-        const failures: { offset: number; error: { code: 'program_threw'; message: string } }[] =
-          [];
-        const lines = text.split('\n');
-        let stoppedAt: number | null = null;
-        for (const [i, line] of lines.entries()) {
-          const event = JSON.parse(line) as Event & { offset: number };
-          const key = keys[i] as string;
-          if (i > 0 && this.#random() < 0.05) {
-            stoppedAt = event.offset;
-            break;
-          }
-          const { deed, offset, expireMs } = event;
-          if (deed === 'poison' || (deed === 'flaky' && this.#random() < 0.5)) {
-            failures.push({ offset, error: { code: 'program_threw', message: 'no' } });
-            if (keepGoing) continue;
-            break;
-          }
-          const state = fold(event, offset, now.get(key) ?? null);
-          outputs.push(JSON.stringify({ offset, before: now.get(key) ?? null }));
-          outputOffsets.push(offset);
-          if (state === undefined) continue;
-          if (state === null) now.delete(key);
-          else now.set(key, state);
-          const ttlMs = state === null ? 0 : (expireMs ?? changed.get(key)?.ttlMs ?? null);
-          changed.set(key, { state: state && JSON.stringify(state), ttlMs });
-        }
-        return {
-          changed: [...changed].map(([key, change]) => ({ key, ...change })),
-          outputs: outputs.map((output) => `${output}\n`).join(''),
-          outputOffsets,
-          failures,
-          stoppedAt,
-          log: [],
-        };
-      },
-      fire: () => Promise.reject(new Error('states fire nothing')),
-    };
   }
 }

@@ -2,6 +2,7 @@
 // make of it one after the other, and the totals are what a count finds.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { plainCode, programCode } from './fold-code.ts';
 import { type Applied, type Event, fold, FoldWorld, type State } from './fold-world.ts';
 
 const KEYS = ['', 'a', 'b', 'ü', '\u{1F600}', '\uffff', 'a\u0000b'];
@@ -15,7 +16,7 @@ const event = fc.record<Event>({
   ),
   expireMs: fc.oneof(
     { weight: 5, arbitrary: fc.constant(null) },
-    fc.integer({ min: 1, max: 9_000 }),
+    fc.integer({ min: 1_000, max: 9_000 }),
   ),
   filling: fc.constantFrom(0, 0, 0, 20),
 });
@@ -51,40 +52,50 @@ function reference(applied: Applied[], ttlMs: number | null) {
   return { kept, seen, forgotten: forgotten + expiring };
 }
 
-test('each key is what its events make of it, and totals are what a count finds', async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(event, { maxLength: 60 }),
-      fc.option(fc.integer({ min: 1_000, max: 8_000 })),
-      fc.constantFrom(1, 60, 1_000_000),
-      fc.integer(),
-      async (events, ttlMs, maxBytes, seed) => {
-        let at = seed >>> 0;
-        const random = () => (at = (Math.imul(at, 1_664_525) + 1_013_904_223) >>> 0) / 2 ** 32;
-        const world = new FoldWorld(events, random, ttlMs, maxBytes);
-        await world.run();
-        const { kept, seen, forgotten } = reference(world.applied, ttlMs);
-        expect(world.outputs.map((output) => JSON.parse(output) as unknown)).toEqual(seen);
-        const living = [...kept].filter(([, one]) => (one.expiresMs ?? Infinity) > world.nowMs);
-        const rows = [...world.states.rows.values()].filter(
-          ({ expiresMs }) => (expiresMs ?? Infinity) > world.nowMs,
-        );
-        const shown = rows.map(({ key, state, expiresMs }) => [key, JSON.parse(state), expiresMs]);
-        expect(new Map(shown.map(([key, ...rest]) => [key, rest]))).toEqual(
-          new Map(living.map(([key, { state, expiresMs }]) => [key, [state, expiresMs]])),
-        );
-        expect(world.states.totals()).toMatchObject(world.states.counted());
-        // Poison is all that is missing.
-        const missing = events.filter((_, i) => !world.applied.some(({ offset }) => offset === i));
-        expect(missing.every(({ deed }) => deed === 'poison' || deed === 'flaky')).toBe(true);
-        // In the end, whatever expires is swept.
-        world.nowMs += 3600_000;
-        await world.sweep();
-        expect(world.states.counted().expiring).toBe(0);
-        expect(world.forgotten).toBe(forgotten);
-        expect(world.states.totals()).toEqual({ ...world.states.counted(), sweepAtMs: null });
-      },
-    ),
-    { numRuns: 500 },
-  );
-});
+test.each(['plain', 'program'])(
+  'each key is what its events make of it, and totals are what a count finds: %s code',
+  async (kind) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(event, { maxLength: 60 }),
+        fc.option(fc.integer({ min: 1_000, max: 8_000 })),
+        fc.constantFrom(1, 60, 1_000_000),
+        fc.integer(),
+        async (events, ttlMs, maxBytes, seed) => {
+          let at = seed >>> 0;
+          const random = () => (at = (Math.imul(at, 1_664_525) + 1_013_904_223) >>> 0) / 2 ** 32;
+          const code = kind === 'plain' ? plainCode(random) : programCode();
+          const world = new FoldWorld(events, code, random, ttlMs, maxBytes);
+          await world.run();
+          const { kept, seen, forgotten } = reference(world.applied, ttlMs);
+          expect(world.outputs.map((output) => JSON.parse(output) as unknown)).toEqual(seen);
+          const living = [...kept].filter(([, one]) => (one.expiresMs ?? Infinity) > world.nowMs);
+          const rows = [...world.states.rows.values()].filter(
+            ({ expiresMs }) => (expiresMs ?? Infinity) > world.nowMs,
+          );
+          const shown = rows.map(({ key, state, expiresMs }) => [
+            key,
+            JSON.parse(state),
+            expiresMs,
+          ]);
+          expect(new Map(shown.map(([key, ...rest]) => [key, rest]))).toEqual(
+            new Map(living.map(([key, { state, expiresMs }]) => [key, [state, expiresMs]])),
+          );
+          expect(world.states.totals()).toMatchObject(world.states.counted());
+          // Poison is all that is missing.
+          const missing = events.filter(
+            (_, i) => !world.applied.some(({ offset }) => offset === i),
+          );
+          expect(missing.every(({ deed }) => deed === 'poison' || deed === 'flaky')).toBe(true);
+          // In the end, whatever expires is swept.
+          world.nowMs += 3600_000;
+          await world.sweep();
+          expect(world.states.counted().expiring).toBe(0);
+          expect(world.forgotten).toBe(forgotten);
+          expect(world.states.totals()).toEqual({ ...world.states.counted(), sweepAtMs: null });
+        },
+      ),
+      { numRuns: 500 },
+    );
+  },
+);
