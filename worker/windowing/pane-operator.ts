@@ -1,0 +1,398 @@
+// What a window processor's shard does with events: puts each into its windows, lets event time go on, and closes what
+// the watermark has passed. An event is counted in its windows or is late, whatever happens: lateness is decided by
+// the watermark as it was before the batch, and a window that the watermark has passed takes nothing any more, also
+// while it waits to be closed.
+import {
+  DUE_TOGETHER,
+  EVENT_WINDOW_CALL_MAX_BYTES,
+  EVENT_WINDOW_LINES_MAX,
+  EVENT_WINDOWS_DUE_MAX,
+} from '../../shared/limits.ts';
+import type { TaskError } from '../../shared/schemas/job.ts';
+import type { OpenEventWindow, RetrySpec } from '../../shared/schemas/processor.ts';
+import type { Arrivals, Change, KeyedCode, Operator } from '../keyed/operator.ts';
+import { type Closed, Closing } from './closing.ts';
+import {
+  closedUntilMs,
+  closesAfterMs,
+  type FullPane,
+  type HeldPane,
+  type Pane,
+  type PaneRules,
+  paneName,
+} from './pane.ts';
+import { type OpenWindowsPage, windowsOfKey, windowsPage } from './open-windows.ts';
+import type { End, PaneStore } from './pane-store.ts';
+import { type Plan, type PlannedPane, plan, timed, type TimedEvent, wantedPanes } from './plan.ts';
+import { addEvents, keepEvents, type Taken } from './take.ts';
+import {
+  came,
+  type EventClock,
+  reachesAtMs,
+  rested,
+  roused,
+  watermarkAt,
+  withSources,
+  withWatermark,
+} from './watermark.ts';
+
+export interface PaneBounds {
+  callBytes: number;
+  lines: number;
+  /** Windows that may wait to be closed before events have to wait, too. */
+  due: number;
+  together: number;
+}
+
+export const PANE_BOUNDS: PaneBounds = {
+  callBytes: EVENT_WINDOW_CALL_MAX_BYTES,
+  lines: EVENT_WINDOW_LINES_MAX,
+  due: EVENT_WINDOWS_DUE_MAX,
+  together: DUE_TOGETHER,
+};
+
+export interface PaneSetting extends PaneRules {
+  retry: RetrySpec;
+  /** By source: nothing lay ahead of it when the shard was configured. */
+  resting: boolean[];
+  paused: boolean;
+  nowMs(): number;
+  random(): number;
+  /** What killed the isolate; null: it was nothing that the code did. */
+  crashOf(error: unknown): TaskError | null;
+  bounds?: PaneBounds;
+}
+
+const NOTHING: Change = {
+  write: () => undefined,
+  outputs: [],
+  late: [],
+  lost: [],
+  counters: {},
+  log: [],
+  failures: [],
+  stoppedAt: null,
+};
+
+export class PaneOperator implements Operator {
+  readonly #store: PaneStore;
+  readonly #code: KeyedCode;
+  readonly #setting: PaneSetting;
+  readonly #bounds: PaneBounds;
+  readonly #closing: Closing;
+
+  constructor(store: PaneStore, code: KeyedCode, setting: PaneSetting) {
+    this.#store = store;
+    this.#code = code;
+    this.#setting = setting;
+    this.#bounds = setting.bounds ?? PANE_BOUNDS;
+    this.#closing = new Closing(store, code, setting, this.#bounds);
+    this.#minded(setting);
+  }
+
+  /** When the shard goes on after nobody read for it, whoever rested then may have events by now. */
+  #minded({ paused, nowMs }: PaneSetting): void {
+    const { record } = this.#store;
+    if (record.paused === paused) return;
+    const clock = paused ? record.clock : roused(this.#clock, nowMs());
+    this.#store.save({ clock, paused });
+  }
+
+  get #clock(): EventClock {
+    return withSources(this.#store.record.clock, this.#setting.resting);
+  }
+
+  #watermarkAt(nowMs: number): number | null {
+    return watermarkAt(this.#clock, nowMs, this.#setting.window.idleMs);
+  }
+
+  // --- Events -------------------------------------------------------------------------------------------
+
+  async apply(arrivals: Arrivals): Promise<Change> {
+    const before = this.#watermarkBefore(arrivals);
+    try {
+      const change = await this.#apply(arrivals, before);
+      if (change.failures.length > 0 && !arrivals.final) this.#wake(arrivals);
+      return change;
+    } catch (error) {
+      this.#wake(arrivals);
+      throw error;
+    }
+  }
+
+  /** The partition surely rested until its next event came, however long ago that was. */
+  #watermarkBefore({ events, redrive, nowMs }: Arrivals): number | null {
+    if (events.length === 0) return this.#clock.watermarkMs;
+    const untilMs = redrive ? nowMs : Math.min(nowMs, events[0]?.appendedMs ?? nowMs);
+    return this.#watermarkAt(untilMs);
+  }
+
+  /** A partition whose events wait to be tried again does not rest. */
+  #wake({ source, redrive }: Arrivals): void {
+    const clock = this.#clock;
+    if (redrive || clock.sources[source]?.restedAtMs === null) return;
+    this.#store.save({ clock: came(clock, source, null) });
+  }
+
+  async #apply(arrivals: Arrivals, before: number | null): Promise<Change> {
+    const { window } = this.#setting;
+    const closedUntil = closedUntilMs(window, before);
+    // What is due is closed in steps of its own, unless it is so much that events have to wait for it.
+    const crowded = this.#store.endingBy(closedUntil) > this.#bounds.due;
+    const closing = crowded ? await this.#closing.step(arrivals.nowMs, closedUntil) : null;
+    const lines = crowded
+      ? Math.min(this.#bounds.together, this.#bounds.lines)
+      : this.#bounds.lines;
+    const taken = await this.#take(arrivals, closedUntil, lines);
+    if (taken.failures.length > 0 && !arrivals.final) {
+      return { ...NOTHING, failures: taken.failures.slice(0, 1), log: taken.log };
+    }
+    return both(closing, this.#change(arrivals, before, taken));
+  }
+
+  async #take(arrivals: Arrivals, closedUntil: number, lines: number): Promise<Applied> {
+    const { source, final, attempt, nowMs } = arrivals;
+    const { window, adds } = this.#setting;
+    const read = timed(arrivals.events, source, window, nowMs);
+    const applied: Applied = { ...EMPTY, failures: [...read.failures] };
+    if (!final && read.failures.length > 0) return applied;
+    let { events } = read;
+    for (;;) {
+      const planned = this.#plan(events, source, closedUntil);
+      const fitting = this.#fitting(planned, lines);
+      if (fitting.tooLarge) {
+        applied.failures.push(fitting.tooLarge);
+        if (!final) return applied;
+        events = events.filter(({ offset }) => offset !== fitting.tooLarge?.offset);
+        continue;
+      }
+      if (fitting.end !== null) {
+        applied.stoppedAt = fitting.end;
+        events = before(events, fitting.end);
+        continue;
+      }
+      const taking = {
+        panes: planned.panes,
+        held: this.#held(planned),
+        source,
+        attempt,
+        keepGoing: final,
+      };
+      const taken = adds ? await addEvents(this.#code, taking) : keepEvents(taking);
+      applied.failures.push(...taken.failures);
+      applied.log = taken.log;
+      if (taken.failures.length > 0 && !final) return applied;
+      if (taken.stoppedAt !== null) applied.stoppedAt = taken.stoppedAt;
+      if (this.#isWhole(taken)) return this.#applied(applied, planned, taken, read.future);
+      // A session is what its events make of it: without some of them it may be another one.
+      const failed = new Set(taken.failures.map(({ offset }) => offset));
+      events = before(events, taken.stoppedAt).filter(({ offset }) => !failed.has(offset));
+      // What stopped it once should not stop it again.
+      if (taken.stoppedAt !== null && events.length > 1) {
+        events = events.slice(0, Math.ceil(events.length * 0.75));
+        applied.stoppedAt = this.#offsetAfter(arrivals, events);
+      }
+    }
+  }
+
+  #offsetAfter({ events }: Arrivals, taken: readonly TimedEvent[]): number | null {
+    const last = taken.at(-1)?.index ?? -1;
+    return events[last + 1]?.offset ?? null;
+  }
+
+  #isWhole({ failures, stoppedAt, again }: Taken): boolean {
+    if (again) return false;
+    return (
+      this.#setting.window.type === 'tumbling' || (failures.length === 0 && stoppedAt === null)
+    );
+  }
+
+  #applied(applied: Applied, planned: Plan, { panes }: Taken, future: Plan['late']): Applied {
+    const { stoppedAt, failures } = applied;
+    const late = [...future, ...planned.late]
+      .filter(({ offset }) => stoppedAt === null || offset < stoppedAt)
+      .sort((a, b) => a.offset - b.offset);
+    const ended = failures
+      .filter(({ offset }) => stoppedAt === null || offset < stoppedAt)
+      .sort((a, b) => a.offset - b.offset);
+    return { ...applied, panes, planned: planned.panes, late, failures: ended };
+  }
+
+  #plan(events: readonly TimedEvent[], source: number, closedUntil: number): Plan {
+    const { window } = this.#setting;
+    const open =
+      window.type === 'session'
+        ? this.#store.panesOf(new Set(events.map(({ key }) => key)))
+        : this.#store.panesAt(wantedPanes(events, window, closedUntil));
+    return plan(events, open, source, window, closedUntil);
+  }
+
+  /** How many of the events can be taken at once: `end` is the offset of the first that has to wait. */
+  #fitting({ panes }: Plan, lines: number): Fitting {
+    const uses = panes
+      .flatMap((pane) => pane.events.map((event) => ({ pane, event })))
+      .sort((a, b) => a.event.index - b.event.index);
+    const touched = new Set<PlannedPane>();
+    let bytes = 0;
+    let count = 0;
+    let first: TimedEvent | null = null;
+    for (const { pane, event } of uses) {
+      first ??= event;
+      count++;
+      bytes += event.line.length;
+      if (!touched.has(pane)) bytes += pane.parents.reduce((sum, parent) => sum + parent.bytes, 0);
+      touched.add(pane);
+      if (count <= lines && bytes <= this.#bounds.callBytes) continue;
+      if (event !== first) return { end: event.offset, tooLarge: null };
+      if (bytes > this.#bounds.callBytes) return { end: null, tooLarge: this.#tooLarge(event) };
+    }
+    return { end: null, tooLarge: null };
+  }
+
+  #tooLarge({ offset }: TimedEvent): NonNullable<Fitting['tooLarge']> {
+    const message = `the event and all the windows that it lies in are more than ${this.#bounds.callBytes} bytes together`;
+    return { offset, error: { code: 'memory', message } };
+  }
+
+  /** What the windows hold now. */
+  #held({ panes }: Plan): Map<string, FullPane> {
+    const parents = panes.flatMap((pane) => pane.parents);
+    return new Map(this.#store.panesWithValues(parents).map((pane) => [paneName(pane), pane]));
+  }
+
+  #change(
+    { source, redrive, clock: told }: Arrivals,
+    before: number | null,
+    { panes, planned, late, failures, stoppedAt, log }: Applied,
+  ): Change {
+    return {
+      ...NOTHING,
+      late,
+      failures,
+      stoppedAt,
+      log,
+      write: () => {
+        // Of the batch's time nothing counts before all of the batch is in.
+        const maxTimeMs = stoppedAt === null ? (told?.maxTimeMs ?? null) : null;
+        const clock = withWatermark(this.#clock, before);
+        this.#write(panes, planned);
+        this.#store.save({ clock: redrive ? clock : came(clock, source, maxTimeMs) });
+      },
+    };
+  }
+
+  #write(panes: readonly HeldPane[], planned: readonly PlannedPane[]): void {
+    if (panes.length === 0) return;
+    const { record } = this.#store;
+    const parentsOf = new Map(planned.map((pane) => [paneName(pane), pane.parents]));
+    const gone: Pane[] = [];
+    const ends: End[] = [];
+    let { panes: count, bytes } = record;
+    for (const pane of panes) {
+      const name = paneName(pane);
+      const parents = parentsOf.get(name) ?? [];
+      gone.push(...parents.filter((parent) => paneName(parent) !== name));
+      // Whoever begins where one began before is looked up by the end that that one had.
+      if (!parents.some((parent) => paneName(parent) === name)) {
+        ends.push([pane.key, pane.startMs, pane.endMs]);
+      }
+      count += 1 - parents.length;
+      bytes += parents.reduce((sum, parent) => sum - parent.bytes, pane.bytes);
+    }
+    if (gone.length > 0) this.#store.drop(gone);
+    this.#store.put(panes);
+    this.#store.addEnds(ends);
+    this.#store.note({ panes: count, bytes });
+  }
+
+  // --- Time ---------------------------------------------------------------------------------------------
+
+  rested(source: number, nowMs: number): void {
+    const clock = this.#clock;
+    const resting = rested(clock, source, nowMs);
+    if (resting !== clock) this.#store.save({ clock: resting });
+  }
+
+  async due(nowMs: number, drain: boolean): Promise<Closed | null> {
+    const watermark = this.#watermarkAt(nowMs);
+    const closedUntil = drain ? Infinity : closedUntilMs(this.#setting.window, watermark);
+    const closed = await this.#closing.next(nowMs, closedUntil, drain);
+    if (!closed) return null;
+    return {
+      ...closed,
+      write: () => {
+        closed.write();
+        // What was drained is closed for good: event time has come that far.
+        const passed = drain ? closed.endMs + closesAfterMs(this.#setting.window) : watermark;
+        const clock = withWatermark(withWatermark(this.#clock, watermark), passed);
+        this.#store.save({ clock });
+      },
+    };
+  }
+
+  dueAtMs(): number | null {
+    const retryMs = this.#store.firstRetry()?.atMs ?? null;
+    const endMs = this.#store.firstEndMs();
+    if (endMs === null) return retryMs;
+    const { window } = this.#setting;
+    const atMs = reachesAtMs(this.#clock, endMs + closesAfterMs(window), window.idleMs);
+    if (atMs === null || retryMs === null) return atMs ?? retryMs;
+    return Math.min(atMs, retryMs);
+  }
+
+  /** Null before the first event. */
+  watermarkMs(nowMs: number): number | null {
+    return this.#watermarkAt(nowMs);
+  }
+
+  windowsOf(key: string): OpenEventWindow[] {
+    return windowsOfKey(this.#store, this.#setting, key);
+  }
+
+  windows(after: string | null, limit: number): OpenWindowsPage {
+    return windowsPage(this.#store, this.#setting, after, limit);
+  }
+
+  keys(): number {
+    return this.#store.record.panes;
+  }
+
+  bytes(): number {
+    return this.#store.record.bytes;
+  }
+}
+
+interface Applied {
+  panes: HeldPane[];
+  planned: PlannedPane[];
+  late: Plan['late'];
+  failures: { offset: number; error: TaskError }[];
+  stoppedAt: number | null;
+  log: string[];
+}
+
+interface Fitting {
+  end: number | null;
+  tooLarge: { offset: number; error: TaskError } | null;
+}
+
+const EMPTY: Applied = { panes: [], planned: [], late: [], failures: [], stoppedAt: null, log: [] };
+
+const before = (events: readonly TimedEvent[], end: number | null): TimedEvent[] =>
+  events.filter(({ offset }) => end === null || offset < end);
+
+/** Windows that close touch no window that takes events: one change after the other. */
+function both(closed: Change | null, applied: Change): Change {
+  if (!closed) return applied;
+  return {
+    ...applied,
+    write: () => {
+      closed.write();
+      applied.write();
+    },
+    outputs: [...closed.outputs, ...applied.outputs],
+    lost: [...closed.lost, ...applied.lost],
+    counters: { ...closed.counters, ...applied.counters },
+    log: [...closed.log, ...applied.log],
+  };
+}
