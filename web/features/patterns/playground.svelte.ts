@@ -55,9 +55,10 @@ export function createPlayground(example: Example) {
   const value = $derived(shown.value === 'absent' ? null : shown.value);
 
   async function make(request: RestCall): Promise<unknown> {
-    made++;
+    // Taken now: calls that are made side by side end in any order.
+    const number = ++made;
     const record = (ok: boolean) => {
-      calls = [{ ...request, number: made, ok }, ...calls].slice(0, CALLS_SHOWN_MAX);
+      calls = [{ ...request, number, ok }, ...calls].slice(0, CALLS_SHOWN_MAX);
     };
     try {
       const answer = await call(request.method, request.path, request.body);
