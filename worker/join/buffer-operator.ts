@@ -1,6 +1,6 @@
 // A shard's joins: takes events in, fires what is complete, and ends what has waited too long. Joins that a batch
 // completes are handed to the code in one call. It keeps nothing in memory that would be missed.
-import { JOIN_CALL_MAX_BYTES, JOIN_ROUNDS_MAX } from '../../shared/limits.ts';
+import { JOIN_ROUNDS_MAX } from '../../shared/limits.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 import type { Arrival, Arrivals, Change, Late, Operator, Output } from '../keyed/operator.ts';
 import { DueRows } from './due-rows.ts';
@@ -8,7 +8,7 @@ import { fireJoins, type Fired } from './fire.ts';
 import { arrive, ended, idAndType, type Join, type JoinEvent, type Moment } from './join.ts';
 import { writeChanges } from './commit.ts';
 import { type JoinChange, JoinStore } from './join-store.ts';
-import type { JoinParts } from './parts.ts';
+import { JOIN_SIZES, type JoinParts, type JoinSizes } from './parts.ts';
 import { TimeOuts } from './time-outs.ts';
 import { Waiting } from './waiting.ts';
 
@@ -24,18 +24,20 @@ interface Walk {
 
 export class BufferOperator implements Operator {
   readonly #parts: JoinParts;
+  readonly #callBytes: number;
   readonly #store: JoinStore;
   readonly #rows: DueRows;
   readonly #timeOuts: TimeOuts;
   /** For people to read. */
   readonly waiting: Waiting;
 
-  constructor(parts: JoinParts) {
+  constructor(parts: JoinParts, sizes: JoinSizes = JOIN_SIZES) {
     this.#parts = parts;
+    this.#callBytes = sizes.callBytes;
     this.#store = new JoinStore(parts.sql, parts.rules.types);
-    this.#rows = new DueRows(parts.sql);
-    this.#timeOuts = new TimeOuts(parts, this.#store, this.#rows);
-    this.waiting = new Waiting(this.#store, this.#rows, parts.sources);
+    this.#rows = new DueRows(parts.sql, sizes);
+    this.#timeOuts = new TimeOuts(parts, sizes, this.#store, this.#rows);
+    this.waiting = new Waiting(this.#store, this.#rows, parts.sources, sizes.pageLooks);
   }
 
   async apply(arrivals: Arrivals): Promise<Change> {
@@ -46,7 +48,7 @@ export class BufferOperator implements Operator {
     const moment: Moment = { rules: this.#parts.rules, types, tickMs, nowMs, redrive };
     const events = arrivals.events.map((arrival) => eventOf(arrival, arrivals.source));
     const keys = [...new Set(events.map(({ key }) => key))];
-    const { joins: before, looked } = this.#store.read(keys, JOIN_CALL_MAX_BYTES);
+    const { joins: before, looked } = this.#store.read(keys, this.#callBytes);
     const read = new Set(keys.slice(0, looked));
     // What is too much to be held at once waits for the next batch.
     let end =

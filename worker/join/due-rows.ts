@@ -1,15 +1,9 @@
 // What is due when, in rows of many keys each: a row of its own for every key would double the price of a join. A
 // lane is a span of time, so that its rows, written one after the other, are due in that order too. A key stays listed
 // when it no longer waits: whoever reads a row looks at the joins, and rows of keys that are gone are tidied.
-import {
-  JOIN_DUE_ROW_CHARS,
-  JOIN_DUE_ROW_KEYS,
-  JOIN_DUE_ROW_MS,
-  JOIN_STALE_KEYS,
-  JOIN_TIDY_KEYS,
-} from '../../shared/limits.ts';
 import { compareKeys } from '../../shared/mapreduce/order.ts';
 import type { JoinRecord, JoinSql } from './join-store.ts';
+import type { JoinSizes } from './parts.ts';
 
 /** `retry`: its lane is the time itself. */
 export type DueKind = 'timeOut' | 'retry' | 'forget';
@@ -35,18 +29,14 @@ interface StoredRow extends Record<string, string | number> {
   segments: string;
 }
 
-/** When a row is due, or, of rows that time out, its first segment. */
-export const dueAtMs = (kind: DueKind, lane: number, startMs: number): number => {
-  if (kind === 'retry') return lane;
-  // Nobody waits for what is forgotten: a row goes as a whole.
-  return kind === 'forget' ? startMs + lane + JOIN_DUE_ROW_MS : startMs + lane;
-};
-
 export class DueRows {
   readonly #sql: JoinSql;
 
-  constructor(sql: JoinSql) {
+  readonly #sizes: JoinSizes;
+
+  constructor(sql: JoinSql, sizes: JoinSizes) {
     this.#sql = sql;
+    this.#sizes = sizes;
   }
 
   /** Of keys that all are due at the same time. */
@@ -55,7 +45,7 @@ export class DueRows {
     if (kind === 'timeOut') record.listed += keys.length;
     const sorted = keys.toSorted(compareKeys);
     if (kind !== 'retry' && this.#addToLast(kind, lane, startMs, sorted)) return;
-    for (const segments of packed([[startMs, sorted]])) {
+    for (const segments of packed([[startMs, sorted]], this.#sizes)) {
       this.#put({ kind, lane, fromMs: startMs, n: record.nextRow++, segments });
     }
   }
@@ -64,10 +54,17 @@ export class DueRows {
   *due(kind: DueKind, nowMs: number | null): Iterable<DueRow> {
     for (const lane of this.lanes(kind)) {
       for (const row of this.from(kind, lane, 0)) {
-        if (nowMs !== null && dueAtMs(kind, lane, row.fromMs) > nowMs) break;
+        if (nowMs !== null && this.atMs(kind, lane, row.fromMs) > nowMs) break;
         yield row;
       }
     }
+  }
+
+  /** When a row is due, or, of rows that time out, a segment. */
+  atMs(kind: DueKind, lane: number, startMs: number): number {
+    if (kind === 'retry') return lane;
+    // Nobody waits for what is forgotten: a row goes as a whole.
+    return kind === 'forget' ? startMs + lane + this.#sizes.rowMs : startMs + lane;
   }
 
   nextDueMs(): number | null {
@@ -78,7 +75,7 @@ export class DueRows {
           KINDS.indexOf(kind),
           lane,
         );
-        return dueAtMs(kind, lane, [...rows][0]?.fromMs ?? 0);
+        return this.atMs(kind, lane, [...rows][0]?.fromMs ?? 0);
       }),
     );
     return times.length === 0 ? null : Math.min(...times);
@@ -132,7 +129,7 @@ export class DueRows {
    */
   tidy(record: JoinRecord, waits: (segment: Segment) => string[]): void {
     const waiting = record.keys - record.retrying;
-    if (record.listed - waiting <= Math.max(JOIN_STALE_KEYS, waiting)) return;
+    if (record.listed - waiting <= Math.max(this.#sizes.staleKeys, waiting)) return;
     const rows = this.#slice(record.tidied);
     const last = rows.at(-1);
     record.tidied = last ? [last.lane, last.fromMs, last.n] : null;
@@ -145,7 +142,7 @@ export class DueRows {
       );
       for (const row of ofLane) this.#drop(row);
       record.listed += countOf(segments) - countOf(ofLane.flatMap((row) => row.segments));
-      for (const [i, few] of packed(segments).entries()) {
+      for (const [i, few] of packed(segments, this.#sizes).entries()) {
         const [fromMs] = few[0] as Segment;
         // No more rows than there were: their numbers are free.
         const { n } = ofLane[i] as DueRow;
@@ -164,7 +161,7 @@ export class DueRows {
     for (const row of stored) {
       rows.push(rowOf('timeOut', row));
       keys += row.keys;
-      if (keys >= JOIN_TIDY_KEYS) return rows;
+      if (keys >= this.#sizes.tidyKeys) return rows;
     }
     return rows;
   }
@@ -176,10 +173,10 @@ export class DueRows {
       KINDS.indexOf(kind),
       lane,
     );
-    if (!last || startMs - last.fromMs > JOIN_DUE_ROW_MS) return false;
-    if (last.keys + keys.length > JOIN_DUE_ROW_KEYS) return false;
+    if (!last || startMs - last.fromMs > this.#sizes.rowMs) return false;
+    if (last.keys + keys.length > this.#sizes.rowKeys) return false;
     const segments = `${last.segments.slice(0, -1)},${JSON.stringify([startMs, keys])}]`;
-    if (segments.length > JOIN_DUE_ROW_CHARS) return false;
+    if (segments.length > this.#sizes.rowChars) return false;
     this.#write(kind, { ...last, keys: last.keys + keys.length, segments });
     return true;
   }
@@ -224,7 +221,10 @@ export const countOf = (segments: readonly Segment[]): number =>
   segments.reduce((sum, [, keys]) => sum + keys.length, 0);
 
 /** Segments in as few rows as they fit in; a large one is cut. */
-export function packed(segments: readonly Segment[]): Segment[][] {
+export function packed(
+  segments: readonly Segment[],
+  { rowKeys, rowChars }: Pick<JoinSizes, 'rowKeys' | 'rowChars'>,
+): Segment[][] {
   const rows: Segment[][] = [];
   let row: Segment[] = [];
   let [keys, chars] = [0, 0];
@@ -232,7 +232,7 @@ export function packed(segments: readonly Segment[]): Segment[][] {
     let few: string[] | null = null;
     for (const key of all) {
       const size = JSON.stringify(key).length + 1;
-      if (keys > 0 && (keys === JOIN_DUE_ROW_KEYS || chars + size > JOIN_DUE_ROW_CHARS)) {
+      if (keys > 0 && (keys === rowKeys || chars + size > rowChars)) {
         rows.push(row);
         [row, few, keys, chars] = [[], null, 0, 0];
       }

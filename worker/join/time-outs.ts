@@ -1,19 +1,11 @@
 // Joins whose time is over: they fire with what has arrived, become dead letters, or are dropped, as was said when they
 // opened. Code that fails is tried again after a back-off, with the same events; and what has ended is forgotten.
 import { backoffMs } from '../../shared/backoff.ts';
-import { DUE_TOGETHER, JOIN_CALL_MAX_BYTES, JOIN_FORGET_KEYS } from '../../shared/limits.ts';
 import { shownKey } from '../../shared/mapreduce/strict-json.ts';
 import type { Change, Lost, Output } from '../keyed/operator.ts';
 import { writeChanges } from './commit.ts';
-import type { JoinParts } from './parts.ts';
-import {
-  countOf,
-  type DueKind,
-  type DueRow,
-  type DueRows,
-  dueAtMs,
-  type Segment,
-} from './due-rows.ts';
+import type { JoinParts, JoinSizes } from './parts.ts';
+import { countOf, type DueKind, type DueRow, type DueRows, type Segment } from './due-rows.ts';
 import { fireJoins, type Fired } from './fire.ts';
 import { ended, type Join, lastTaken, timeOutError } from './join.ts';
 import type { Glance, JoinChange, JoinStore } from './join-store.ts';
@@ -40,13 +32,16 @@ interface Pick {
 
 export class TimeOuts {
   readonly #parts: JoinParts;
+  readonly #sizes: JoinSizes;
   readonly #store: JoinStore;
   readonly #rows: DueRows;
   /** Joins in one call: halved when one of them killed the isolate, until it stands alone. */
-  #together = DUE_TOGETHER;
+  #together: number;
 
-  constructor(parts: JoinParts, store: JoinStore, rows: DueRows) {
+  constructor(parts: JoinParts, sizes: JoinSizes, store: JoinStore, rows: DueRows) {
     this.#parts = parts;
+    this.#sizes = sizes;
+    this.#together = sizes.dueTogether;
     this.#store = store;
     this.#rows = rows;
   }
@@ -85,7 +80,7 @@ export class TimeOuts {
     const { types } = this.#store.record();
     try {
       const { fired, log } = await fireJoins(this.#parts.code, joins, types, first.attempts + 1);
-      this.#together = Math.min(DUE_TOGETHER, this.#together * 2);
+      this.#together = Math.min(this.#sizes.dueTogether, this.#together * 2);
       return { fired: new Map(fired.map((one, i) => [(joins[i] as Join).key, one])), log };
     } catch (thrown) {
       const error = this.#parts.crashOf(thrown);
@@ -104,7 +99,7 @@ export class TimeOuts {
     for (const row of this.#rows.due(kind, untilMs)) {
       pick.rows.push(row);
       const later = row.segments.findIndex(
-        ([startMs]) => untilMs !== null && dueAtMs(kind, row.lane, startMs) > untilMs,
+        ([startMs]) => untilMs !== null && this.#rows.atMs(kind, row.lane, startMs) > untilMs,
       );
       const due = later < 0 ? row.segments : row.segments.slice(0, later);
       pick.dueSegments.push(due.length);
@@ -122,8 +117,8 @@ export class TimeOuts {
           if (join.onTimeout === 'emit-partial') partial++;
           attempts ??= join.attempts;
           const full =
-            pick.picked.length === DUE_TOGETHER ||
-            bytes > JOIN_CALL_MAX_BYTES ||
+            pick.picked.length === this.#sizes.dueTogether ||
+            bytes > this.#sizes.callBytes ||
             partial > this.#together ||
             // One call has one number of attempts.
             attempts !== join.attempts;
@@ -233,7 +228,7 @@ export class TimeOuts {
     for (const row of this.#rows.due('forget', nowMs)) {
       rows.push(row);
       keys += countOf(row.segments);
-      if (keys >= JOIN_FORGET_KEYS) break;
+      if (keys >= this.#sizes.forgetKeys) break;
     }
     if (rows.length === 0) return null;
     return {

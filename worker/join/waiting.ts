@@ -1,6 +1,5 @@
 // What waits, for people to read: one key, or the longest waiting first. The order comes from the rows of what is due;
 // a page looks at a bounded number of keys, and says how far it came.
-import { JOIN_PAGE_LOOKS } from '../../shared/limits.ts';
 import { compareKeys } from '../../shared/mapreduce/order.ts';
 import type { WaitingKey } from '../../shared/schemas/processor.ts';
 import type { ShardPage } from '../keyed/shard.rpc.ts';
@@ -23,7 +22,10 @@ export class Waiting {
   readonly #rows: DueRows;
   readonly #sources: Sources;
 
-  constructor(store: JoinStore, rows: DueRows, sources: Sources) {
+  readonly #pageLooks: number;
+
+  constructor(store: JoinStore, rows: DueRows, sources: Sources, pageLooks: number) {
+    this.#pageLooks = pageLooks;
     this.#sources = sources;
     this.#store = store;
     this.#rows = rows;
@@ -54,7 +56,7 @@ export class Waiting {
         items.push({ order: orderOf(startMs, join.key), item: view(join, types, this.#sources) });
       }
       looks += keys.length;
-      if (looks >= JOIN_PAGE_LOOKS) {
+      if (looks >= this.#pageLooks) {
         return { items, more: true, after: orderOf(startMs, keys.at(-1) ?? '') };
       }
     }
