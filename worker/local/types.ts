@@ -3,7 +3,15 @@
 import { spawnSync } from 'node:child_process';
 import { buildRuntime, ROOT } from './build.ts';
 
-const PROJECTS = ['shared', 'worker', 'worker/local', 'test', 'test/property/log', 'test/worker'];
+const PROJECTS = [
+  'shared',
+  'worker',
+  'worker/local',
+  'test',
+  'test/property/log',
+  'test/property/keyed',
+  'test/worker',
+];
 
 await buildRuntime();
 let failed = false;

@@ -1,11 +1,12 @@
 // The world of one partition in Node: storage on a real SQLite, R2, queue and claims in memory, a clock that is
 // moved by hand, and a process that can be killed at any of its calls. What was committed survives.
-import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import type { StreamBell } from '../../../worker/platform/env.ts';
 import type { LogPorts } from '../../../worker/streaming/log/log-ports.ts';
 import { PartitionLog } from '../../../worker/streaming/log/log-partition.ts';
 import type { LogSizes } from '../../../worker/streaming/log/log-ports.ts';
 import type { LogStorage } from '../../../worker/streaming/log/log-sql.ts';
+import { sqliteStorage } from './sqlite-storage.ts';
 
 export class Killed extends Error {
   override name = 'Killed';
@@ -124,32 +125,9 @@ export class LogWorld {
   }
 
   #storage(life: { alive: boolean }): LogStorage {
-    const db = this.#db;
-    const exec = (query: string, ...bindings: SqlStorageValue[]) => {
+    return sqliteStorage(this.#db, () => {
       if (!life.alive) throw new Killed();
-      if (bindings.length === 0 && /;\s*\S/.test(query)) {
-        db.exec(query);
-        return cursorOver([], 0);
-      }
-      const rows = db.prepare(query).all(...bindings.map(toSqlite));
-      const written = /^\s*(INSERT|DELETE|UPDATE)/.test(query)
-        ? Number(db.prepare('SELECT changes() AS n').get()?.n)
-        : 0;
-      return cursorOver(rows.map(fromSqlite), written);
-    };
-    const transactionSync = <Result>(work: () => Result): Result => {
-      db.exec('SAVEPOINT work');
-      try {
-        const result = work();
-        db.exec('RELEASE work');
-        return result;
-      } catch (error) {
-        db.exec('ROLLBACK TO work');
-        db.exec('RELEASE work');
-        throw error;
-      }
-    };
-    return { sql: { exec } as unknown as SqlStorage, transactionSync };
+    });
   }
 
   #bucket(outside: <Result>(effect: () => Result) => Promise<Result>): R2Bucket {
@@ -188,20 +166,3 @@ export class LogWorld {
 function ignoreKilled(error: unknown): void {
   if (!(error instanceof Killed)) throw error;
 }
-
-const toSqlite = (value: SqlStorageValue): SQLInputValue =>
-  value instanceof ArrayBuffer ? new Uint8Array(value) : value;
-
-const fromSqlite = (row: Record<string, unknown>): Record<string, SqlStorageValue> =>
-  Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [
-      name,
-      (value instanceof Uint8Array ? value.slice().buffer : value) as SqlStorageValue,
-    ]),
-  );
-
-const cursorOver = (rows: Record<string, SqlStorageValue>[], rowsWritten: number) => ({
-  rowsRead: rows.length,
-  rowsWritten,
-  [Symbol.iterator]: () => rows[Symbol.iterator](),
-});
