@@ -331,6 +331,36 @@ export const LATE_KEPT = 1_000;
 export const REDONE_KEPT_MS = 7 * 24 * 3600_000;
 export const REDONE_MAX = 100_000;
 
+// --- DAG jobs -----------------------------------------------------------------------------------
+export const DAG_STEPS_MAX = 2_000;
+export const DAG_DEPTH_MAX = 1_000;
+export const DAG_EXPRESSION_MAX_CHARS = 4_000;
+/** A whole definition, code included: it is read whole by whoever runs it. */
+export const DAG_SPEC_MAX_BYTES = 4 * MIB;
+export const FOR_EACH_ITEMS_MAX = 10_000;
+export const FOR_EACH_CONCURRENCY_DEFAULT = 32;
+export const FOR_EACH_CONCURRENCY_MAX = 256;
+export const STEP_TIMEOUT_DEFAULT_MS = 60_000;
+export const STEP_TIMEOUT_MAX_MS = 10 * 60_000;
+export const SLEEP_MAX_MS = 366 * 24 * 3600_000;
+export const WAIT_TIMEOUT_MAX_MS = 366 * 24 * 3600_000;
+/** An output past the first goes to R2 by itself; past the second its step fails. */
+export const STEP_INLINE_MAX_BYTES = 64 * KIB;
+export const STEP_OUTPUT_MAX_BYTES = 16 * MIB;
+/** What a function gets to see: the outputs of the steps that it needs, together. */
+export const STEP_INPUT_MAX_BYTES = 32 * MIB;
+/** Units (a step, or items of a `forEach`) that one call to an isolate runs, and such calls of one run at once. */
+export const STEP_UNITS_TOGETHER = 50;
+export const STEP_CALLS_AT_ONCE = 4;
+export const STEP_LOG_LINES_MAX = 100;
+/** Attempts whose times, errors and log lines are kept for each unit. */
+export const STEP_ATTEMPTS_KEPT = 20;
+/** An attempt that was lost (a restart) is made again without counting as a failure, so often. */
+export const STEP_LOST_MAX = 10;
+export const SIGNAL_MAX_BYTES = 256 * KIB;
+/** Signals of one name that came before anything waits for them. */
+export const SIGNALS_KEPT = 100;
+
 // --- User Service -------------------------------------------------------------------------------
 /** Events about users that the stream `users` has not taken yet. */
 export const USER_EVENTS_OWED_MAX = 10_000;

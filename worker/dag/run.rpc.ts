@@ -1,0 +1,44 @@
+// What others may ask of a RunObject: one run of a DAG.
+import type { Json, List } from '../../shared/schemas/common.ts';
+import type { DagJob, DagSpec, StepAttempt, StepItem } from '../../shared/schemas/dag.ts';
+import type { JobEvent } from '../../shared/schemas/job.ts';
+import type { Output } from './run-record.ts';
+
+export interface RunSubmission {
+  job: string;
+  spec: DagSpec;
+  levels: string[][];
+  /** Step → its compiled program in R2 (steps that run code). */
+  programs: Record<string, { key: string; hash: string }>;
+  /** All expressions of the definition, one program; null: there are none. */
+  expressions: { key: string; hash: string } | null;
+  guard: boolean;
+}
+
+export interface RunRpc {
+  /** Idempotent by job id. */
+  submit(submission: RunSubmission): Promise<DagJob>;
+  get(): Promise<DagJob | null>;
+  items(step: string, cursor: string | undefined, limit: number): Promise<List<StepItem> | null>;
+  attempts(step: string, item: number | null): Promise<StepAttempt[] | null>;
+  /** What the result is made of, in the order of the levels. */
+  outputs(): Promise<{
+    state: DagJob['state'];
+    outputs: { step: string; outputs: Output[] | Output | null }[];
+  } | null>;
+  /** 'conflict': the run is over. 'full': too many of this name wait already. */
+  signal(name: string, body: Json): Promise<'taken' | 'conflict' | 'full' | null>;
+  /** Events of a watched stream with the key that a step waits for. */
+  arrived(step: string, events: { type: string; json: string }[]): Promise<void>;
+  /** A job that a step submitted has ended. */
+  jobEnded(job: string): Promise<void>;
+  cancel(): Promise<DagJob | 'conflict' | null>;
+  retry(): Promise<DagJob | 'conflict' | null>;
+  forget(): Promise<boolean>;
+  events(after: number, limit: number): Promise<JobEvent[] | null>;
+  eventsAfter(
+    after: number,
+    limit: number,
+    waitMs: number,
+  ): Promise<{ events: JobEvent[]; ended: boolean } | null>;
+}
