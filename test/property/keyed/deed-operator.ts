@@ -45,11 +45,11 @@ export interface DeedWorld {
   mended(): boolean;
   /** The code runs: others may do something meanwhile, and it may be killed. */
   running(): Promise<void>;
+  pairWaitsMs: number;
   /** Counts runs of code. */
   nextRun(): number;
 }
 
-export const PAIR_WAITS_MS = 2_000;
 const DUE_AT_ONCE = 3;
 
 const MIGRATIONS = [
@@ -124,7 +124,7 @@ export class DeedOperator implements Operator {
       }
       const waits = state.waiting === null;
       state.waiting = waits ? { ...at, line } : null;
-      state.dueMs = waits ? nowMs + PAIR_WAITS_MS : null;
+      state.dueMs = waits ? nowMs + this.#world.pairWaitsMs : null;
       return;
     }
     state.added.push(at);

@@ -35,6 +35,7 @@ export interface Plan {
   restarts: number;
   lostBells: number;
   fullShare: number;
+  pairWaitsMs: number;
 }
 
 export interface Appended {
@@ -145,6 +146,7 @@ export class KeyedWorld {
       random: this.#random,
       mended: () => this.mended,
       running: () => step(() => undefined),
+      pairWaitsMs: this.#plan.pairWaitsMs,
       nextRun: () => this.#runs++,
     };
     home.shard = new Shard(store, () => new DeedOperator(store.sql, deeds), {
@@ -221,6 +223,7 @@ export class KeyedWorld {
     for (let step = 0; step < 30_000; step++) {
       await new Promise(setImmediate);
       this.#restartSome();
+      if (this.#random() < 0.1) this.#alarm();
       const rung = this.readers.filter(({ bells }) => bells > 0);
       if (rung.length > 0 && (this.#waiting.length === 0 || this.#random() < 0.2)) {
         const reader = rung[Math.floor(this.#random() * rung.length)] as Reader;
@@ -278,12 +281,16 @@ export class KeyedWorld {
         this.#ring(reader);
       }
     }
+    this.#alarm();
+    return true;
+  }
+
+  #alarm(): void {
     for (const home of this.homes) {
-      if (!isDue(home.alarmMs)) continue;
+      if (home.alarmMs === null || home.alarmMs > this.nowMs) continue;
       home.alarmMs = null;
       this.#background(home.shard.woken());
     }
-    return true;
   }
 
   /** A step that may be overtaken by others. */
