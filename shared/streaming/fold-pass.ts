@@ -26,8 +26,8 @@ export interface FoldFunctions {
   merge?: UserFunction;
 }
 
-/** States with shorter texts are written after each event: that costs less than what it spares. */
-const DEFERRED_MIN_CHARS = 512;
+/** States with shorter texts are written after each event: that takes no longer than reading the event. */
+const DEFERRED_MIN_CHARS = 2_048;
 /** A state's text is made at least this often: else it could outgrow the isolate unseen. */
 const STALE_MAX = 32;
 /** New states that are held; a character may take two bytes. */
@@ -133,7 +133,7 @@ export class FoldPass implements Work<FoldEvent> {
       const write = own.writes[i] as Write;
       const { key } = write;
       this.#written -= key.kept?.text?.length ?? 0;
-      // What was said once holds for the key until it is forgotten.
+      // What was said once holds for the key until it is forgotten; 0 says that it was.
       if (write.text === null) write.ttlMs = 0;
       else write.ttlMs ??= key.kept?.ttlMs ?? null;
       key.kept = write;

@@ -2,7 +2,8 @@
 // An event whose code throws, or returns undefined, leaves the state as it was, also when it changed the object that
 // it was given. That costs a text of the state after each event. Large states are spared it: while nothing of that
 // kind happens their text is only made now and then. When it does happen, all is run again, with every text made
-// (and fresh module variables): the second run is the one that counts.
+// (and fresh module variables): the second run is the one that counts. The price: what is no JSON, or too much, in a
+// large state is noticed when its text is made; what the next events have taken out again by then is not.
 import { failuresByOffset, stoppedBefore } from './event-lines.ts';
 import { type FoldCare, FoldPass } from './fold-pass.ts';
 import { realNow } from './intrinsics.ts';
