@@ -19,6 +19,7 @@ import {
   shown,
   SOON,
   state,
+  stream,
   streams,
 } from './keyed.ts';
 import { call } from './rest.ts';
@@ -61,7 +62,8 @@ const late = async (name: string) => (await get<List<LateEvent>>(`/processors/${
 
 describe('tumbling windows', () => {
   it('close when event time has passed their end and grace, and take what came out of order', async () => {
-    await streams('clicks', 'counts', 'tooLate');
+    await stream('clicks', 1);
+    await streams('counts', 'tooLate');
     await windowed('minutes', {
       stream: 'clicks',
       output: 'counts',
@@ -129,7 +131,8 @@ describe('tumbling windows', () => {
   });
 
   it('slide, when a window begins more often than it is long', async () => {
-    await streams('steps', 'sliding');
+    await stream('steps', 1);
+    await streams('sliding');
     await windowed('slides', {
       stream: 'steps',
       output: 'sliding',
@@ -163,7 +166,8 @@ describe('tumbling windows', () => {
   });
 
   it('leave out events from the future, and make dead letters of those without a time', async () => {
-    await streams('skewed', 'sane');
+    await stream('skewed', 1);
+    await streams('sane');
     await windowed('sober', {
       stream: 'skewed',
       output: 'sane',

@@ -16,11 +16,10 @@ import type {
   ShardSource,
   ShardStatus,
 } from '../../keyed/shard.rpc.ts';
-import { consumerObject, logObject, shardObject } from '../../platform/objects.ts';
+import { shardObject } from '../../platform/objects.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import { addCounts } from '../consumer/consumer-record.ts';
 import type { Point } from '../log/log.rpc.ts';
-import type { ConsumerRef } from '../names.ts';
 import { ConsumerCrew, type KeyedOrders } from './consumer-crew.ts';
 import type { Crew, CrewOrders, CrewStatus } from './crew.ts';
 import { inFixedOrder, keyPathOf, lateOf, shardWorkOf, typesOf } from './keyed-spec.ts';
@@ -69,22 +68,24 @@ export class KeyedCrew implements Crew {
   }
 
   async configure(from: Point): Promise<void> {
-    await this.#tellShards(this.#orders.paused, from);
+    await this.#tellShards(this.#orders.paused);
     await this.#consumers.configure(from);
   }
 
   async pause(): Promise<void> {
     await this.#consumers.pause();
-    await this.#tellShards(true, null);
+    await this.#tellShards(true);
   }
 
   async resume(): Promise<void> {
-    await this.#tellShards(false, null);
+    await this.#tellShards(false);
     await this.#consumers.resume();
   }
 
-  async #tellShards(paused: boolean, from: Point | null): Promise<void> {
-    const sources = await this.#sources(from);
+  async #tellShards(paused: boolean): Promise<void> {
+    // Every partition holds windows open until its dispatcher has found nothing more, for some time: one that looked
+    // empty here may get its first events together with the others, and would find its windows closed.
+    const sources = this.places.consumers.map(({ source }) => ({ ref: source, resting: false }));
     await this.#eachShard((shard, ref) => shard.configure(this.#configOf(ref, sources, paused)));
   }
 
@@ -109,29 +110,6 @@ export class KeyedCrew implements Crew {
     };
   }
 
-  /** Only event time asks whether a partition rests. `from`: where consumers begin that do not read yet. */
-  async #sources(from: Point | null): Promise<ShardSource[]> {
-    const { refs } = this.#consumers;
-    if (this.#spec.kind !== 'window') {
-      return refs.map(({ source }) => ({ ref: source, resting: false }));
-    }
-    return sideBySide(refs, CONNECTIONS_MAX, async (ref) => ({
-      ref: ref.source,
-      resting: await this.#isResting(ref, from),
-    }));
-  }
-
-  /** Nothing lies between where the partition is read and its end. */
-  async #isResting(ref: ConsumerRef, from: Point | null): Promise<boolean> {
-    const { env } = this.#orders;
-    const log = logObject(env, ref.source);
-    const reads = await consumerObject(env, ref).status();
-    if (!reads && from === 'latest') return true;
-    if (!reads && from === null) return false;
-    const at = reads ? reads.lag.committed : await log.resolve(from ?? 'earliest');
-    return at >= (await log.resolve('latest'));
-  }
-
   ends(): Promise<End[]> {
     return this.#consumers.ends();
   }
@@ -139,7 +117,7 @@ export class KeyedCrew implements Crew {
   /** Its timers stop as well: what is open is the other generation's, too, and would end twice. */
   async stop(): Promise<End[]> {
     const ends = await this.#consumers.stop();
-    await this.#tellShards(true, null);
+    await this.#tellShards(true);
     return ends;
   }
 
