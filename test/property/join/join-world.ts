@@ -167,6 +167,7 @@ export class JoinWorld {
           return;
         }
         if (first) this.#bury(first, redrive);
+        this.nowMs++;
         return;
       }
       if (deaths-- > 0) {
