@@ -13,7 +13,7 @@ export type FoldOptions = Options & Partial<Pick<FoldCall, 'calls' | 'keepGoing'
 /** By key; a list of states is merged into one. */
 export type States = Record<string, Json | { several: Json[] }>;
 
-/** An event as the log keeps it, but for what does not matter; its `key` is what it is folded under. */
+/** What is folded: an event as the log keeps it, but for what does not matter, under a key that it may not have. */
 export type KeyedEvent = { key: string } & Record<string, unknown>;
 
 const commonOf = (code: string, { host, guardSteps, bounds }: Options) => ({
@@ -39,7 +39,7 @@ export function foldResult(
   const call: FoldCall = {
     ...callOf(options),
     calls: options.calls ?? 'process',
-    text: linesOf(events),
+    text: linesOf(events.map(({ key: _, ...event }) => event)),
     keys: events.map(({ key }) => key),
     shownKeys: options.shownKeys ?? null,
     states: Object.entries(states).map(([key, state]) => [key, textsOf(state)]),
