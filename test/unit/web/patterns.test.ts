@@ -1,12 +1,32 @@
 // The patterns' pages: their examples are what the contract takes, and the pictures and books add up.
 import { describe, expect, test } from 'vitest';
 import { compileProgram } from '../../../shared/mapreduce/program.ts';
+import { compileProcessor } from '../../../shared/streaming/program.ts';
 import { MapReduceSpec } from '../../../shared/schemas/job.ts';
 import { ProcessorSpec } from '../../../shared/schemas/processor.ts';
 import type { PartitionLag, Processor } from '../../../shared/schemas/processor.ts';
 import { ScheduleSpec } from '../../../shared/schemas/schedule.ts';
 import { Faults, UserBody } from '../../../shared/schemas/service.ts';
 import { EventInput, StreamSpec } from '../../../shared/schemas/stream.ts';
+import {
+  changeGrace,
+  clickAt,
+  CLICKS,
+  clicks,
+  VISITORS,
+  visitorsAt,
+} from '../../../web/features/patterns/examples/clicks.ts';
+import { LETTERS, mailTo } from '../../../web/features/patterns/examples/letters.ts';
+import {
+  asAnother,
+  changeRules,
+  imageEncoded,
+  productIdea,
+  productIdOf,
+  PRODUCTS,
+  productUploaded,
+  videoEncoded,
+} from '../../../web/features/patterns/examples/products.ts';
 import { balanceOf, whyWaiting } from '../../../web/features/patterns/balance.ts';
 import { BATCHING, readings } from '../../../web/features/patterns/examples/batching.ts';
 import {
@@ -42,7 +62,18 @@ const EXAMPLES: [string, Example][] = [
   ['shop', SHOP],
   ['documents', DOCUMENTS],
   ['buffering', BUFFERING],
+  ['letters', LETTERS],
+  ['products', PRODUCTS],
+  ['clicks', CLICKS],
 ];
+
+const TOKEN = {
+  token: 'claim-1',
+  bytes: 10,
+  sha256: '0'.repeat(64),
+  contentType: 'image/webp',
+};
+const PICTURE = { ...TOKEN, width: 4, height: 3 };
 
 /** What the edge would check of a call's body, by its address. */
 function schemaOf({ path }: RestCall) {
@@ -73,16 +104,45 @@ describe.each(EXAMPLES)('the %s example', (_name, example) => {
     const kinds = takeDownOf(example).map(({ path }) => path.split('/')[2]);
     expect(kinds).toEqual(kinds.toSorted().toSorted((a, b) => rank(a) - rank(b)));
     expect(takeDownOf(example)).toHaveLength(
-      example.streams.length + example.processors.length + example.schedules.length,
+      example.streams.length +
+        example.processors.length +
+        example.schedules.length -
+        (example.borrowed?.length ?? 0),
     );
+  });
+
+  test('leaves standing what is there for others too', () => {
+    const taken = takeDownOf(example).map(nameOf);
+    for (const name of example.borrowed ?? []) {
+      expect(example.streams).toContain(name);
+      expect(taken).not.toContain(name);
+    }
   });
 });
 const rank = (kind: string | undefined) =>
   ['schedules', 'processors', 'streams'].indexOf(kind ?? '');
 
 test('what changes an example is a call that the contract takes', () => {
-  for (const call of [IMPROVE, MEND, BREAK_AGAIN])
-    expect(ProcessorSpec.safeParse(call.body).success).toBe(true);
+  const changes = [
+    IMPROVE,
+    MEND,
+    BREAK_AGAIN,
+    changeRules(5_000, 'dead-letter'),
+    ...changeGrace(0),
+    ...changeGrace(20_000),
+  ];
+  for (const call of changes) expect(ProcessorSpec.safeParse(call.body).success).toBe(true);
+});
+
+test('programs of examples compile for their kind', () => {
+  const specs = EXAMPLES.flatMap(([, { setUp }]) => setUp)
+    .filter(({ path }) => path.startsWith('/api/processors/'))
+    .map(({ body }) => ProcessorSpec.parse(body));
+  expect(new Set(specs.map(({ kind }) => kind)).size).toBe(5);
+  for (const spec of specs) {
+    if (spec.code === undefined) continue;
+    expect(compileProcessor(spec.code, spec)).toMatchObject({ ok: true });
+  }
 });
 
 test('jobs of examples compile', () => {
@@ -102,6 +162,16 @@ test.each([
   ['readings', readings(3, Math.random, true)],
   ['orders', orders(3, Math.random)],
   ['photos', [...photos(2, Math.random), poisonPhoto(Math.random)]],
+  ['letters', [mailTo('u1', 'mail-1')]],
+  ['clicks', [...clicks(20, Date.now(), 20_000, Math.random), clickAt(0, Math.random)]],
+  [
+    'products',
+    [
+      productUploaded('p', TOKEN),
+      ...imageEncoded('p', [PICTURE]),
+      ...videoEncoded('p', PICTURE).map(asAnother),
+    ],
+  ],
   ['documents', [documentEvent(200_000, Math.random), documentEvent(10, Math.random)]],
 ])('%s are events that a stream takes', (_name, events) => {
   for (const event of events) expect(EventInput.safeParse(event).success).toBe(true);
@@ -111,6 +181,23 @@ test('a document has about the bytes that were asked for', () => {
   const size = JSON.stringify(documentEvent(200_000, Math.random).payload).length;
   expect(size).toBeGreaterThan(199_000);
   expect(size).toBeLessThan(201_000);
+});
+
+test('of visitors somebody is always there, and each is away for longer than a session’s gap', () => {
+  const seen = Array.from({ length: 240 }, (_, i) => visitorsAt(i * 100));
+  for (const there of seen) expect(there.length).toBeGreaterThan(0);
+  for (const visitor of VISITORS) {
+    const moments = seen.flatMap((there, i) => (there.includes(visitor) ? [i * 100] : []));
+    const gaps = moments.slice(1).map((moment, i) => moment - (moments[i] ?? 0));
+    expect(Math.max(...gaps)).toBeGreaterThan(5_000);
+  }
+});
+
+test('a product’s id is its name', () => {
+  expect(productIdea(() => 0)).toEqual({ id: 'amber-kite-0000', thing: 'kite', hue: 70 });
+  expect(productIdea(() => 0.999_999).id).toMatch(/^teal-pot-[a-z0-9]{4}$/);
+  expect(productIdOf('Meine Tasse (2).JPEG', 0)).toBe('meine-tasse-2-0000');
+  expect(productIdOf('.png', 0)).toBe('product-0000');
 });
 
 test('one is picked for every random number', () => {

@@ -76,6 +76,17 @@ export const changeGrace = (graceMs: number): RestCall[] => [
   putProcessor('visits-by-visitor', visitsSpec(graceMs), 'and so do visits'),
 ];
 
+/** Everybody comes and goes: so long here, then away for longer than the gap. */
+const VISIT_MS = 6_500;
+const EVERY_MS = 12_000;
+
+/** Who is there at a moment: always somebody, never all. */
+export function visitorsAt(timeMs: number): readonly string[] {
+  return VISITORS.filter(
+    (_, i) => (timeMs + (i * EVERY_MS) / VISITORS.length) % EVERY_MS < VISIT_MS,
+  );
+}
+
 /** Clicks that happened up to `outOfOrderMs` ago. */
 export function clicks(
   count: number,
@@ -87,7 +98,7 @@ export function clicks(
 }
 
 export function clickAt(timeMs: number, random: () => number): EventInput {
-  const visitor = pick(VISITORS, random());
+  const visitor = pick(visitorsAt(timeMs), random());
   return {
     type: 'Click',
     key: visitor,

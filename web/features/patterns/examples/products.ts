@@ -138,7 +138,8 @@ export function productIdea(random: () => number): ProductIdea {
 /** An id out of a file's name. */
 export function productIdOf(fileName: string, random: number): string {
   const name = fileName.replace(/\.[^.]*$/, '').replace(/[^\p{L}\p{N}]+/gu, '-');
-  return `${name.slice(0, 40).toLowerCase() || 'product'}-${serial(random)}`;
+  const trimmed = name.slice(0, 40).toLowerCase().replace(/^-|-$/g, '');
+  return `${trimmed || 'product'}-${serial(random)}`;
 }
 
 const serial = (random: number) =>

@@ -23,21 +23,21 @@ export function createClickLog(playground: Playground) {
   let clicks = $state.raw<readonly StreamEvent[]>([]);
   let outputs = $state.raw<Record<string, readonly StreamEvent[]>>({});
   let windowed = $state.raw<Record<string, Windowed>>({});
-  /** Where to read on, by stream and partition. */
+  let looking = false;
+  /** Where to read on, by partition. */
   const places: Record<string, number> = {};
 
   async function readOn(stream: string): Promise<StreamEvent[]> {
-    const partitions = playground.shown?.streams[stream]?.partitions ?? [];
+    const of = playground.shown?.streams[stream];
+    if (!of) return [];
     const pages = await Promise.all(
-      partitions.map(async ({ partition, first, next }) => {
-        const name = `${stream}/${partition}`;
-        // Behind its beginning: it was made anew. Far behind its end: only the newest are drawn.
-        const known = places[name] ?? 0;
-        const from = Math.max(first, next - BACKLOG, known > next ? 0 : known);
+      of.partitions.map(async ({ partition, first, next }) => {
+        // A stream that was made anew begins anew.
+        const name = `${stream}/${partition} ${of.createdAt}`;
+        // Far behind its end: only the newest are drawn.
+        const from = Math.max(first, next - BACKLOG, places[name] ?? 0);
         if (from >= next) return [];
         const page = await streams.events(stream, { partition, from, limit: READ_MAX });
-        // Another look may have read the same meanwhile.
-        if ((places[name] ?? 0) >= page.next) return [];
         places[name] = page.next;
         return page.events;
       }),
@@ -72,8 +72,12 @@ export function createClickLog(playground: Playground) {
 
   $effect(() => {
     void playground.moved.at;
-    void playground.shown;
-    look().catch(() => undefined); // the next look asks again
+    // One look at a time: two would read the same events.
+    if (looking) return;
+    looking = true;
+    look()
+      .catch(() => undefined) // the next look asks again
+      .finally(() => (looking = false));
   });
 
   return {
