@@ -175,10 +175,10 @@ export class Shard<Of extends Operator = Operator> {
   }
 
   async #apply(batch: RoutedBatch): Promise<Routed> {
-    if (!this.#loaded) return blocked('the shard is not configured');
     const before = await this.#flush();
     if (before !== null) return blocked(before);
     const loaded = this.#loaded;
+    if (!loaded) return blocked('the shard is not configured');
     const { source, final, redrive } = batch;
     this.#settle(loaded, source, batch.settled);
     const events = arrivalsOf(batch);
@@ -363,10 +363,10 @@ export class Shard<Of extends Operator = Operator> {
 
   /** Some of what is due. Null: nothing is, or it does not get on now. */
   async #step(drain: boolean): Promise<number | null> {
-    if ((await this.#flush()) !== null || !this.#loaded) return null;
+    if ((await this.#flush()) !== null) return null;
     const loaded = this.#loaded;
+    if (!loaded || loaded.config.paused) return null;
     const { config, operator } = loaded;
-    if (config.paused) return null;
     try {
       const nowMs = this.#ports.nowMs();
       const due = await operator.due(nowMs, drain);
