@@ -2,14 +2,7 @@
 import { STATE_LISTED_MAX_BYTES, STATE_PAGE_BYTES } from '../../shared/limits.ts';
 import type { Json } from '../../shared/schemas/common.ts';
 import type { OpenEventWindow } from '../../shared/schemas/processor.ts';
-import {
-  closesAfterMs,
-  type FullPane,
-  isoTime,
-  type Pane,
-  paneName,
-  type PaneRules,
-} from './pane.ts';
+import { type FullPane, isoTime, type Pane, paneName, type PaneRules } from './pane.ts';
 import type { End, PaneStore } from './pane-store.ts';
 
 /** A ShardPage of them. */
@@ -99,7 +92,7 @@ function shown(
       key,
       start: isoTime(startMs),
       end: isoTime(endMs),
-      closesAt: isoTime(endMs + closesAfterMs(window)),
+      closesAt: isoTime(endMs + window.graceMs),
       events: count,
       bytes: pane.bytes,
       ...(full && { state: JSON.parse(full.value ?? 'null') as Json }),
