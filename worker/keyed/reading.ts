@@ -68,12 +68,17 @@ export async function keyedPlaces(
   return places;
 }
 
-/** What lies under one key, and how fresh that is. */
-export async function keyedState(env: Env, places: KeyedPlaces, key: string): Promise<KeyedState> {
+/** What lies under one key, and how fresh that is. Null: the places are out of date, a rebuilt version has taken over. */
+export async function keyedState(
+  env: Env,
+  places: KeyedPlaces,
+  key: string,
+): Promise<KeyedState | null> {
   const shard = partitionOf(key, places.shards.length);
   const ref = places.shards[shard] as ShardRef;
   // Offsets first: what is read after them holds at least that much.
   const applied = await appliedOffsets(env, places, ref);
+  if (!applied) return null;
   const [kept, ends] = await Promise.all([
     whatIsKept(env, places, ref, key),
     sideBySide(places.consumers, CONNECTIONS_MAX - 1, ({ source }) =>
@@ -88,19 +93,19 @@ export async function keyedState(env: Env, places: KeyedPlaces, key: string): Pr
   return { key, shard, version: places.version, ...kept, asOf };
 }
 
-/** By source: what lies before was applied in this shard, or is not this shard's. */
+/** By source: what lies before was applied in this shard, or is not this shard's. Null: it was forgotten. */
 async function appliedOffsets(
   env: Env,
   { kind, consumers }: KeyedPlaces,
   ref: ShardRef,
-): Promise<number[]> {
+): Promise<number[] | null> {
   const [status, committed] = await Promise.all([
     shardObject(env, kind, ref).status(),
     sideBySide(consumers, CONNECTIONS_MAX - 1, (consumer) =>
       consumerObject(env, consumer).committed(),
     ),
   ]);
-  return committed.map((offset, place) => Math.max(offset, status?.applied[place] ?? 0));
+  return status && committed.map((offset, place) => Math.max(offset, status.applied[place] ?? 0));
 }
 
 type Kept = Omit<KeyedState, 'key' | 'shard' | 'version' | 'asOf'>;

@@ -182,7 +182,7 @@ export const processorPaths: ZodOpenApiPathsObject = {
         path: path.extend({ key: z.string().meta({ description: 'The key, URL-encoded.' }) }),
       },
       answers: { 200: json('What is kept under the key.', KeyedState) },
-      problems: ['not_found', 'conflict'],
+      problems: ['not_found', 'conflict', 'unavailable'],
       curl: '$API/processors/addresses/state/u1',
     }),
   },

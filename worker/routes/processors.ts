@@ -29,6 +29,9 @@ import { sideBySide } from '../platform/side-by-side.ts';
 import { jsonBody, parse, parseQuery } from '../platform/validate.ts';
 import { defineProcessor, deleteProcessor, processorNamed } from '../streaming/processor/define.ts';
 
+/** A rebuilt version may take over while its state is asked for. */
+const STATE_TRIES = 3;
+
 const found = <Value>(value: Value | null, name: string): Value => {
   if (value === null) throw notFound(`processor ${name}`);
   return value;
@@ -113,8 +116,12 @@ export const processorRoutes = new Hono<AppEnv>()
   })
   .get('/:name/state/:key', async (c) => {
     const { name, key } = c.req.param();
-    const places = await keyedPlaces(c.env, name, KEYED_KINDS, 'states by key');
-    return c.json(await keyedState(c.env, places, key));
+    for (let tries = 1; tries <= STATE_TRIES; tries++) {
+      const places = await keyedPlaces(c.env, name, KEYED_KINDS, 'states by key');
+      const answer = await keyedState(c.env, places, key);
+      if (answer) return c.json(answer);
+    }
+    throw new ProblemError('unavailable', `${name} is being rebuilt: ask again`);
   })
   .get('/:name/waiting', async (c) => {
     const { missing, ...page } = parseQuery(c, WaitingQuery);

@@ -56,7 +56,7 @@ export async function defineProcessor(
   } catch (error) {
     if (error instanceof ProblemError) throw error;
     console.error(`the processor ${name} was not put in place`, error);
-    const detail = `not every partition could be reached; ${name} is put in place as soon as they can be`;
+    const detail = `not all that work for ${name} could be reached; it is put in place as soon as they can be`;
     throw new ProblemError('unavailable', detail);
   }
 }

@@ -47,6 +47,22 @@ export function newProcessorRecord(
   };
 }
 
+/** The same processor with other code: both of its generations, should there be two, go on with it. */
+export function changed(
+  before: ProcessorRecord,
+  definition: ProcessorDefinition,
+  changedAtMs: number,
+): ProcessorRecord {
+  const version = before.version + 1;
+  const { active, replay, retired } = before.takeover;
+  const takeover = {
+    active: { ...active, version },
+    replay: replay && { ...replay, version },
+    retired,
+  };
+  return { ...before, definition, changedAtMs, version, takeover };
+}
+
 export function pointOf(point: StreamPoint): Point {
   if (point === 'earliest' || point === 'latest') return point;
   return typeof point === 'number' ? { offset: point } : { timeMs: Date.parse(point) };
@@ -70,6 +86,14 @@ const uidsOf = ({ streams }: ProcessorDefinition) =>
 export interface Seen extends Omit<CrewStatus, 'lag'> {
   lag: PartitionLag[];
 }
+
+export const withLag = ({ lag, ...status }: CrewStatus, ends: Map<string, number>): Seen => ({
+  ...status,
+  lag: lag.map((one) => {
+    const end = ends.get(`${one.stream}/${one.partition}`) ?? one.committed;
+    return { ...one, lag: Math.max(0, end - one.committed) };
+  }),
+});
 
 export function processorView(
   record: ProcessorRecord,

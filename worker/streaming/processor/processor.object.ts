@@ -22,12 +22,13 @@ import { logObject } from '../../platform/objects.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import { Timers } from '../../platform/timers.ts';
 import { ConsumerCrew } from './consumer-crew.ts';
-import type { Crew, CrewStatus } from './crew.ts';
+import type { Crew } from './crew.ts';
 import { FIXED_KIND, FIXED_STREAMS, fixedField } from './fixed-fields.ts';
 import { KeyedCrew } from './keyed-crew.ts';
 import { isKeyedKind } from './keyed-spec.ts';
 import type { KeyedPlaces, ProcessorDefinition, ProcessorRpc, Put } from './processor.rpc.ts';
 import {
+  changed,
   newProcessorRecord,
   pointOf,
   type ProcessorRecord,
@@ -36,6 +37,7 @@ import {
   sameWork,
   type Seen,
   summaryView,
+  withLag,
 } from './processor-record.ts';
 import { ProcessorStore } from './processor-store.ts';
 import { advance } from './takeover.ts';
@@ -361,27 +363,3 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
       .map(({ partition, committed }) => ({ partition, committed }));
   }
 }
-
-/** The same processor with other code: both of its generations, should there be two, go on with it. */
-function changed(
-  before: ProcessorRecord,
-  definition: ProcessorDefinition,
-  changedAtMs: number,
-): ProcessorRecord {
-  const version = before.version + 1;
-  const { active, replay, retired } = before.takeover;
-  const takeover = {
-    active: { ...active, version },
-    replay: replay && { ...replay, version },
-    retired,
-  };
-  return { ...before, definition, changedAtMs, version, takeover };
-}
-
-const withLag = ({ lag, ...status }: CrewStatus, ends: Map<string, number>): Seen => ({
-  ...status,
-  lag: lag.map((one) => {
-    const end = ends.get(`${one.stream}/${one.partition}`) ?? one.committed;
-    return { ...one, lag: Math.max(0, end - one.committed) };
-  }),
-});
