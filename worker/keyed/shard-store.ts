@@ -171,8 +171,8 @@ export class ShardStore {
       nowMs,
       JSON.stringify(offsets),
     );
-    this.#redone = this.#redoneCount() + offsets.length;
-    if (this.#redone > REDONE_MAX) this.#forgetRedone(nowMs);
+    if (this.#redone !== null) this.#redone += offsets.length;
+    if (this.#redoneCount() > REDONE_MAX) this.#forgetRedone(nowMs);
   }
   /** They may be run once more. */
   lost(places: readonly Place[]): void {
