@@ -8,6 +8,7 @@ const DEPTH_MAX = 200;
 const { stringify } = JSON;
 const { getPrototypeOf, keys: ownKeys, prototype: objectPrototype } = Object;
 const { isArray } = Array;
+const { isFinite } = Number;
 
 /** A key as a well-formed string. Throws BadKeyError. */
 export function keyText(key: unknown): string {
@@ -24,7 +25,7 @@ export function keyText(key: unknown): string {
 
 /** A value as JSON text of at most `maxBytes`. Throws BadValueError. */
 export function valueText(value: unknown, key: string, maxBytes: number = VALUE_MAX_BYTES): string {
-  if (typeof value === 'number' && Number.isFinite(value)) return value === 0 ? '0' : String(value);
+  if (typeof value === 'number' && isFinite(value)) return value === 0 ? '0' : String(value);
   checkJson(value, key, maxBytes);
   const text = stringify(value);
   if (text.length * 3 > maxBytes && utf8Length(text) > maxBytes) {
@@ -61,7 +62,7 @@ function checkWithin(
   }
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return;
   if (typeof value === 'number') {
-    if (Number.isFinite(value)) return;
+    if (isFinite(value)) return;
   } else if (typeof value === 'object') {
     if (depth > DEPTH_MAX) {
       throw new BadValueError(`the value of ${shownKey(key)} is nested too deeply, or in a circle`);
@@ -72,7 +73,9 @@ function checkWithin(
     }
     const prototype: unknown = getPrototypeOf(value);
     if (prototype === objectPrototype || prototype === null) {
-      for (const name of ownKeys(value)) {
+      const names = ownKeys(value);
+      for (let i = 0; i < names.length; i++) {
+        const name = names[i] as string;
         left.chars -= name.length + 3;
         checkWithin((value as Record<string, unknown>)[name], key, depth + 1, left);
       }

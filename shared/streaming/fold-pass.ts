@@ -149,8 +149,8 @@ export class FoldPass implements Work<FoldEvent> {
     const { keys, states, calls } = this.#call;
     const texts = dictionary<string[]>();
     for (let i = 0; i < states.length; i++) {
-      const [key, of] = states[i] as FoldCall['states'][number];
-      texts[key] = of;
+      const entry = states[i] as FoldCall['states'][number];
+      texts[entry[0]] = entry[1];
     }
     const known = dictionary<KeyState>();
     for (let line = 0; line < keys.length; line++) {

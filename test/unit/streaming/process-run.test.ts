@@ -413,6 +413,15 @@ describe('services and payloads', () => {
     );
   });
 
+  it('hold nothing up when nobody awaits them', async () => {
+    const host = { call: () => new Promise<Json>((resolve) => setTimeout(() => resolve(1), 5)) };
+    const code = `export function process({ payload }, ctx) {
+  for (let i = 0; i < 20; i++) ctx.call('s', 'k' + i).catch(() => {})
+  return { type: 'E', payload }
+}`;
+    expect(await run(code, numbers(3), { host })).toMatchObject({ processed: 3, failures: [] });
+  });
+
   it('fail as an Error that the code can catch, with the line of the call', async () => {
     const host = { call: () => Promise.reject(new Error('service users answered 503')) };
     const caught = `export async function process(event, ctx) {
