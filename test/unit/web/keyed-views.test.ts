@@ -83,6 +83,7 @@ test('what is held is counted as what it is', () => {
   expect(sizeText({ bytes: 12_000, shards: 1 })).toBe('12.0 kB in 1 shard');
   const keyed = { shards: 4, keys: 1_204, bytes: 9 };
   expect(kindText({ kind: 'stateful', keyed }, 'stateful')).toBe('stateful, 1,204 keys');
+  expect(kindText({ kind: 'window', keyed }, 'windows')).toBe('windows, 1,204 open');
   expect(kindText({ kind: 'stateless' }, 'stateless')).toBe('stateless');
 });
 

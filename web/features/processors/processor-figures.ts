@@ -7,7 +7,7 @@ import type {
   ProcessorState,
   ProcessorSummary,
 } from '../../../shared/schemas/processor.ts';
-import { plural } from '../../lib/format.ts';
+import { count, plural } from '../../lib/format.ts';
 
 export function totalLag(lag: readonly PartitionLag[]): number {
   return lag.reduce((sum, entry) => sum + entry.lag, 0);
@@ -45,10 +45,10 @@ const isKeyedKind = (kind: ProcessorKind): kind is KeyedSpec['kind'] =>
 
 export const isKeyed = (spec: ProcessorSpec): spec is KeyedSpec => isKeyedKind(spec.kind);
 
-const HOLDS: Record<KeyedSpec['kind'], { one: string; many: string }> = {
-  stateful: { one: 'key', many: 'keys' },
-  join: { one: 'waiting key', many: 'waiting keys' },
-  window: { one: 'open window', many: 'open windows' },
+const HOLDS: Record<KeyedSpec['kind'], { one: string; many: string; short: string }> = {
+  stateful: { one: 'key', many: 'keys', short: 'keys' },
+  join: { one: 'waiting key', many: 'waiting keys', short: 'waiting' },
+  window: { one: 'open window', many: 'open windows', short: 'open' },
 };
 
 /** "1 open window" */
@@ -56,13 +56,13 @@ export function heldText(kind: KeyedSpec['kind'], keys: number): string {
   return plural(keys, HOLDS[kind].one, HOLDS[kind].many);
 }
 
-/** "stateful, 1,204 keys" */
+/** "join, 1,204 waiting" */
 export function kindText(
   { kind, keyed }: Pick<ProcessorSummary, 'kind' | 'keyed'>,
   label: string,
 ): string {
   if (!keyed || !isKeyedKind(kind)) return label;
-  return `${label}, ${heldText(kind, keyed.keys)}`;
+  return `${label}, ${count(keyed.keys)} ${HOLDS[kind].short}`;
 }
 
 /** "38 ms", or a dash before the first. */
