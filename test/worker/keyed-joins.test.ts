@@ -18,6 +18,7 @@ import {
   shown,
   SOON,
   state,
+  stream,
   streams,
   placesOf,
 } from './keyed.ts';
@@ -291,6 +292,33 @@ describe('a join that is not complete in time', () => {
     expect(await payloads('pausedOut')).toEqual([]);
     await act('paused', 'resume');
     await expect.poll(async () => (await payloads('pausedOut')).length, SOON).toBe(1);
+  });
+});
+
+describe('a join that times out into a full stream', () => {
+  it('says why it does not get on, and ends each once when there is room', async () => {
+    await streams('flood');
+    await stream('narrow', 1, { partitionMaxBytes: 1_024 });
+    const code = `export const process = (joined, ctx) => ({ type: 'Late', key: ctx.key, payload: { fill: 'x'.repeat(300) } })`;
+    await join('floods', {
+      stream: 'flood',
+      keyBy: 'payload.productId',
+      output: 'narrow',
+      code,
+      retry: FAST,
+      join: rules({ onTimeout: 'emit-partial', timeoutMs: 1 }),
+    });
+    await publish(
+      'flood',
+      Array.from({ length: 30 }, (_, i) => part(`p${i}`, 'ProductUploaded')),
+    );
+    await expect.poll(async () => (await shown('floods')).reason, SOON).toMatch(/shard \d: .*full/);
+    await stream('narrow', 1, { partitionMaxBytes: 1_024 * 1_024 });
+    await expect.poll(async () => (await readAll('narrow', 1)).length, SOON).toBe(30);
+    await expect.poll(async () => (await shown('floods')).reason, SOON).toBe('');
+    const keys = (await readAll('narrow', 1)).map(({ key }) => key);
+    expect(new Set(keys).size).toBe(30);
+    expect((await shown('floods')).counters).toMatchObject({ timedOut: 30, emitted: 30 });
   });
 });
 

@@ -15,6 +15,7 @@ import {
   placesOf,
   processor,
   publish,
+  readAll,
   rowsOf,
   shown,
   SOON,
@@ -330,6 +331,38 @@ describe('what fails', () => {
       processed: good.length,
       emitted: good.length,
       deadLettered: 90 - good.length,
+    });
+  });
+});
+
+describe('a full output', () => {
+  it('blocks its shards, says so, and each output is there once when there is room', async () => {
+    await streams('much');
+    await stream('small', 1, { partitionMaxBytes: 1_024 });
+    const code = `export function process(event, state, ctx) {
+      const sum = (state ?? 0) + event.payload.n;
+      ctx.emit({ type: 'Sum', key: ctx.key, payload: { sum, fill: 'x'.repeat(200) } });
+      return sum;
+    }`;
+    await stateful('fills', { stream: 'much', output: 'small', code, retry: FAST });
+    await publish(
+      'much',
+      Array.from({ length: 40 }, (_, n) => plus(`k${n % 8}`, n)),
+    );
+    await expect.poll(async () => (await shown('fills')).reason, SOON).toMatch(/full/);
+    expect((await shown('fills')).lag.map((one) => one.state)).toContain('blocked');
+    await stream('small', 1, { partitionMaxBytes: 1_024 * 1_024 });
+    await caughtUp('fills');
+    expect((await shown('fills')).reason).toBe('');
+    const sums = (await readAll('small', 1)).map(({ payload }) => (payload as { sum: number }).sum);
+    const expected = Array.from({ length: 40 }, (_, n) => {
+      const own = Array.from({ length: Math.floor(n / 8) + 1 }, (__, i) => (n % 8) + 8 * i);
+      return own.reduce((sum, one) => sum + one, 0);
+    });
+    expect(sums.toSorted((a, b) => a - b)).toEqual(expected.toSorted((a, b) => a - b));
+    expect(await shown('fills')).toMatchObject({
+      deadLetters: 0,
+      counters: { processed: 40, emitted: 40 },
     });
   });
 });

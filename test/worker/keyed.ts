@@ -25,8 +25,12 @@ export const putJson = (path: string, body: unknown) =>
     headers: { 'content-type': 'application/json' },
   });
 
-export async function stream(name: string, partitions = PARTITIONS): Promise<void> {
-  const response = await putJson(`/streams/${name}`, { partitions });
+export async function stream(
+  name: string,
+  partitions = PARTITIONS,
+  more: { partitionMaxBytes?: number } = {},
+): Promise<void> {
+  const response = await putJson(`/streams/${name}`, { partitions, ...more });
   if (!response.ok) throw new Error(await response.text());
 }
 

@@ -26,7 +26,7 @@ export interface CrewStatus {
   openWindow?: OpenWindow;
   keyed?: KeyedHoldings;
   /** Why shards do not get on. */
-  troubles?: string[];
+  troubles?: { shard: number; reason: string }[];
 }
 
 export interface Crew extends TakeoverCrew {

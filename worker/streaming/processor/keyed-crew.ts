@@ -141,7 +141,7 @@ export class KeyedCrew implements Crew {
       status: await shard.status(),
     }));
     addCounts<Partial<ProcessorCounters>>(status.counters, COUNTED[this.#spec.kind]);
-    const troubles: string[] = [];
+    const troubles: NonNullable<CrewStatus['troubles']> = [];
     const known: ShardStatus[] = [];
     for (const { shard, status: one } of shards) {
       if (!one) continue;
@@ -149,7 +149,7 @@ export class KeyedCrew implements Crew {
       addCounts<Partial<ProcessorCounters>>(status.counters, one.counters);
       addCounts(status.operations, one.operations);
       status.log.push(...one.log);
-      if (one.reason !== '') troubles.push(`shard ${shard}: ${one.reason}`);
+      if (one.reason !== '') troubles.push({ shard, reason: one.reason });
     }
     status.log = status.log.slice(-LOG_LINES_MAX);
     return { ...status, troubles, keyed: this.#holdings(known) };

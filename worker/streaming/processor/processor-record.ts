@@ -189,10 +189,11 @@ function reasonOf(record: ProcessorRecord, active: Seen, fresh: Seen | null): st
     reasons.push(`partition ${first.partition} of ${first.stream}: ${first.reason}${others}`);
   }
   const troubles = [...(active.troubles ?? []), ...(fresh?.troubles ?? [])];
+  const [trouble] = troubles;
   // A consumer that is blocked by a shard has said so already.
-  const [trouble] = troubles.filter((one) => !first?.reason.includes(one));
-  if (trouble !== undefined) {
-    reasons.push(troubles.length > 1 ? `${trouble} (and ${troubles.length - 1} more)` : trouble);
+  if (trouble && !first?.reason.includes(trouble.reason)) {
+    const others = troubles.length > 1 ? ` (and ${troubles.length - 1} more)` : '';
+    reasons.push(`shard ${trouble.shard}: ${trouble.reason}${others}`);
   }
   return reasons.join('; ');
 }
