@@ -288,12 +288,20 @@ export class JoinWorld {
         count: rows.filter(({ state, arrived }) => state === 0 && (arrived & (1 << t)) === 0)
           .length,
       })),
+      listed: Number(this.db.prepare('SELECT total(keys) AS n FROM due WHERE kind = 0').get()?.n),
     };
   }
 
   counts() {
     const { operator } = this;
-    return { keys: operator.keys(), bytes: operator.bytes(), missing: operator.missing() };
+    const record = this.db.prepare('SELECT record FROM joinRecord').get()?.record;
+    const { listed } = JSON.parse(String(record ?? '{"listed":0}')) as { listed: number };
+    return {
+      keys: operator.keys(),
+      bytes: operator.bytes(),
+      missing: operator.missing(),
+      listed,
+    };
   }
 
   /** All pages. */

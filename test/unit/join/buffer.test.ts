@@ -145,6 +145,17 @@ describe('when time is up', () => {
     expect(joins.late).toEqual([]);
   });
 
+  test('a dead letter that is redriven opens no join that was dropped', async () => {
+    const joins = world({ onTimeout: 'drop' });
+    await one(joins, event('k', 'A'), event('k', 'B'), event('k', 'C', 'bad'));
+    await joins.pass(RULES.timeoutMs);
+    const [c] = joins.dead;
+    if (!c) throw new Error('one was given up on');
+    await joins.apply([c], { final: true, redrive: true });
+    expect(joins.late.map(({ reason }) => reason)).toEqual(['timed-out']);
+    expect(joins.counts()).toMatchObject({ keys: 0 });
+  });
+
   test('is decided by the rules of when it opened', async () => {
     const joins = world();
     await one(joins, event('old', 'A'));
