@@ -9,6 +9,7 @@ import type { EventsPage, Stream } from '../../shared/schemas/stream.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { startTestEdge } from '../support/edge.ts';
 import type { TestEdge } from '../support/edge.ts';
+import type { Look } from '../support/visit.ts';
 import { DIAGONAL_LOOKS, overflowPx, takePicture, violations, visit } from '../support/visit.ts';
 
 const WIDE = { scheme: 'light', width: 1280 } as const;
@@ -26,9 +27,12 @@ afterAll(async () => {
   await edge?.stop();
 });
 
-function looksRight(pages: [name: string, path: string][]): void {
+function looksRight(
+  pages: [name: string, path: string][],
+  looks: readonly Look[] = DIAGONAL_LOOKS,
+): void {
   describe.each(pages)('%s', (_name, path) => {
-    test.each(DIAGONAL_LOOKS)('$scheme at $width px', async (look) => {
+    test.each(looks)('$scheme at $width px', async (look) => {
       const { context, page, errors } = await visit(browser, `${edge.url}${path}`, look);
       try {
         await settled(page);
@@ -237,6 +241,105 @@ test('event buffering: a poisoned event stands alone, and goes through once the 
   });
 });
 
+test('stateful: a change and a mail in the same moment, and mails while the service is gone', async () => {
+  await withExample('stateful', async (page) => {
+    const unbalanced = await watchBooks(page);
+    const verdicts = (words: string) =>
+      page.locator(
+        words
+          .split(' ')
+          .map((word) => `td[data-verdict="${word}"]`)
+          .join(', '),
+      );
+    await button(page, 'Change and send').click();
+    // Which of the two mailboxes is a race; that both arrive, and that the page knows where to, is not.
+    await expect.poll(() => verdicts('new old').count(), PATIENCE).toBe(2);
+    const fromStore = await page.locator('td[data-verdict]').first().getAttribute('data-verdict');
+    const [mail] = await payloads<{ to: string }>('sent-from-store');
+    const [asked] = await payloads<{ to: string }>('sent-by-asking');
+    const changed = await page.getByText(/^now .*@example\.com$/).textContent();
+    expect(mail?.to === changed?.slice('now '.length)).toBe(fromStore === 'new');
+    expect(await page.locator('td', { hasText: asked?.to ?? '?' }).count()).toBeGreaterThan(0);
+    // Sooner or later the store knows, and says so.
+    const { items } = await edge.rest.json<{ items: { state: { email: string } }[] }>(
+      '/api/processors/mail-from-store/state',
+    );
+    expect(items).toHaveLength(8);
+
+    await button(page, 'Gone').click();
+    await page.getByText('gone: every call fails').waitFor();
+    await button(page, 'Only send').click();
+    await verdicts('sent').waitFor(PATIENCE);
+    expect(await verdicts('underway').count()).toBe(1);
+    expect(eventsIn(await stream('sent-by-asking'))).toBe(1);
+    await button(page, 'Healthy').click();
+    await expect.poll(() => verdicts('sent').count(), PATIENCE).toBe(2);
+    expect(eventsIn(await stream('sent-by-asking'))).toBe(2);
+    await page.getByText('Up to date: everything that was published is in it.').waitFor();
+    expect(await unbalanced()).toEqual([]);
+    await takePicture(page, 'stateful');
+  });
+});
+
+async function payloads<Payload>(name: string): Promise<Payload[]> {
+  const { events } = await edge.rest.json<EventsPage>(`/api/streams/${name}/events?limit=1000`);
+  return events.map(({ payload }) => payload as Payload);
+}
+
+test('join: an upload, its pictures and its clip become one product; what comes again is late', async () => {
+  await withExample('join', async (page) => {
+    await page.getByLabel('Publish each').selectOption('another id');
+    await page.getByLabel('Hold the VideoEncoder back').check();
+    await button(page, 'Upload a drawn one').click();
+    await page.getByText('1 product waits: 1 for VideoEncoded').waitFor(PATIENCE);
+    await button(page, 'Let the encoders go on').click();
+
+    const card = page.getByRole('list', { name: 'Newest products' }).getByRole('listitem');
+    const picture = card.getByRole('img');
+    await picture.waitFor(PATIENCE);
+    await expect
+      .poll(() => picture.evaluate((img: HTMLImageElement) => img.complete && img.naturalWidth))
+      .toBe(960);
+    const clip = card.locator('video');
+    await expect
+      .poll(() =>
+        clip.evaluate((video: HTMLVideoElement) => video.readyState > 1 && video.videoWidth),
+      )
+      .toBe(640);
+    const [product, ...others] = await payloads<{ images: { width: number; bytes: number }[] }>(
+      'catalogue',
+    );
+    expect(others).toEqual([]);
+    expect(product?.images.map(({ width }) => width)).toEqual([960, 480, 160]);
+
+    const late = page.getByRole('list', { name: /^Late events of product-creator/ });
+    await expect.poll(() => late.getByRole('listitem').count(), PATIENCE).toBe(3);
+    expect(eventsIn(await stream('products-late'))).toBe(3);
+    expect((await processor('product-creator')).counters).toMatchObject({ fired: 1, late: 3 });
+    await takePicture(page, 'join');
+  });
+});
+
+test('windows: clicks are counted where they happened, and one from the future is late', async () => {
+  await withExample('windows', async (page) => {
+    await button(page, 'Send 20').click();
+    await page.getByRole('img', { name: /^Views by page: 20 clicks/ }).waitFor(PATIENCE);
+    await page.getByRole('img', { name: /^Visits: 20 clicks, .*[1-9] open/ }).waitFor(PATIENCE);
+    await button(page, 'Send one from the future').click();
+    await page.getByText('from the future', { exact: true }).waitFor(PATIENCE);
+    await page.getByRole('img', { name: /^Views by page: 21 clicks, .* 1 late/ }).waitFor(PATIENCE);
+
+    await edge.rest.post('/api/processors/views-by-page/drain');
+    await page
+      .getByRole('img', { name: /windows closed and 0 open, 1 late/ })
+      .first()
+      .waitFor(PATIENCE);
+    const counted = await payloads<{ views: number }>('page-views');
+    expect(counted.reduce((sum, { views }) => sum + views, 0)).toBe(20);
+    await books(page, '21 came in: 21 done, 0 dead letters, 0 waiting');
+  });
+});
+
 test('a schedule is written with a live preview, run, paused and deleted', async () => {
   const { context, page, errors } = await visit(browser, `${edge.url}/schedules/new`, WIDE);
   try {
@@ -295,6 +398,10 @@ describe('when everything is set up', () => {
     ['schedules', '/schedules'],
     ['schedule', '/schedules/dashboard'],
   ]);
+  // One look each: what they share with the others is seen above in both.
+  looksRight([['stateful', '/patterns/stateful']], DIAGONAL_LOOKS.slice(1));
+  looksRight([['join', '/patterns/join']], DIAGONAL_LOOKS.slice(0, 1));
+  looksRight([['windows', '/patterns/windows']], DIAGONAL_LOOKS.slice(1));
 });
 
 test('taking an example down leaves nothing of it', async () => {
