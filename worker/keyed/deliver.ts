@@ -56,11 +56,12 @@ export async function deliver(
     delivered.refused += told.refused;
     delivered.log.push(...told.log);
   }
-  await sideBySide([...lettersOf(config, outbox)], CONNECTIONS_MAX, ([source, letters]) => {
+  await sideBySide([...lettersOf(config, outbox)], CONNECTIONS_MAX, async ([source, letters]) => {
     const { processor, processorUid, generation } = ref;
     const at = config.sources[source]?.ref;
     if (!at) throw new Error(`the shard has no source ${source}`);
-    return ports.bury({ processor, processorUid, generation, source: at }, letters);
+    const refusal = await ports.bury({ processor, processorUid, generation, source: at }, letters);
+    if (refusal !== null) throw new Error(`${at.stream}, partition ${at.partition}: ${refusal}`);
   });
   return delivered;
 }

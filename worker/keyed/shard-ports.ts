@@ -14,7 +14,8 @@ export interface ShardPorts {
     events: OutputEvents,
     producer: string,
   ): Promise<{ accepted: number; duplicates: number }>;
-  bury(ref: ConsumerRef, letters: AdoptedLetter[]): Promise<void>;
+  /** Answers why they are not taken, or null. */
+  bury(ref: ConsumerRef, letters: AdoptedLetter[]): Promise<string | null>;
   /** Calls `woken` then, unless an earlier time is set already. */
   wake(atMs: number): void;
   /** What killed the isolate; null for everything that is not the code's fault. */

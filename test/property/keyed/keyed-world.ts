@@ -154,7 +154,7 @@ export class KeyedWorld {
       random: this.#random,
       append: (stream, events, producer) => this.#append(step, stream, events, producer),
       bury: ({ source }, letters) =>
-        step(() => this.readers[source.partition]?.consumer.bury(structuredClone(letters))),
+        step(() => this.readers[source.partition]?.consumer.bury(structuredClone(letters)) ?? null),
       wake: (atMs) => {
         check();
         home.alarmMs = Math.min(home.alarmMs ?? Infinity, atMs);

@@ -97,7 +97,10 @@ function open(): Shard {
       appended.push(...ids);
       return { accepted: ids.length, duplicates: 0 };
     },
-    bury: async (_, letters) => void buried.push(...letters),
+    bury: async (_, letters) => {
+      buried.push(...letters);
+      return null;
+    },
     wake: (atMs) => (alarmMs = Math.min(alarmMs ?? Infinity, atMs)),
     crashOf: (thrown) => (thrown instanceof Crash ? error : null),
   });

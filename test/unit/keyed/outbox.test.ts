@@ -113,7 +113,7 @@ describe('delivering', () => {
         appends.push([stream, events.ids, producer]);
         return { accepted: events.events.length, duplicates: 0 };
       },
-      bury: async () => undefined,
+      bury: async () => null,
     };
   };
 

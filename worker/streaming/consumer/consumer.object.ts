@@ -168,9 +168,10 @@ export class ConsumerObject extends DurableObject<Env> implements ConsumerRpc {
     this.#settleClaimsSoon();
   }
 
-  async bury(letters: AdoptedLetter[]): Promise<void> {
-    this.#consumer.bury(letters);
+  async bury(letters: AdoptedLetter[]): Promise<string | null> {
+    const refusal = this.#consumer.bury(letters);
     this.#settleClaimsSoon();
+    return refusal;
   }
 
   async surrender(after: number): Promise<AdoptedLetter[]> {

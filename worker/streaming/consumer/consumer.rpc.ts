@@ -166,9 +166,9 @@ export interface ConsumerRpc {
   adopt(letters: AdoptedLetter[]): Promise<void>;
   /**
    * Takes events that a shard lost (a join that timed out) in as dead letters, and counts them. Idempotent by
-   * offset while they lie here.
+   * offset while they lie here. Answers why it takes none, or null.
    */
-  bury(letters: AdoptedLetter[]): Promise<void>;
+  bury(letters: AdoptedLetter[]): Promise<string | null>;
   /** Dead letters after the offset `after` with their event lines, some MiB of them; empty: that was all. For `adopt`. */
   surrender(after: number): Promise<AdoptedLetter[]>;
   forget(): Promise<void>;

@@ -336,11 +336,11 @@ export class Consumer {
     this.#sleep();
   }
 
-  /** Letters of events that were lost after their effect. Throws when no more are kept. */
-  bury(letters: readonly AdoptedLetter[]): void {
+  /** Letters of events that were lost after their effect. Answers why it takes none, or null. */
+  bury(letters: readonly AdoptedLetter[]): string | null {
     const loaded = this.#loaded;
-    if (!loaded) return;
-    if (this.#letters + letters.length > DEAD_LETTERS_MAX) throw new Error(this.#full());
+    if (!loaded) return null;
+    if (this.#letters + letters.length > DEAD_LETTERS_MAX) return this.#full();
     this.#change(() => {
       const buried = letters.filter((letter) => this.#storage.buryLetter(letter)).length;
       if (buried === 0) return;
@@ -349,6 +349,7 @@ export class Consumer {
       this.#storage.saveRecord(loaded.record);
     });
     this.lettersChanged();
+    return null;
   }
 
   #full(): string {
