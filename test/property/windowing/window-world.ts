@@ -54,6 +54,8 @@ export interface WorldSetting {
   stops: number;
   /** Shares of windows whose `process` throws. */
   throws: number;
+  /** Keys of windows whose closing kills the isolate. */
+  kills?: string[];
 }
 
 export class WindowWorld {
@@ -263,6 +265,9 @@ export class WindowWorld {
         await Promise.resolve();
         if (this.#happens(this.#setting.deaths)) throw new IsolateDied();
         this.#dieSometimes();
+        if (call.units.some(({ key }) => this.#setting.kills?.includes(key))) {
+          throw new IsolateDied();
+        }
         return this.#fire(call);
       },
     };
