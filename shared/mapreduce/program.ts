@@ -3,6 +3,7 @@
 // their numbers. Runs at submission, and in the editor while one types.
 import {
   type ArrowFunctionExpression,
+  type ExportDefaultDeclaration,
   type FunctionDeclaration,
   type FunctionExpression,
   type Node,
@@ -53,8 +54,8 @@ export interface ModuleView {
 
 /** Which exports a kind of program has, and what is asked of them. */
 export interface ModuleRules<Info> {
-  /** Said of a default export: "use `export function map`". */
-  hint: string;
+  /** Said of a default export: "use `export function map`". Null: there may be one, exported as `default`. */
+  hint: string | null;
   /** What the factory gives, as far as it is exported. */
   members: readonly string[];
   inspect(module: ModuleView): Info;
@@ -131,7 +132,10 @@ function compile<Info>(code: string, rules: ModuleRules<Info>): CompiledModule<I
 
   for (const statement of tree.body) {
     declare(statement, declared);
-    readExport(statement, text, exported, refuse, rules.hint);
+    if (statement.type !== 'ExportDefaultDeclaration')
+      readExport(statement, text, exported, refuse);
+    else if (rules.hint !== null) refuse(statement, rules.hint);
+    else readDefault(statement, text, exported, declared);
   }
   // The parser takes it in modules, whatever it is told.
   const awaitAtTop = (node: Node, ancestors: Node[]) => {
@@ -222,15 +226,12 @@ function readExport(
   text: MagicString,
   exported: Map<string, { local: string; node: Node }>,
   refuse: (node: Node, message: string) => void,
-  hint: string,
 ): void {
   switch (statement.type) {
     case 'ImportDeclaration':
       return refuse(statement, 'a program cannot import anything: it is one module');
     case 'ExportAllDeclaration':
       return refuse(statement, 'a program cannot export from another module: it is one module');
-    case 'ExportDefaultDeclaration':
-      return refuse(statement, hint);
     case 'ExportNamedDeclaration': {
       if (statement.source) {
         return refuse(statement, 'a program cannot export from another module: it is one module');
@@ -252,6 +253,49 @@ function readExport(
       }
       blank(text, statement.start, statement.end, ';');
     }
+  }
+}
+
+/** Makes a declaration of the default export, as far as it is none. */
+function readDefault(
+  { start, end, declaration }: ExportDefaultDeclaration,
+  text: MagicString,
+  exported: Map<string, { local: string; node: Node }>,
+  declared: Map<string, Named>,
+): void {
+  const gap = declaration.start - start;
+  if ('id' in declaration && declaration.id && declaration.type.endsWith('Declaration')) {
+    blank(text, start, declaration.start, ' '.repeat(gap));
+    const { name } = declaration.id;
+    declared.set(name, namedDefault(declaration));
+    exported.set('default', { local: name, node: declaration });
+    return;
+  }
+  let local = 'main';
+  while (text.original.includes(local)) local += '_';
+  blank(text, start, declaration.start, `var ${local} = `.padEnd(gap));
+  // As an expression it would go on in what stands in the next line.
+  if (text.original[end - 1] !== ';') text.appendLeft(end, ';');
+  declared.set(local, namedDefault(declaration));
+  exported.set('default', { local, node: declaration });
+}
+
+function namedDefault(node: ExportDefaultDeclaration['declaration']): Named {
+  switch (node.type) {
+    case 'FunctionDeclaration':
+    case 'FunctionExpression':
+    case 'ArrowFunctionExpression':
+      return namedFunction(node as AnyFunction);
+    case 'ClassDeclaration':
+    case 'ClassExpression':
+      return { node, kind: 'other', problem: 'cannot be a class' };
+    case 'Literal':
+    case 'TemplateLiteral':
+    case 'ObjectExpression':
+    case 'ArrayExpression':
+      return { node, kind: 'literal' };
+    default:
+      return { node, kind: 'other' };
   }
 }
 

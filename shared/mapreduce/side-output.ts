@@ -12,10 +12,15 @@ import { TaskFailure } from './task-error.ts';
 export class SideOutput {
   readonly lines: string[] = [];
   readonly counters: Record<string, number> = {};
+  readonly #linesMax: number;
   #names = 0;
 
+  constructor(linesMax = LOG_LINES_MAX) {
+    this.#linesMax = linesMax;
+  }
+
   readonly log = (...values: unknown[]): void => {
-    if (this.lines.length >= LOG_LINES_MAX) return;
+    if (this.lines.length >= this.#linesMax) return;
     this.lines.push(values.map(shown).join(' ').slice(0, LOG_LINE_MAX_CHARS));
   };
 

@@ -20,7 +20,7 @@ import {
   stringify,
   whenSettled,
 } from './intrinsics.ts';
-import type { ProcessHost } from './process.ts';
+import type { HostAnswer, ProcessHost } from './process.ts';
 
 /** One event, or one window: whoever calls. */
 export interface Caller {
@@ -158,6 +158,35 @@ export class HostCalls {
             } catch (error) {
               reject(error as Error);
             }
+          },
+          (reason) => {
+            over();
+            reject(reason as Error);
+          },
+        );
+      });
+    });
+  }
+
+  /** Whatever else the host does for a caller, in its turn; `bytes` are held meanwhile. */
+  within<Value>(
+    caller: Caller,
+    bytes: number,
+    begin: () => Promise<HostAnswer<Value>>,
+  ): Promise<Value> {
+    return new RealPromise((resolve, reject) => {
+      this.#enter(caller.order, bytes, [caller], reject, () => {
+        const over = () => {
+          this.gate.free(bytes);
+          this.#left();
+        };
+        whenSettled(
+          attempt(begin),
+          (answer) => {
+            over();
+            const { ok, value, message } = fields<Value>(answer);
+            if (ok) resolve(value);
+            else reject(new RealError(message));
           },
           (reason) => {
             over();

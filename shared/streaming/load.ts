@@ -11,6 +11,8 @@ import { StepCount } from './step-count.ts';
 /** The value of a compiled processor's text. A guarded one takes the function that counts its steps. */
 export type ProcessorFactory = (step: (by: number) => void) => Exports;
 interface Exports {
+  /** Steps of DAG jobs. */
+  default?: unknown;
   process?: unknown;
   add?: unknown;
   merge?: unknown;
