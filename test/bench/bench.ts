@@ -11,6 +11,7 @@ import { onShutdown, shutDown } from '../../worker/local/shutdown.ts';
 import { table } from '../../worker/local/terminal.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { computeBound } from './compute-bound.ts';
+import { dag } from './dag.ts';
 import { dataBound } from './data-bound.ts';
 import { joining } from './join.ts';
 import type { Row } from './measure.ts';
@@ -22,17 +23,17 @@ import { streaming } from './streaming.ts';
 const HELP = `Usage: npm run bench -- [options]
 
   --quick        smaller and once: does it still run, roughly how fast
-  --only <part>  data, compute, scheduler, memory, streaming, nexmark or join
+  --only <part>  data, compute, scheduler, memory, streaming, nexmark, join or dag
   --help         this text`;
 
-const PARTS = ['data', 'compute', 'scheduler', 'memory', 'streaming', 'nexmark', 'join'];
+const PARTS = ['data', 'compute', 'scheduler', 'memory', 'streaming', 'nexmark', 'join', 'dag'];
 const FULL = {
   ...{ mib: 256, rounds: 3, primes: 40_000_000, tasks: 5_000, shuffleMiB: 256 },
-  ...{ events: 200_000, nexmark: 100_000, products: 100_000 },
+  ...{ events: 200_000, nexmark: 100_000, products: 100_000, fanOut: 1_000 },
 };
 const QUICK = {
   ...{ mib: 64, rounds: 1, primes: 12_000_000, tasks: 2_000, shuffleMiB: 64 },
-  ...{ events: 50_000, nexmark: 20_000, products: 10_000 },
+  ...{ events: 50_000, nexmark: 20_000, products: 10_000, fanOut: 200 },
 };
 
 const { values } = readOptions(
@@ -85,6 +86,7 @@ async function bench(): Promise<void> {
   if (wanted('nexmark')) rows.push(...(await nexmark(size.nexmark, say)));
 
   if (wanted('join')) rows.push(...(await joining({ products: size.products, rounds }, say)));
+  if (wanted('dag')) rows.push(...(await dag({ sequence: 100, fanOut: size.fanOut, rounds }, say)));
 
   const model = cpus()[0]?.model.trim() ?? 'unknown processor';
   console.log(
