@@ -2,9 +2,10 @@
 import { apply, parse } from './intrinsics.ts';
 import { type CodeResult, contextFor, type UserFunction, withFunctions } from './load.ts';
 import type { FireCall, FireOutcome } from './process.ts';
-import { type CodeRun, SideBySide, type Work } from './side-by-side.ts';
+import { UserCalls } from './user-calls.ts';
 import { gather } from './slot.ts';
 import type { StepCount } from './step-count.ts';
+import type { CodeRun, Work } from './work.ts';
 
 export type FireRun = CodeRun<FireCall>;
 export type FireResult = CodeResult<FireOutcome>;
@@ -39,7 +40,7 @@ async function outcomeOf(
     },
     take: ({ outputs }, returned) => outputs.take(returned),
   };
-  const fired = new SideBySide(run, steps, work);
+  const fired = new UserCalls(run, steps, work);
   await fired.run();
   await fired.stopEndless();
   const { end, log } = fired;

@@ -5,13 +5,15 @@
 // (and fresh module variables): the second run is the one that counts. The price: what is no JSON, or too much, in a
 // large state is noticed when its text is made; what the next events have taken out again by then is not.
 import { failuresByOffset, stoppedBefore } from './event-lines.ts';
-import { type FoldCare, FoldPass } from './fold-pass.ts';
+import { FoldPass } from './fold-pass.ts';
+import type { FoldCare } from './fold-states.ts';
 import { realNow } from './intrinsics.ts';
-import type { FoldEvent } from './key-state.ts';
+import type { FoldEvent, KeyState } from './key-state.ts';
 import { type CodeResult, withFunctions } from './load.ts';
 import type { FoldCall, FoldOutcome } from './process.ts';
-import { type CodeRun, PROCESS_BOUNDS, SideBySide } from './side-by-side.ts';
+import { UserCalls } from './user-calls.ts';
 import { gather } from './slot.ts';
+import { type CodeRun, PROCESS_BOUNDS } from './work.ts';
 
 export type FoldRun = CodeRun<FoldCall>;
 export type FoldResult = CodeResult<FoldOutcome>;
@@ -36,7 +38,7 @@ const runPass = (run: FoldRun, care: FoldCare, beganMs: number) =>
     const bounds = run.bounds ?? PROCESS_BOUNDS;
     const inFlight = care === 'alone' ? 1 : bounds.inFlight;
     const setting = { ...run, bounds: { ...bounds, inFlight } };
-    const events: SideBySide<FoldEvent> = new SideBySide(setting, steps, pass, beganMs);
+    const events: UserCalls<FoldEvent> = new UserCalls(setting, steps, pass, beganMs);
     await events.run();
     return pass.again ?? outcomeOf(run.call, pass, events);
   });
@@ -51,15 +53,16 @@ function functionsOf({ calls, states }: FoldCall): ('process' | 'add' | 'merge')
 function outcomeOf(
   { keepGoing }: FoldCall,
   pass: FoldPass,
-  { slots, end, log }: SideBySide<FoldEvent>,
+  { slots, end, log }: UserCalls<FoldEvent>,
 ): FoldOutcome {
   const gathered = gather(slots, end, ({ own }) => own.offset);
   const failures = failuresByOffset(gathered.failures);
   const nothing = { changed: [], outputs: '', outputOffsets: [], stoppedAt: null };
   if (!keepGoing && failures.length > 0) return { ...nothing, failures, log };
   const changed: FoldOutcome['changed'] = [];
-  for (let i = 0; i < pass.keys.length; i++) {
-    const { key, kept, existed } = pass.keys[i] as FoldPass['keys'][number];
+  const { keys } = pass.states;
+  for (let i = 0; i < keys.length; i++) {
+    const { key, kept, existed } = keys[i] as KeyState;
     const state = kept?.text ?? null;
     // What came and went in between was never there.
     if (!kept || (state === null && !existed)) continue;

@@ -3,9 +3,10 @@ import { failuresByOffset, linesOf, stoppedBefore } from './event-lines.ts';
 import { apply, isIn, parse } from './intrinsics.ts';
 import { type CodeResult, contextFor, type UserFunction, withFunctions } from './load.ts';
 import type { ProcessCall, ProcessOutcome } from './process.ts';
-import { type CodeRun, SideBySide, type Work } from './side-by-side.ts';
+import { UserCalls } from './user-calls.ts';
 import { gather, type Slot } from './slot.ts';
 import type { StepCount } from './step-count.ts';
+import type { CodeRun, Work } from './work.ts';
 
 export type ProcessRun = CodeRun<ProcessCall>;
 export type ProcessResult = CodeResult<ProcessOutcome>;
@@ -42,7 +43,7 @@ async function outcomeOf(
     },
     take: ({ outputs }, returned) => outputs.take(returned),
   };
-  const events = new SideBySide(run, steps, work);
+  const events = new UserCalls(run, steps, work);
   await events.run();
   await events.stopEndless();
   const { end, log } = events;

@@ -4,7 +4,7 @@ import type { Json } from '../../../shared/schemas/common.ts';
 import { type FireResult, runFire } from '../../../shared/streaming/fire-run.ts';
 import { type FoldResult, runFold } from '../../../shared/streaming/fold-run.ts';
 import type { FireOutcome, FoldCall, FoldOutcome } from '../../../shared/streaming/process.ts';
-import { PROCESS_BOUNDS, type ProcessBounds } from '../../../shared/streaming/side-by-side.ts';
+import { PROCESS_BOUNDS, type ProcessBounds } from '../../../shared/streaming/work.ts';
 import { factoryOf, hostOf, linesOf, NOBODY, type RunOptions } from './programs.ts';
 
 type Options = Omit<RunOptions, 'types'> & { bounds?: Partial<ProcessBounds> };

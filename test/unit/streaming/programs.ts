@@ -11,7 +11,7 @@ import type {
   ProcessOutcome,
 } from '../../../shared/streaming/process.ts';
 import { type ProcessResult, runProcess } from '../../../shared/streaming/process-run.ts';
-import { PROCESS_BOUNDS, type ProcessBounds } from '../../../shared/streaming/side-by-side.ts';
+import { PROCESS_BOUNDS, type ProcessBounds } from '../../../shared/streaming/work.ts';
 import { compileProcessor, type ProgramUse } from '../../../shared/streaming/program.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
 

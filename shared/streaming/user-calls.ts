@@ -1,14 +1,7 @@
 // Runs many calls of user code: begun in order and run side by side, so that slow services overlap, while what they
 // emit stays in order. A call fails alone. What outgrows the bounds of all of them together is not lost: the run
 // then ends early, before the first call that did not fit. What is called, and with what, is the Work's.
-import {
-  OUTPUT_BATCH_MAX_BYTES,
-  OUTPUTS_PER_EVENT_MAX,
-  PROCESS_IN_FLIGHT,
-  PROCESS_QUIET_MS,
-  PROCESS_START_MS,
-  PROCESS_TIMEOUT_MS,
-} from '../limits.ts';
+import { OUTPUTS_PER_EVENT_MAX } from '../limits.ts';
 import { SideOutput } from '../mapreduce/side-output.ts';
 import { type ProgramOrigin, TaskFailure } from '../mapreduce/task-error.ts';
 import type { Json } from '../schemas/common.ts';
@@ -22,63 +15,13 @@ import {
   realSetTimeout,
   whenSettled,
 } from './intrinsics.ts';
-import { type ContextSource, errorOf, frozen, type ProcessorFactory } from './load.ts';
+import { type ContextSource, errorOf, frozen } from './load.ts';
 import { Outputs } from './outputs.ts';
-import type { ProcessHost } from './process.ts';
 import { newSlot, type Slot } from './slot.ts';
 import type { StepCount } from './step-count.ts';
+import { type CodeRun, PROCESS_BOUNDS, type ProcessBounds, type Work } from './work.ts';
 
-export interface ProcessBounds {
-  inFlight: number;
-  startMs: number;
-  timeoutMs: number;
-  quietMs: number;
-  outputMaxBytes: number;
-}
-
-export const PROCESS_BOUNDS: ProcessBounds = {
-  inFlight: PROCESS_IN_FLIGHT,
-  startMs: PROCESS_START_MS,
-  timeoutMs: PROCESS_TIMEOUT_MS,
-  quietMs: PROCESS_QUIET_MS,
-  outputMaxBytes: OUTPUT_BATCH_MAX_BYTES,
-};
-
-/** What every run is made of, whatever it runs. */
-export interface CodeRun<Call> {
-  factory: ProcessorFactory;
-  call: Call;
-  host: ProcessHost;
-  /** Where stacks find the program's first line in this realm. */
-  origin: ProgramOrigin;
-  /** Steps that one event may take; null when the program is not guarded. */
-  guardSteps: number | null;
-  bounds?: ProcessBounds;
-}
-
-export interface Work<Own> {
-  readonly count: number;
-  /** The function that is called, for messages. */
-  readonly name: string;
-  /** Null: passed over. Also called anew for a call that is made a second time. */
-  open(order: number): Own | null;
-  /** Calls user code; throws what it throws. */
-  call(slot: Slot<Own>): unknown;
-  /** Takes what it returned. Throws when that is refused. */
-  take(slot: Slot<Own>, returned: unknown): void;
-  /** False: it has to wait for others, until `Queue.ready` is called with it. */
-  mayBegin?(slot: Slot<Own>): boolean;
-  /** It has ended; one that is dropped may not have begun. */
-  ended?(slot: Slot<Own>): void;
-  /** The run ends before it, whether it has ended or not. May be said twice. */
-  dropped?(slot: Slot<Own>): void;
-  /** It and all before it have ended, and count. Called in order. */
-  passed?(slot: Slot<Own>): void;
-  /** Nothing runs any more. */
-  finishing?(): void;
-}
-
-export class SideBySide<Own> {
+export class UserCalls<Own> {
   /** By order; null: passed over. */
   readonly slots: (Slot<Own> | null)[] = [];
   readonly source: ContextSource;
