@@ -349,6 +349,11 @@ export const STEP_INLINE_MAX_BYTES = 64 * KIB;
 export const STEP_OUTPUT_MAX_BYTES = 16 * MIB;
 /** What a function gets to see: the outputs of the steps that it needs, together. */
 export const STEP_INPUT_MAX_BYTES = 32 * MIB;
+/** Of them, what lies in the run itself: it crosses in one message, of 32 MiB at most and two bytes a character. */
+export const STEP_INLINE_TOGETHER_MAX_CHARS = 12 * MIB;
+/** Units of one call each have a copy of the input: with a large one, fewer run side by side. */
+export const STEP_COPIES_MAX_CHARS = 8 * MIB;
+export const FOR_EACH_ITEMS_MAX_BYTES = 8 * MIB;
 /** Units (a step, or items of a `forEach`) that one call to an isolate runs, and such calls of one run at once. */
 export const STEP_UNITS_TOGETHER = 50;
 export const STEP_CALLS_AT_ONCE = 4;

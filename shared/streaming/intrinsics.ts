@@ -14,6 +14,7 @@ export const realNow = Date.now.bind(Date);
 export const realSetTimeout = setTimeout;
 export const realClearTimeout = clearTimeout as (timer: unknown) => void;
 export const RealTextDecoder = TextDecoder;
+export const RealTextEncoder = TextEncoder;
 
 const { then } = Promise.prototype;
 const { split, indexOf, slice } = String.prototype;

@@ -69,11 +69,17 @@ export function loadFunctions<Name extends keyof Exports>(
 
 /** Runs with the functions of a program. A program that does not load fails no event: none has to do with it. */
 export async function withFunctions<Name extends keyof Exports, Outcome>(
-  program: { factory: ProcessorFactory; origin: ProgramOrigin; guardSteps: number | null },
+  program: {
+    factory: ProcessorFactory;
+    origin: ProgramOrigin;
+    guardSteps: number | null;
+    /** What the loop guard's budget is for: "event" unless said. */
+    guards?: string;
+  },
   names: readonly Name[],
   run: (functions: Record<Name, UserFunction>, steps: StepCount) => Promise<Outcome>,
 ): Promise<CodeResult<Outcome>> {
-  const steps = new StepCount(program.guardSteps);
+  const steps = new StepCount(program.guardSteps, program.guards);
   try {
     const functions = loadFunctions(program, steps, names);
     return { ok: true, outcome: await run(functions, steps) };

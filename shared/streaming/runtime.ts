@@ -1,5 +1,7 @@
-// The entry of the processors' bundle (see worker/local/build.ts): one classic script that isolates evaluate
-// before a program. It defines `manyhandsProcessing`.
+// The entry of the bundle of processors and of steps (see worker/local/build.ts): one classic script that isolates
+// evaluate before a program. It defines `manyhandsProcessing`.
+export { runExpressions } from '../dag/expression-run.ts';
+export { runStep } from '../dag/step-run.ts';
 export { runBatch } from './batch-run.ts';
 export { runFire } from './fire-run.ts';
 export { runFold } from './fold-run.ts';

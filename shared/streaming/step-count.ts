@@ -5,10 +5,12 @@ import { RealError } from './intrinsics.ts';
 export class StepCount {
   #steps = 0;
   readonly #most: number;
+  readonly #what: string;
 
-  /** Null: nothing is counted. */
-  constructor(most: number | null) {
+  /** Null: nothing is counted. `what`: of what it is the budget, for the message. */
+  constructor(most: number | null, what = 'event') {
     this.#most = most ?? Infinity;
+    this.#what = what;
   }
 
   begin(): void {
@@ -19,7 +21,7 @@ export class StepCount {
   readonly step = (by: number): void => {
     if ((this.#steps += by) <= this.#most) return;
     const error = new RealError(
-      `more than ${this.#most} loop turns and calls in one event: an endless loop?`,
+      `more than ${this.#most} loop turns and calls in one ${this.#what}: an endless loop?`,
     );
     error.name = 'LoopGuardError';
     throw error;
