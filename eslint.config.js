@@ -44,7 +44,7 @@ export default defineConfig(
   zone(['web/**'], ['**/worker/**', '**/test/**'], 'the page imports shared/ only'),
   zone(
     [
-      'worker/{platform,catalog,datasets,mapreduce,volunteers,streaming,keyed,stateful,join,windowing,batching,kappa,claim-check,services}/**/*.object.ts',
+      'worker/{platform,catalog,datasets,mapreduce,volunteers,streaming,keyed,stateful,join,windowing,batching,kappa,dag,claim-check,services}/**/*.object.ts',
       'worker/platform/**',
     ],
     ['**/web/**', '**/test/**', '**/routes/**', '**/app.ts', '**/index.ts'],
@@ -60,7 +60,11 @@ export default defineConfig(
         'error',
         {
           patterns: [
-            { group: ['**/*.object.ts'], allowTypeImports: true, message: 'call objects by RPC' },
+            {
+              group: ['**/*.object.ts', '**/*.entrypoint.ts'],
+              allowTypeImports: true,
+              message: 'call objects by RPC',
+            },
           ],
         },
       ],
@@ -70,12 +74,12 @@ export default defineConfig(
     // Pure files take time, randomness and ids as arguments and know no Cloudflare.
     ...zone(
       [
-        'worker/{mapreduce,volunteers,catalog,datasets,streaming,keyed,stateful,join,windowing,batching,kappa,claim-check,services}/**/*.ts',
+        'worker/{mapreduce,volunteers,catalog,datasets,streaming,keyed,stateful,join,windowing,batching,kappa,dag,claim-check,services}/**/*.ts',
       ],
       ['cloudflare:*', '**/web/**', '**/test/**', '**/routes/**', '**/app.ts', '**/index.ts'],
-      `${oneWay}; only *.object.ts files know the runtime`,
+      `${oneWay}; only *.object.ts and *.entrypoint.ts files know the runtime`,
     ),
-    ignores: ['**/*.object.ts'],
+    ignores: ['**/*.object.ts', '**/*.entrypoint.ts'],
   },
   {
     files: ['worker/local/**', 'test/**'],

@@ -3,6 +3,7 @@ import type { WindowObject } from '../batching/window.object.ts';
 import type { CatalogObject } from '../catalog/catalog.object.ts';
 import type { ClaimObject } from '../claim-check/claim.object.ts';
 import type { BufferObject } from '../join/buffer.object.ts';
+import type { RunObject } from '../dag/run.object.ts';
 import type { ScheduleObject } from '../kappa/schedule.object.ts';
 import type { JobObject } from '../mapreduce/job.object.ts';
 import type { UserServiceObject } from '../services/users.object.ts';
@@ -30,6 +31,7 @@ export interface Env {
   STORES: DurableObjectNamespace<StoreObject>;
   BUFFERS: DurableObjectNamespace<BufferObject>;
   PANES: DurableObjectNamespace<PaneObject>;
+  RUNS: DurableObjectNamespace<RunObject>;
   BUCKET: R2Bucket;
   MAP_QUEUE: Queue<MapBell>;
   REDUCE_QUEUE: Queue<ReduceBell>;

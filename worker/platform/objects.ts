@@ -5,6 +5,7 @@ import { hashKey } from '../../shared/mapreduce/hash.ts';
 import type { WindowRpc } from '../batching/window.rpc.ts';
 import type { CatalogRpc } from '../catalog/catalog.rpc.ts';
 import type { ClaimRpc } from '../claim-check/claim.rpc.ts';
+import type { RunRpc } from '../dag/run.rpc.ts';
 import type { BufferRpc } from '../join/buffer.rpc.ts';
 import type { ScheduleRpc } from '../kappa/schedule.rpc.ts';
 import type { JobRpc } from '../mapreduce/job.rpc.ts';
@@ -34,6 +35,7 @@ type Bindings = Pick<
   | 'STORES'
   | 'BUFFERS'
   | 'PANES'
+  | 'RUNS'
 >;
 
 export const jobObject = (env: Bindings, job: string): JobRpc =>
@@ -100,6 +102,10 @@ const SHARD_OBJECTS = { stateful: storeObject, join: bufferObject, window: paneO
 /** A shard of whatever kind. */
 export const shardObject = (env: Bindings, kind: KeyedKind, ref: ShardRef): ShardRpc =>
   SHARD_OBJECTS[kind](env, ref);
+
+/** One run of a DAG job, by the job's id. */
+export const runObject = (env: Bindings, job: string): RunRpc =>
+  stub(env.RUNS as unknown as DurableObjectNamespace, job);
 
 export const userService = (env: Bindings): UserServiceRpc =>
   stub(env.USERS as unknown as DurableObjectNamespace, 'users');
