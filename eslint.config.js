@@ -44,7 +44,7 @@ export default defineConfig(
   zone(['web/**'], ['**/worker/**', '**/test/**'], 'the page imports shared/ only'),
   zone(
     [
-      'worker/{platform,catalog,datasets,mapreduce,volunteers,streaming,keyed,stateful,join,windowing,batching,kappa,dag,claim-check,services}/**/*.object.ts',
+      'worker/{platform,catalog,datasets,mapreduce,volunteers,streaming,keyed,stateful,join,windowing,batching,kappa,dag,claim-check,services}/**/*.{object,entrypoint}.ts',
       'worker/platform/**',
     ],
     ['**/web/**', '**/test/**', '**/routes/**', '**/app.ts', '**/index.ts'],

@@ -357,6 +357,8 @@ export const FOR_EACH_ITEMS_MAX_BYTES = 8 * MIB;
 /** Units (a step, or items of a `forEach`) that one call to an isolate runs, and such calls of one run at once. */
 export const STEP_UNITS_TOGETHER = 50;
 export const STEP_CALLS_AT_ONCE = 4;
+/** CPU time of such a call: the platform's most. */
+export const STEP_CPU_MS = 300_000;
 export const STEP_LOG_LINES_MAX = 100;
 /** Attempts whose times, errors and log lines are kept for each unit. */
 export const STEP_ATTEMPTS_KEPT = 20;

@@ -2,7 +2,6 @@
 // large bytes never pass through the object. Reached as `this.ctx.exports.StepRunner`.
 import type { ExpressionOutcome, StepUnit } from '../../shared/dag/step.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
-import type { ServiceSpec } from '../../shared/schemas/processor.ts';
 import type { Output } from './run-record.ts';
 
 /** A compiled program in R2; see compileStep and compileExpressions. */
@@ -23,7 +22,7 @@ export interface StepRunCall {
   program: ProgramRef;
   /** Local mode: loops are counted. */
   guard: boolean;
-  services: Record<string, ServiceSpec>;
+  services: Record<string, { url: string }>;
   /** JSON of the run's input. */
   input: string;
   needs: NeededOutput[];

@@ -28,3 +28,5 @@ export const segmentKey = (streamUid: string, partition: number, first: number) 
 export const claimKey = (token: string) => `claims/${token}`;
 /** Compiled programs of processors, by their content. */
 export const processorProgramKey = (hash: string) => `processors/programs/${hash}`;
+/** Compiled programs of steps and expressions of DAG jobs, by their content. */
+export const stepProgramKey = (hash: string) => `dag/programs/${hash}`;

@@ -1,4 +1,4 @@
-// What a processor's code may ask of the world, and nothing else: the services it declares, and the payloads of
+// What the code of a processor, or of a step, may ask of the world, and nothing else: the services it declares, and the payloads of
 // claims. The isolate has no network of its own; every call comes through here and is bounded here, whatever
 // the code in the isolate has done to the runner there.
 //
@@ -21,8 +21,8 @@ import type { ConsumerConfig } from '../consumer/consumer.rpc.ts';
 
 type Services = ConsumerConfig['services'];
 
-/** A host for one run. Plain functions: they cross to the isolate as stubs that end with the call. */
-export function processHost(env: Env, services: Services): ProcessHost {
+/** A host for one run; `who` declared the services. Plain functions: they cross to the isolate as stubs that end with the call. */
+export function processHost(env: Env, services: Services, who = 'processor'): ProcessHost {
   const gate = new Gate(SERVICE_CALLS_MAX, 0, () => 0);
   const inTurn = async <Value>(work: () => Promise<Value>): Promise<HostAnswer<Value>> => {
     if (gate.waiting >= SERVICE_CALLS_WAITING_MAX) {
@@ -38,7 +38,7 @@ export function processHost(env: Env, services: Services): ProcessHost {
     }
   };
   return {
-    call: (service, key) => inTurn(() => callService(env, services, service, key)),
+    call: (service, key) => inTurn(() => callService(env, services, service, key, who)),
     payload: (token) => inTurn(() => readPayload(env, token)),
   };
 }
@@ -48,11 +48,12 @@ async function callService(
   services: Services,
   service: string,
   key: string,
+  who: string,
 ): Promise<Json> {
   const declared = Object.hasOwn(services, service) ? services[service] : undefined;
   if (!declared) {
     const names = Object.keys(services).join(', ') || 'none';
-    throw new Error(`service ${service} is not declared by this processor (declared: ${names})`);
+    throw new Error(`service ${service} is not declared by this ${who} (declared: ${names})`);
   }
   const url = addressOf(declared.url, key);
   const abort = new AbortController();

@@ -1,6 +1,6 @@
-// The isolates of processors: Worker Loader, one for each program, without network or bindings. Batches of one
-// program may run in it side by side, each with its own module variables. Its realm is cut down to the language
-// and a few pure functions; unlike mappers, processors have the real clock and real random numbers. There are no
+// The isolates of processors and of steps of DAG jobs: Worker Loader, one for each program, without network or bindings.
+// Batches of one program may run in it side by side, each with its own module variables. Its realm is cut down to the
+// language and a few pure functions; unlike mappers, processors have the real clock and real random numbers. There are no
 // timers: waiting is the consumer's business (retry, back-off), and so a promise that nothing moves is known to
 // be lost.
 import {
@@ -8,7 +8,15 @@ import {
   LOOP_GUARD_STEPS,
   PROCESS_CPU_MS,
   PROCESS_GUARD_STEPS,
+  STEP_CPU_MS,
 } from '../../../shared/limits.ts';
+import type {
+  ExpressionCall,
+  ExpressionOutcome,
+  StepCall,
+  StepHost,
+  StepOutcome,
+} from '../../../shared/dag/step.ts';
 import { guardCounted } from '../../../shared/mapreduce/guard.ts';
 import { MODULE_HEAD } from '../../../shared/mapreduce/program-text.ts';
 import { ALLOWED_GLOBALS } from '../../../shared/mapreduce/realm.ts';
@@ -23,6 +31,7 @@ import type {
   ProcessCall,
   ProcessHost,
 } from '../../../shared/streaming/process.ts';
+import type { CodeResult } from '../../../shared/streaming/load.ts';
 import type { ProcessResult } from '../../../shared/streaming/process-run.ts';
 import { RUNTIME_SOURCE } from '../../../shared/streaming/runtime.generated.ts';
 import type { Env } from '../../platform/env.ts';
@@ -39,15 +48,21 @@ export interface ProcessIsolate {
   ): Promise<BatchResult>;
   fold(call: FoldCall, host: ProcessHost): Promise<FoldResult>;
   fire(call: FireCall, host: ProcessHost): Promise<FireResult>;
+  step(call: StepCall, json: StepJson, host: StepHost): Promise<CodeResult<StepOutcome>>;
+  expressions(call: ExpressionCall, json: StepJson): Promise<ExpressionOutcome>;
 }
 
-/** `process` also folds and fires: what a program's keys and its windows run is one isolate. */
-export type IsolateKind = 'process' | 'batch';
+/** `{"input": …, "steps": {…}}`; what is large comes as a stream. */
+export type StepJson = string | ReadableStream<Uint8Array>;
 
-/** CPU time of one call, and in local mode what the loop guard allows for one event, or between two of a window. */
+/** `process` also folds and fires: what a program's keys and its windows run is one isolate. */
+export type IsolateKind = 'process' | 'batch' | 'step';
+
+/** CPU time of one call, and in local mode what the loop guard allows for one event or step, or between two of a window. */
 const KINDS = {
   process: { cpuMs: PROCESS_CPU_MS, guardSteps: PROCESS_GUARD_STEPS },
   batch: { cpuMs: BATCH_CPU_MS, guardSteps: LOOP_GUARD_STEPS },
+  step: { cpuMs: STEP_CPU_MS, guardSteps: LOOP_GUARD_STEPS },
 } as const satisfies Record<IsolateKind, { cpuMs: number; guardSteps: number }>;
 
 /** Calls of the host count as subrequests; the platform's most. */
@@ -64,7 +79,10 @@ const MAIN = `
 import { WorkerEntrypoint } from 'cloudflare:workers';
 import './runtime.js';
 import factory from './${PROGRAM_FILE}';
-const { runProcess, runBatch, runFold, runFire } = globalThis.manyhandsProcessing;
+const { runProcess, runBatch, runFold, runFire, runStep, runExpressions } = globalThis.manyhandsProcessing;
+const { Response } = globalThis;
+const streamOf = (bytes) => new Response(bytes).body;
+const textOf = (json) => (typeof json === 'string' ? json : new Response(json).text());
 ${cutRealm(PROCESSOR_GLOBALS)}
 for (const { prototype } of [Object, Array, Promise, Function, Error]) Object.preventExtensions(prototype);
 const setting = SETTING;
@@ -80,6 +98,12 @@ export default class extends WorkerEntrypoint {
   }
   fire(call, host) {
     return runFire({ ...setting, factory, call, host });
+  }
+  async step(call, json, host) {
+    return runStep({ ...setting, factory, call, json: await textOf(json), host, streamOf });
+  }
+  async expressions(call, json) {
+    return runExpressions({ ...setting, factory, call, json: await textOf(json) });
   }
 }
 `;
