@@ -319,7 +319,7 @@ export const EVENT_WINDOW_CALL_MAX_BYTES = 8 * MIB;
 /** Events of one step, each counted as often as the windows that it lies in. */
 export const EVENT_WINDOW_LINES_MAX = 5_000;
 /** Windows that have to be closed: past it a shard takes no more events than it closes windows. */
-export const EVENT_WINDOWS_DUE_MAX = 2_000;
+export const EVENT_WINDOWS_DUE_MAX = 10_000;
 /** A row of windows by their end lists so many of them; one step looks at so many rows. */
 export const EVENT_WINDOW_ENDS_PER_ROW = 250;
 export const EVENT_WINDOW_ENDS_ROWS = 16;

@@ -9,10 +9,10 @@ export interface KeptEvent extends Place {
 
 const OFFSET = /^\{"partition":\d+,"offset":(\d+)/;
 
-export const keptText = (events: readonly Omit<KeptEvent, 'offset'>[]): string =>
-  events.map(({ source, timeMs, line }) => `${source} ${timeMs} ${line}`).join('\n');
+export const keptText = ({ source, timeMs, line }: Omit<KeptEvent, 'offset'>): string =>
+  `${source} ${timeMs} ${line}`;
 
-/** In the order in which the window took them. */
+/** In no particular order. */
 export function keptEvents(text: string | null): KeptEvent[] {
   if (text === null || text === '') return [];
   return text.split('\n').map((kept) => {

@@ -16,7 +16,7 @@ import {
   closedUntilMs,
   closesAfterMs,
   type FullPane,
-  type HeldPane,
+  type NewPane,
   type Pane,
   type PaneRules,
   paneName,
@@ -24,7 +24,7 @@ import {
 import { type OpenWindowsPage, windowsOfKey, windowsPage } from './open-windows.ts';
 import type { End, PaneStore } from './pane-store.ts';
 import { type Plan, type PlannedPane, plan, timed, type TimedEvent, wantedPanes } from './plan.ts';
-import { addEvents, keepEvents, type Taken } from './take.ts';
+import { addEvents, keepEvents, readFor, type Taken } from './take.ts';
 import {
   came,
   type EventClock,
@@ -240,13 +240,17 @@ export class PaneOperator implements Operator {
       first ??= event;
       count++;
       bytes += event.line.length;
-      if (!touched.has(pane)) bytes += pane.parents.reduce((sum, parent) => sum + parent.bytes, 0);
+      if (!touched.has(pane)) bytes += this.#readBytes(pane);
       touched.add(pane);
       if (count <= lines && bytes <= this.#bounds.callBytes) continue;
       if (event !== first) return { end: event.offset, tooLarge: null };
       if (bytes > this.#bounds.callBytes) return { end: null, tooLarge: this.#tooLarge(event) };
     }
     return { end: null, tooLarge: null };
+  }
+
+  #readBytes(pane: PlannedPane): number {
+    return readFor(pane, this.#setting.adds).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   #tooLarge({ offset }: TimedEvent): NonNullable<Fitting['tooLarge']> {
@@ -256,7 +260,7 @@ export class PaneOperator implements Operator {
 
   /** What the windows hold now. */
   #held({ panes }: Plan): Map<string, FullPane> {
-    const parents = panes.flatMap((pane) => pane.parents);
+    const parents = panes.flatMap((pane) => readFor(pane, this.#setting.adds));
     return new Map(this.#store.panesWithValues(parents).map((pane) => [paneName(pane), pane]));
   }
 
@@ -281,7 +285,7 @@ export class PaneOperator implements Operator {
     };
   }
 
-  #write(panes: readonly HeldPane[], planned: readonly PlannedPane[]): void {
+  #write(panes: readonly NewPane[], planned: readonly PlannedPane[]): void {
     if (panes.length === 0) return;
     const { record } = this.#store;
     const parentsOf = new Map(planned.map((pane) => [paneName(pane), pane.parents]));
@@ -363,7 +367,7 @@ export class PaneOperator implements Operator {
 }
 
 interface Applied {
-  panes: HeldPane[];
+  panes: NewPane[];
   planned: PlannedPane[];
   late: Plan['late'];
   failures: { offset: number; error: TaskError }[];

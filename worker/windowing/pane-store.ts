@@ -3,7 +3,7 @@
 // end that is listed is due; so an event that prolongs a session writes nothing here.
 import { EVENT_WINDOW_ENDS_PER_ROW, EVENT_WINDOW_ENDS_ROWS } from '../../shared/limits.ts';
 import type { EventClock } from './watermark.ts';
-import type { FullPane, HeldPane, Pane, PaneId } from './pane.ts';
+import type { FullPane, NewPane, Pane, PaneId } from './pane.ts';
 
 type SqlValue = string | number | null;
 export type SqlRow = Record<string, SqlValue>;
@@ -69,6 +69,20 @@ const META =
 /** CROSS JOIN: the order of what is asked for is kept. */
 const ASKED =
   'FROM json_each(?) AS k CROSS JOIN panes AS p WHERE p.key = k.value ->> 0 AND p.startMs = k.value ->> 1';
+
+const COLUMNS = 'key, startMs, endMs, count, bytes, source, offset, value, last';
+const columnsOf = ({ key, startMs, endMs, count, bytes, source, offset, value, last }: NewPane) =>
+  [key, startMs, endMs, count, bytes, source, offset, value, last] as const;
+
+/** `WHERE true`: without it ON would be read as a join's. */
+const PACKED_PANES = `SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+  value ->> 7, value ->> 8 FROM json_each(?) WHERE true`;
+
+/** A pane that is there is replaced, or gets a value behind its own. */
+const putQuery = (rows: string, appends: boolean) => `INSERT INTO panes (${COLUMNS}) ${rows}
+  ON CONFLICT (key, startMs) DO UPDATE SET endMs = excluded.endMs, count = excluded.count, bytes = excluded.bytes,
+    source = excluded.source, offset = excluded.offset, last = excluded.last,
+    value = ${appends ? 'panes.value || char(10) || excluded.value' : 'excluded.value'}`;
 
 const EMPTY: PaneRecord = {
   clock: { watermarkMs: null, sources: [] },
@@ -142,28 +156,20 @@ export class PaneStore {
     );
   }
 
-  put(panes: readonly HeldPane[]): void {
-    const columns = 'key, startMs, endMs, count, bytes, source, offset, value, last';
-    const packed: string[] = [];
-    for (const pane of panes) {
-      const { key, startMs, endMs, count, bytes, source, offset, value, last } = pane;
-      const row = [key, startMs, endMs, count, bytes, source, offset, value, last];
-      // As JSON within JSON a text may double; large ones are parameters of their own.
-      if ((value?.length ?? 0) + last.length <= PIECE_CHARS / 4) packed.push(JSON.stringify(row));
-      else {
-        this.#sql.run(
-          `INSERT OR REPLACE INTO panes (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-          ...row,
-        );
+  put(panes: readonly NewPane[]): void {
+    for (const appends of [false, true]) {
+      const packed: string[] = [];
+      for (const pane of panes) {
+        if (pane.appends !== appends) continue;
+        const row = [...columnsOf(pane)];
+        const chars = (pane.value?.length ?? 0) + pane.last.length;
+        // As JSON within JSON a text may double; large ones are parameters of their own.
+        if (chars <= PIECE_CHARS / 4) packed.push(JSON.stringify(row));
+        else this.#sql.run(putQuery('VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)', appends), ...row);
       }
-    }
-    for (const piece of pieces(packed, (row) => row)) {
-      this.#sql.run(
-        `INSERT OR REPLACE INTO panes (${columns})
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-           value ->> 7, value ->> 8 FROM json_each(?)`,
-        piece,
-      );
+      for (const piece of pieces(packed, (row) => row)) {
+        this.#sql.run(putQuery(PACKED_PANES, appends), piece);
+      }
     }
   }
 

@@ -27,7 +27,10 @@ export interface FullPane extends Pane {
   value: string | null;
 }
 
-export interface HeldPane extends FullPane {
+/** A pane as it is written. */
+export interface NewPane extends FullPane {
+  /** `value` goes behind what the pane holds already: what it kept need not be read. */
+  appends: boolean;
   /** With `add`: the line of the last event, for the dead letters should the window never close. Else empty. */
   last: string;
 }

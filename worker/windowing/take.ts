@@ -9,12 +9,12 @@ import { utf8Length } from '../../shared/mapreduce/strict-json.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 import type { KeyedCode } from '../keyed/operator.ts';
 import { keptText } from './kept-events.ts';
-import { type FullPane, type HeldPane, paneName, saidOf } from './pane.ts';
+import { type FullPane, type NewPane, type Pane, paneName, saidOf } from './pane.ts';
 import type { PlannedPane, TimedEvent } from './plan.ts';
 
 export interface Taking {
   panes: readonly PlannedPane[];
-  /** What the panes' parents hold, by `paneName`. */
+  /** What the panes' parents hold, by `paneName`: those that `readFor` says. */
   held: ReadonlyMap<string, FullPane>;
   source: number;
   attempt: number;
@@ -22,7 +22,7 @@ export interface Taking {
 }
 
 export interface Taken {
-  panes: HeldPane[];
+  panes: NewPane[];
   /** Of these events nothing is in the panes. */
   failures: { offset: number; error: TaskError }[];
   /** Nor from here on; null: all were run. */
@@ -31,6 +31,10 @@ export interface Taken {
   again: boolean;
   log: string[];
 }
+
+/** Whose values are needed. Kept events are added behind those that are there. */
+export const readFor = (pane: PlannedPane, adds: boolean): Pane[] =>
+  adds ? pane.parents : pane.parents.filter(({ startMs }) => startMs !== pane.startMs);
 
 const NOTHING = { panes: [], failures: [], stoppedAt: null, again: false, log: [] };
 
@@ -63,7 +67,13 @@ export async function addEvents(code: KeyedCode, taking: Taking): Promise<Taken>
     const name = paneName(pane);
     const value = states.has(name) ? (states.get(name) ?? null) : stateBefore(taking, pane);
     const bytes = utf8Length(value ?? '');
-    const row = { ...countedPane(pane, events, source), bytes, value, last: last.line };
+    const row = {
+      ...countedPane(pane, events, source),
+      bytes,
+      value,
+      last: last.line,
+      appends: false,
+    };
     if (bytes + utf8Length(last.line) <= EVENT_WINDOW_ROW_MAX_BYTES) taken.panes.push(row);
     else {
       taken.failures.push({
@@ -94,18 +104,10 @@ function stateBefore({ held }: Taking, pane: PlannedPane): string | null {
 /** Keeps the events themselves, each in all of its windows if there is room in all of them. */
 export function keepEvents({ panes, held, source, keepGoing }: Taking): Taken {
   const taken: Taken = { ...NOTHING, panes: [], failures: [] };
-  const rooms = panes.map((pane) => ({ ...roomOf(pane, held), pane, events: [] as TimedEvent[] }));
-  const byEvent = new Map<TimedEvent, typeof rooms>();
-  for (const room of rooms) {
-    for (const event of room.pane.events) {
-      const own = byEvent.get(event);
-      if (own) own.push(room);
-      else byEvent.set(event, [room]);
-    }
-  }
-  const inOrder = [...byEvent].sort(([a], [b]) => a.index - b.index);
-  for (const [event, own] of inOrder) {
-    const bytes = utf8Length(event.line) + 40;
+  const rooms = panes.map((pane): Room => ({ ...roomOf(pane), pane, events: [], texts: [] }));
+  for (const [event, own] of roomsByEvent(rooms)) {
+    const text = keptText({ ...event, source });
+    const bytes = utf8Length(text) + 1;
     const full = own.find(
       (room) => room.count + 1 > EVENT_WINDOW_EVENTS_MAX || room.bytes + bytes > STATE_MAX_BYTES,
     );
@@ -118,26 +120,49 @@ export function keepEvents({ panes, held, source, keepGoing }: Taking): Taken {
       room.count++;
       room.bytes += bytes;
       room.events.push(event);
+      room.texts.push(text);
     }
   }
-  for (const { pane, events } of rooms) {
+  for (const { pane, events, texts, bytes } of rooms) {
     if (events.length === 0) continue;
-    const texts = pane.parents.flatMap((parent) => held.get(paneName(parent))?.value ?? []);
-    const value = [...texts, keptText(events.map((event) => ({ ...event, source })))].join('\n');
-    const counted = countedPane(pane, events, source);
-    taken.panes.push({ ...counted, bytes: utf8Length(value), value, last: '' });
+    const others = readFor(pane, false).flatMap((other) => held.get(paneName(other))?.value ?? []);
+    const value = [...others, ...texts].join('\n');
+    taken.panes.push({
+      ...countedPane(pane, events, source),
+      bytes,
+      value,
+      last: '',
+      appends: true,
+    });
   }
   return taken;
 }
 
-function roomOf({ parents }: PlannedPane, held: ReadonlyMap<string, FullPane>) {
-  let count = 0;
-  let bytes = 0;
-  for (const parent of parents) {
-    count += parent.count;
-    bytes += held.get(paneName(parent))?.bytes ?? 0;
+/** What a pane has and gets. */
+interface Room {
+  pane: PlannedPane;
+  count: number;
+  bytes: number;
+  events: TimedEvent[];
+  texts: string[];
+}
+
+const roomOf = ({ parents }: PlannedPane) => ({
+  count: parents.reduce((sum, { count }) => sum + count, 0),
+  bytes: parents.reduce((sum, { bytes }) => sum + bytes, 0),
+});
+
+/** In the order of the log. */
+function roomsByEvent(rooms: readonly Room[]): [TimedEvent, Room[]][] {
+  const byEvent = new Map<TimedEvent, Room[]>();
+  for (const room of rooms) {
+    for (const event of room.pane.events) {
+      const own = byEvent.get(event);
+      if (own) own.push(room);
+      else byEvent.set(event, [room]);
+    }
   }
-  return { count, bytes };
+  return [...byEvent].sort(([a], [b]) => a.index - b.index);
 }
 
 function countedPane(
