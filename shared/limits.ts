@@ -367,6 +367,35 @@ export const STEP_LOST_MAX = 10;
 export const SIGNAL_MAX_BYTES = 256 * KIB;
 /** Signals of one name that came before anything waits for them. */
 export const SIGNALS_KEPT = 100;
+/** All signals of a run that wait. */
+export const SIGNALS_KEPT_MAX_CHARS = 4 * MIB;
+/** What a run holds in memory: small outputs, items, events waited for. One message to whoever reads the result. */
+export const RUN_HELD_MAX_CHARS = 12 * MIB;
+/** Outputs shown with a run, all together; past it they are left out. Each is shown with its step. */
+export const RUN_SHOWN_MAX_CHARS = 1 * MIB;
+export const RUN_EVENTS_KEPT = 50_000;
+/** Stored answers of a step that tell of attempts; older ones are dropped. */
+export const STEP_ATTEMPT_PACKS_KEPT = 2_000;
+/** Attempts, and characters of their logs, that are listed of one step. */
+export const STEP_ATTEMPTS_LISTED = 200;
+export const STEP_LOGS_LISTED_MAX_CHARS = 2 * MIB;
+/** Items whose records lie in one row: as many as are run together. */
+export const STEP_ITEMS_PER_ROW = 50;
+/** JSON of the items that go into one call. */
+export const STEP_CALL_ITEMS_MAX_CHARS = 2 * MIB;
+/** An attempt that nobody knows the end of is made again after a pause that grows from the first to the second. */
+export const STEP_LOST_PAUSE_MS = 500;
+export const STEP_LOST_PAUSE_MAX_MS = 30_000;
+/** A call that has not answered so long after the last moment at which it could is given up. */
+export const STEP_LOST_GRACE_MS = 10_000;
+/** How often the job of a step is looked at: growing between the two. */
+export const STEP_JOB_POLL_MIN_MS = 250;
+export const STEP_JOB_POLL_MAX_MS = 5_000;
+/** While something is under way a run's alarm is never further off: whoever died is noticed then. */
+export const RUN_BEAT_MS = 30_000;
+/** What a run's counts, and the place of a watch, may lose in a crash. */
+export const RUN_COUNTS_STORED_MS = 10_000;
+export const WATCH_PLACE_STORED_EVENTS = 1_000;
 
 // --- User Service -------------------------------------------------------------------------------
 /** Events about users that the stream `users` has not taken yet. */

@@ -210,7 +210,7 @@ export type BadRecord = z.infer<typeof BadRecord>;
 export const Job = z
   .object({
     id: z.string(),
-    kind: z.enum(JOB_KINDS),
+    kind: z.literal('mapreduce'),
     name: z.string(),
     state: z.enum(JOB_STATES),
     reason: z
@@ -307,6 +307,15 @@ export const JOB_EVENT_TYPES = [
   'done',
   'failed', // error
   'cancelled',
+  // Of DAG jobs; each has `step`, and `item` where it is one of a `forEach`.
+  'stepReady',
+  'stepStarted', // attempt
+  'stepDone', // attempt, ms
+  'stepRetried', // attempt, error, notBefore
+  'stepFailed', // attempt, error
+  'stepSkipped', // reason
+  'stepCancelled', // reason
+  'signal', // name
 ] as const;
 
 export const JobEvent = z

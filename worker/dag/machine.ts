@@ -113,16 +113,21 @@ export class Machine {
 
   // --- What is to be done ----------------------------------------------------------------------------
 
-  /** Begins what may begin now, at most `capacity` runs. To be asked after every change. */
-  next(nowMs: number, capacity: number): Command[] {
+  /**
+   * Begins what may begin now, at most `capacity` calls of at most `together` units of one step. To be asked after every
+   * change.
+   */
+  next(nowMs: number, capacity: number, together = 1): Command[] {
     const commands = this.#endings;
     this.#endings = [];
     if (this.record.state !== 'running') return commands;
     let left = capacity;
     for (const name of this.#lively) {
       const before = commands.length;
-      this.#advance(name, nowMs, left, commands);
-      for (const { kind } of commands.slice(before)) if (kind === 'run') left--;
+      this.#advance(name, nowMs, left * together, commands);
+      let runs = 0;
+      for (let i = before; i < commands.length; i++) if (commands[i]?.kind === 'run') runs++;
+      left -= Math.ceil(runs / together);
     }
     this.#endIfSettled(nowMs);
     // What was settled on the way may have ended things.
@@ -390,10 +395,33 @@ export class Machine {
     return this.#failed(unit, attempt, error, nowMs, true);
   }
 
-  /** Nobody knows what became of this attempt: another one is made, which does not count as a failure. */
-  lost(unit: Unit, attempt: number, nowMs: number): boolean {
-    const message = `${STEP_LOST_MAX} attempts were lost`;
-    return this.#failed(unit, attempt, { code: 'returned', message }, nowMs, false);
+  /**
+   * Nobody knows what became of this attempt: another one is made after `pauseMs`, which does not count as a failure.
+   * `why`: should it have been the last.
+   */
+  lost(unit: Unit, attempt: number, nowMs: number, pauseMs = 0, why = ''): boolean {
+    const message = `${STEP_LOST_MAX} attempts were lost${why && `; the last one: ${why}`}`;
+    const counted = this.#failed(unit, attempt, { code: 'returned', message }, nowMs, false);
+    const record = this.#unitOf(unit);
+    if (counted && record?.state === 'ready') record.notBeforeMs = nowMs + pauseMs;
+    return counted;
+  }
+
+  /** The job of a step has come to its end: an output, or one for each item. False: as above. */
+  jobDone(name: string, attempt: number, outputs: readonly Output[], nowMs: number): boolean {
+    const record = this.#of(name);
+    if (record.state !== 'running' || record.attempt !== attempt) return false;
+    if (record.items === null) {
+      return this.succeeded({ step: name, item: null }, attempt, outputs[0] ?? NOTHING, nowMs);
+    }
+    for (const [item, { unit }] of record.items.entries()) {
+      const { startedAtMs } = record;
+      const output = outputs[item] ?? NOTHING;
+      Object.assign(unit, { state: 'done', attempt, startedAtMs, finishedAtMs: nowMs, output });
+    }
+    record.error = null;
+    this.#settle(name, record, 'done', nowMs, '');
+    return true;
   }
 
   #failed(unit: Unit, attempt: number, error: TaskError, nowMs: number, counts: boolean): boolean {
