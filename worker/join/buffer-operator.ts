@@ -117,10 +117,9 @@ export class BufferOperator implements Operator {
       after: join,
     }));
     writeChanges(this.#store, this.#rows, record, changes, tickMs);
-    this.#rows.tidy(record, ([startMs, keys]) => {
-      const joins = this.#store.glance(keys);
-      return joins.filter((join) => isOpenSince(join, startMs)).map(({ key }) => key);
-    });
+    this.#rows.tidy(record, ([startMs, keys]) =>
+      this.#store.open(keys, startMs).map(({ key }) => key),
+    );
     this.#store.save(record);
   }
 
@@ -198,6 +197,3 @@ const failed = ({ offset }: JoinEvent, error: TaskError, log: string[]): Change 
   failures: [{ offset, error }],
   stoppedAt: null,
 });
-
-const isOpenSince = ({ state, sinceMs }: Pick<Join, 'state' | 'sinceMs'>, startMs: number) =>
-  state === 'waiting' && sinceMs === startMs;

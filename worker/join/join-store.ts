@@ -142,6 +142,17 @@ export class JoinStore {
     return [...rows].map(glanceOf);
   }
 
+  /** Of these keys, those that wait since then, and whose `arrived` has none of these bits. */
+  open(keys: readonly string[], startMs: number, bits = 0): Glance[] {
+    const rows = this.#sql.each<GlanceRow>(
+      `SELECT ${GLANCE} ${OF_KEYS} WHERE w.state = 0 AND w.sinceMs = ? AND (w.arrived & ?) = 0`,
+      JSON.stringify(keys),
+      startMs,
+      bits,
+    );
+    return [...rows].map(glanceOf);
+  }
+
   /** Writes joins, and counts them in the record, which the caller saves. */
   write(changes: Iterable<JoinChange>, record: JoinRecord): void {
     const gone: string[] = [];

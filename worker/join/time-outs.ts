@@ -105,8 +105,7 @@ export class TimeOuts {
       pick.dueSegments.push(due.length);
       for (const [segment, [startMs, keys]] of due.entries()) {
         const places = new Map(keys.map((key, place) => [key, place]));
-        for (const join of this.#store.glance(keys)) {
-          if (!isDue(kind, row.lane, startMs, join)) continue;
+        for (const join of this.#still(kind, row.lane, startMs, keys)) {
           const at = {
             key: join.key,
             row: pick.rows.length - 1,
@@ -128,6 +127,14 @@ export class TimeOuts {
       }
     }
     return pick;
+  }
+
+  /** Rows list keys that have fired since, or were opened again. */
+  #still(kind: DueKind, lane: number, startMs: number, keys: string[]): Glance[] {
+    if (kind === 'timeOut') return this.#store.open(keys, startMs);
+    return this.#store
+      .glance(keys)
+      .filter(({ state, dueMs }) => state === 'retrying' && dueMs === lane);
   }
 
   #change(
@@ -250,10 +257,4 @@ export class TimeOuts {
       ended: 0,
     };
   }
-}
-
-/** Rows list keys that have fired since, or were opened again. */
-function isDue(kind: DueKind, lane: number, startMs: number, join: Glance): boolean {
-  if (kind === 'retry') return join.state === 'retrying' && join.dueMs === lane;
-  return join.state === 'waiting' && join.sinceMs === startMs;
 }

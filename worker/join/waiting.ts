@@ -47,11 +47,7 @@ export class Waiting {
     const items: { order: string; item: WaitingKey }[] = [];
     let looks = 0;
     for (const { startMs, keys } of this.#listed(after)) {
-      const joins = this.#store
-        .glance(keys)
-        .filter((join) => join.state === 'waiting' && join.sinceMs === startMs);
-      for (const join of joins) {
-        if ((join.arrived & bit) !== 0) continue;
+      for (const join of this.#store.open(keys, startMs, bit)) {
         if (items.length === limit) return { items, more: true };
         items.push({ order: orderOf(startMs, join.key), item: view(join, types, this.#sources) });
       }
