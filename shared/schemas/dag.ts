@@ -235,3 +235,40 @@ export const DagJob = z
   })
   .meta({ id: 'DagJob' });
 export type DagJob = z.infer<typeof DagJob>;
+
+/** In lists: how far its steps are, and none of them. */
+export const DagJobSummary = DagJob.omit({
+  spec: true,
+  levels: true,
+  steps: true,
+  signals: true,
+  criticalPath: true,
+})
+  .extend({
+    progress: z.object({
+      steps: z.number().int(),
+      done: z.number().int(),
+      skipped: z.number().int(),
+      failed: z.number().int(),
+      cancelled: z.number().int(),
+      running: z.number().int(),
+    }),
+  })
+  .meta({ id: 'DagJobSummary' });
+export type DagJobSummary = z.infer<typeof DagJobSummary>;
+
+/** A step with its attempts: of the step itself, or of one item of its `forEach`. */
+export const StepDetail = StepStatus.extend({
+  step: z.string(),
+  attemptsMade: z.array(StepAttempt).meta({ description: 'the newest ones, oldest first' }),
+}).meta({ id: 'StepDetail' });
+export type StepDetail = z.infer<typeof StepDetail>;
+
+export const StepQuery = z.object({
+  item: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .meta({ description: 'of a `forEach`: whose attempts are shown, from 0' }),
+});

@@ -126,6 +126,7 @@ export const JOB_STATES = [
 ] as const;
 export type JobState = (typeof JOB_STATES)[number];
 export const JOB_KINDS = ['mapreduce', 'dag'] as const;
+export type JobKind = (typeof JOB_KINDS)[number];
 
 /** Why a job or an attempt failed. Codes of attempts are stable too, but not HTTP problems. */
 export const TASK_ERROR_CODES = [

@@ -4,7 +4,7 @@ import { DurableObject } from 'cloudflare:workers';
 import { IDEMPOTENCY_MS, UPLOAD_KEEP_MS } from '../../shared/limits.ts';
 import type { List } from '../../shared/schemas/common.ts';
 import type { Dataset } from '../../shared/schemas/dataset.ts';
-import type { JobSummary } from '../../shared/schemas/job.ts';
+import type { AnyJobSummary } from '../../shared/schemas/jobs.ts';
 import type { StreamSpec } from '../../shared/schemas/stream.ts';
 import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
@@ -25,6 +25,7 @@ import type {
   UploadPart,
 } from './catalog.rpc.ts';
 import { Definitions, DEFINITIONS_MIGRATION } from './definitions.ts';
+import { listJobs } from './job-list.ts';
 import { page } from './page.ts';
 
 const MIGRATIONS = [
@@ -74,7 +75,7 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
 
   // --- Jobs -----------------------------------------------------------------------------------------
 
-  async updateJob(summary: JobSummary): Promise<void> {
+  async updateJob(summary: AnyJobSummary): Promise<void> {
     const { id, kind, state } = summary;
     this.#sql.exec(
       'INSERT OR REPLACE INTO jobs (id, kind, state, summary) VALUES (?, ?, ?, ?)',
@@ -90,21 +91,8 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
     await this.unpin(job);
   }
 
-  async jobs({ state, kind, cursor, limit }: JobFilter): Promise<List<JobSummary>> {
-    // Ids begin with their time: by id is by age.
-    const rows = this.#sql.exec<{ summary: string }>(
-      `SELECT summary FROM jobs WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR id < ?3)
-       ORDER BY id DESC LIMIT ?4`,
-      state ?? null,
-      kind ?? null,
-      cursor ?? null,
-      limit + 1,
-    );
-    return page(
-      [...rows].map((row) => JSON.parse(row.summary) as JobSummary),
-      limit,
-      (job) => job.id,
-    );
+  async jobs(filter: JobFilter): Promise<List<AnyJobSummary>> {
+    return listJobs(this.#sql, filter);
   }
 
   async activeJobs(): Promise<string[]> {

@@ -1,7 +1,8 @@
 // What others may ask of the CatalogObject, as plain interfaces.
 import type { List } from '../../shared/schemas/common.ts';
 import type { Dataset } from '../../shared/schemas/dataset.ts';
-import type { JobState, JobSummary } from '../../shared/schemas/job.ts';
+import type { JobKind, JobState } from '../../shared/schemas/job.ts';
+import type { AnyJobSummary } from '../../shared/schemas/jobs.ts';
 import type { StreamSpec } from '../../shared/schemas/stream.ts';
 import type { StreamDefinition } from '../streaming/names.ts';
 
@@ -25,7 +26,7 @@ export interface UploadPart {
 
 export interface JobFilter {
   state?: JobState | undefined;
-  kind?: string | undefined;
+  kind?: JobKind | undefined;
   cursor?: string | undefined;
   limit: number;
 }
@@ -71,10 +72,10 @@ export interface CatalogRpc {
   secret(): Promise<string>;
 
   // --- Jobs ---
-  updateJob(summary: JobSummary): Promise<void>;
+  updateJob(summary: AnyJobSummary): Promise<void>;
   deleteJob(job: string): Promise<void>;
   /** Newest first. */
-  jobs(filter: JobFilter): Promise<List<JobSummary>>;
+  jobs(filter: JobFilter): Promise<List<AnyJobSummary>>;
   /** Ids of jobs that map, or will. */
   activeJobs(): Promise<string[]>;
   jobsRunning(): Promise<number>;

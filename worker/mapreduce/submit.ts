@@ -5,7 +5,7 @@ import { PARAMS_MAX_BYTES } from '../../shared/limits.ts';
 import { type CompiledProgram, compileProgram } from '../../shared/mapreduce/program.ts';
 import type { Job, JobInput, MapReduceSpec } from '../../shared/schemas/job.ts';
 import type { Env } from '../platform/env.ts';
-import { newId } from '../platform/ids.ts';
+import { JOB_PREFIXES, newId } from '../platform/ids.ts';
 import { inlineInputKey, programKey } from '../platform/keys.ts';
 import { catalog, jobObject } from '../platform/objects.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
@@ -24,7 +24,7 @@ export async function submitJob(
   idempotencyKey: string | null,
 ): Promise<Job> {
   const program = checkProgram(spec);
-  let job = newId('job', Date.now());
+  let job = newId(JOB_PREFIXES.mapreduce, Date.now());
   if (idempotencyKey !== null) {
     const claimed = await catalog(env).claimKey(
       idempotencyKey,

@@ -4,6 +4,14 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const TIME_CHARS = 9;
 const RANDOM_CHARS = 11;
 
+/** Prefixes of jobs' ids by kind: so whoever has an id knows which object to ask. */
+export const JOB_PREFIXES = { mapreduce: 'job', dag: 'run' } as const;
+
+export const isRunId = (job: string): boolean => job.startsWith(`${JOB_PREFIXES.dag}_`);
+
+/** What is left of an id without its prefix: comparable by age with ids of another kind. */
+export const ageOf = (id: string): string => id.slice(id.indexOf('_') + 1);
+
 /** `<prefix>_<20 characters>`, e.g. `job_0k3v…`. */
 export function newId(prefix: string, nowMs: number): string {
   let time = '';

@@ -22,6 +22,14 @@ const KIND: Record<JobEvent['type'], Kind> = {
   done: 'done',
   failed: 'failed',
   cancelled: 'cancelled',
+  stepReady: 'waiting',
+  stepStarted: 'running',
+  stepDone: 'done',
+  stepRetried: 'retry',
+  stepFailed: 'failed',
+  stepSkipped: 'cancelled',
+  stepCancelled: 'cancelled',
+  signal: 'running',
 };
 
 export const eventKind = (event: JobEvent): Kind => KIND[event.type] ?? 'waiting';
