@@ -263,7 +263,8 @@ export class WindowWorld {
       },
       fire: async (call) => {
         await Promise.resolve();
-        if (this.#happens(this.#setting.deaths)) throw new IsolateDied();
+        // Not of one alone: it would be given up, and `throws` is for that.
+        if (call.units.length > 1 && this.#happens(this.#setting.deaths)) throw new IsolateDied();
         this.#dieSometimes();
         if (call.units.some(({ key }) => this.#setting.kills?.includes(key))) {
           throw new IsolateDied();
