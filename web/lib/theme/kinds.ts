@@ -44,8 +44,15 @@ import Merge from '@lucide/svelte/icons/merge';
 import MoveRight from '@lucide/svelte/icons/move-right';
 import PackageCheck from '@lucide/svelte/icons/package-check';
 import TimerOff from '@lucide/svelte/icons/timer-off';
+import AlarmClock from '@lucide/svelte/icons/alarm-clock';
+import BellRing from '@lucide/svelte/icons/bell-ring';
+import CirclePlay from '@lucide/svelte/icons/circle-play';
+import Radio from '@lucide/svelte/icons/radio';
+import SkipForward from '@lucide/svelte/icons/skip-forward';
+import Workflow from '@lucide/svelte/icons/workflow';
 import type { LucideIcon } from '@lucide/svelte/icons';
-import type { AttemptState, JobState, Task } from '../../../shared/schemas/job.ts';
+import type { Step, StepState } from '../../../shared/schemas/dag.ts';
+import type { AttemptState, JobKind, JobState, Task } from '../../../shared/schemas/job.ts';
 import type {
   Batch,
   BatchReason,
@@ -81,6 +88,10 @@ export type Kind =
   | DeadLetter['state']
   | Schedule['state']
   | ScheduleRun['state']
+  | JobKind
+  | StepState
+  | Step['run']
+  | 'signal'
   | 'retry'
   | 'late'
   | 'disagreement';
@@ -159,6 +170,14 @@ export const KINDS: Record<Kind, Look> = {
   active: { token: 'accent', label: 'active', icon: CalendarClock },
   missed: { token: 'retry', label: 'missed', icon: CalendarX },
   refused: { token: 'failed', label: 'refused', icon: ShieldX },
+  // DAG jobs: what a step is, and how it stands
+  dag: { token: 'ink', label: 'DAG', icon: Workflow },
+  mapreduce: { token: 'map', label: 'MapReduce', icon: Combine },
+  wait: { token: 'reduce', label: 'wait', icon: BellRing },
+  sleep: { token: 'muted', label: 'sleep', icon: AlarmClock },
+  signal: { token: 'reduce', label: 'signal', icon: Radio },
+  ready: { token: 'accent', label: 'ready', icon: CirclePlay },
+  skipped: { token: 'muted', label: 'skipped', icon: SkipForward },
   // what went another way than planned
   retry: { token: 'retry', label: 'tried again', icon: Undo2 },
   disagreement: { token: 'failed', label: 'disagreement', icon: TriangleAlert },
