@@ -364,6 +364,19 @@ export const STEP_LOG_LINES_MAX = 100;
 export const STEP_ATTEMPTS_KEPT = 20;
 /** An attempt that was lost (a restart) is made again without counting as a failure, so often. */
 export const STEP_LOST_MAX = 10;
+/** A volunteer's program carries what all items see: input and needed outputs, as JSON. */
+export const VOLUNTEER_GIVEN_MAX_BYTES = 4 * MIB;
+/** Items with the payloads that travel along, all together; one of them has RECORD_MAX_BYTES at most. */
+export const VOLUNTEER_INPUT_MAX_BYTES = 512 * MIB;
+/** What one item may return as bytes. It comes back in chunks, each with a third more as base64 in a value. */
+export const VOLUNTEER_OUTPUT_MAX_BYTES = 32 * MIB;
+export const VOLUNTEER_CHUNK_BYTES = 720 * KIB;
+/** One answer with outputs of a step's job has at most so many, and ends when it has read so much. */
+export const COLLECT_OUTPUTS_MAX = 500;
+export const COLLECT_INLINE_MAX_BYTES = 4 * MIB;
+export const COLLECT_READ_MAX_BYTES = 64 * MIB;
+/** A larger result of a MapReduce step is no output: it stays with its job. */
+export const STEP_RESULT_MAX_BYTES = 1024 * MIB;
 export const SIGNAL_MAX_BYTES = 256 * KIB;
 /** Signals of one name that came before anything waits for them. */
 export const SIGNALS_KEPT = 100;

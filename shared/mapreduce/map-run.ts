@@ -2,6 +2,7 @@
 // at the edge, so that two honest attempts give the same bytes. User code gets plain values and closures;
 // whatever it throws becomes a TaskError with its place in the program.
 import { BAD_RECORDS_LISTED_PER_TASK, PROGRESS_MS } from '../limits.ts';
+import { stepMap } from '../dag/volunteer-run.ts';
 import type { Json } from '../schemas/common.ts';
 import type { BadRecord, TaskError } from '../schemas/job.ts';
 import { isBuiltin } from './builtins.ts';
@@ -20,6 +21,9 @@ export interface ProgramExports {
   /** A function, or a built-in's name. */
   combine?: unknown;
   reduce?: unknown;
+  /** Of a step of a DAG, instead of `map`; `given` is JSON of what it gets to see, but for its item. */
+  default?: unknown;
+  given?: unknown;
 }
 
 /** The value of a compiled program's text: each call gives fresh module variables. */
@@ -84,11 +88,13 @@ export function loadProgram({
   plan,
   task,
   realm,
-}: Pick<MapRun, 'factory' | 'plan' | 'task' | 'realm'>): ProgramExports {
+  onProgress,
+}: Pick<MapRun, 'factory' | 'plan' | 'task' | 'realm' | 'onProgress'>): ProgramExports {
   const random = seededRandom(`${plan.programHash}/realm/${task.task}`);
   installDeterminism(realm as Parameters<typeof installDeterminism>[0], random, plan.nowMs);
   try {
     const program = factory();
+    if (plan.step) return { map: stepMap(program, plan.step, () => onProgress?.(0)) };
     if (typeof program.map !== 'function') {
       throw new TaskFailure('bad_program', '`map` is not a function');
     }
@@ -171,7 +177,7 @@ export async function mapRecords(
     }
     try {
       const returned = map(records.value, emit, ctx);
-      if (isThenable(returned)) await settle(returned);
+      if (isThenable(returned)) await (plan.step ? returned : settle(returned));
       if (refused !== null) throw refused;
       if (pending) for (const [key, value] of pending.splice(0)) emitTo(key, value);
       recordsIn++;

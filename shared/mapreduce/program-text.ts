@@ -4,12 +4,19 @@ import type { ProgramOrigin } from './task-error.ts';
 
 export const PROGRAM_HEAD = '(function () { "use strict"; ';
 const TAIL_START = '\n; return { ';
+const TAIL_END = ' }; })';
 
 export const wrapProgram = (members: string[]): { head: string; tail: string } => ({
   head: PROGRAM_HEAD,
   // The newline ends a comment that the program may end with.
-  tail: `${TAIL_START}${members.join(', ')} }; })`,
+  tail: `${TAIL_START}${members.join(', ')}${TAIL_END}`,
 });
+
+/** The same program with one more member. */
+export const withMember = (text: string, member: string): string => {
+  if (!text.endsWith(TAIL_END)) throw new Error('withMember: not a compiled program');
+  return `${text.slice(0, -TAIL_END.length)}, ${member}${TAIL_END}`;
+};
 
 /** The program as its author would recognise it: without the wrapper. */
 export function programSource(text: string): string {

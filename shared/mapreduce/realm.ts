@@ -18,3 +18,21 @@ export const ALLOWED_GLOBALS: readonly string[] = [
   ...['self', 'TextEncoder', 'TextDecoder', 'URL', 'URLSearchParams', 'atob', 'btoa'],
   ...['structuredClone', 'queueMicrotask'],
 ];
+
+/**
+ * What programs of volunteer steps find besides, in browsers that have it: pictures and video. None of it reaches a
+ * network, other contexts or the person's data; of a canvas only the contexts below are to be had, since the others
+ * tell what graphics hardware a machine has.
+ */
+export const BROWSER_GLOBALS: readonly string[] = [
+  ...['OffscreenCanvas', 'OffscreenCanvasRenderingContext2D', 'ImageBitmap', 'createImageBitmap'],
+  ...['ImageBitmapRenderingContext', 'ImageData', 'Path2D', 'CanvasGradient', 'CanvasPattern'],
+  ...['TextMetrics', 'DOMMatrix', 'DOMPoint', 'DOMRect', 'Blob', 'ImageDecoder', 'ImageEncoder'],
+  ...['VideoEncoder', 'VideoDecoder', 'VideoFrame', 'EncodedVideoChunk', 'VideoColorSpace'],
+];
+export const CANVAS_CONTEXTS: readonly string[] = ['2d', 'bitmaprenderer'];
+
+const BROWSER_WORDS = new RegExp(`\\b(?:${BROWSER_GLOBALS.join('|')})\\b`);
+
+/** Whether the edge could not run it. By its text: a name in a comment makes it a browser's work as well. */
+export const needsBrowser = (code: string): boolean => BROWSER_WORDS.test(code);

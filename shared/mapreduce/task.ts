@@ -10,6 +10,17 @@ export type RecordFormat = 'lines' | 'ndjson' | 'csv' | 'bytes' | 'integers';
 export type Split =
   { kind: 'bytes'; start: number; end: number } | { kind: 'integers'; from: number; to: number };
 
+/** Of a job that does the work of a DAG's step: the program has a step's function, and no `map`. */
+export interface StepPlan {
+  run: string;
+  step: string;
+  /** Of the step, from 1. */
+  attempt: number;
+  timeoutMs: number;
+  /** Its code uses what only browsers have: see BROWSER_GLOBALS. */
+  browser: boolean;
+}
+
 /** What every task of one job shares; sent once to a volunteer, not with each lease. */
 export interface MapPlan {
   job: string;
@@ -26,6 +37,7 @@ export interface MapPlan {
   csvHeader: string[] | null;
   /** What `Date.now()` says in user code: the job's creation time. */
   nowMs: number;
+  step?: StepPlan;
 }
 
 export interface MapTask {
