@@ -2,6 +2,7 @@
 // a stable code, also when the edge cannot be reached. Types only: the edge validates, the page trusts it.
 import { UPLOAD_PART_BYTES } from '../../shared/limits.ts';
 import type { Json, List } from '../../shared/schemas/common.ts';
+import type { DagJob, DagSpecInput, StepDetail, StepItem } from '../../shared/schemas/dag.ts';
 import type { Dataset, UploadedPart } from '../../shared/schemas/dataset.ts';
 import type {
   Job,
@@ -182,6 +183,31 @@ export const jobs = {
 export function resultUrl(id: string, format: ResultFormat, order: ResultOrder): string {
   return withQuery(jobPath(id, '/result'), { format, order });
 }
+
+const stepPath = (id: string, step: string, rest = '') =>
+  jobPath(id, `/steps/${encodeURIComponent(step)}${rest}`);
+
+/** Runs of DAG jobs: jobs of another kind, under the same addresses. */
+export const runs = {
+  get: (id: string) => json<DagJob>(jobPath(id)),
+  submit: (spec: DagSpecInput) => post<DagJob>('/api/jobs', spec),
+  cancel: (id: string) => post<DagJob>(jobPath(id, '/cancel')),
+  retry: (id: string) => post<DagJob>(jobPath(id, '/retry')),
+  forget: (id: string) => remove(jobPath(id)),
+  /** With the attempts of the step, or of one of its items. */
+  step: (id: string, step: string, item?: number) =>
+    json<StepDetail>(withQuery(stepPath(id, step), { item })),
+  items: (id: string, step: string, page: Page = {}) =>
+    json<List<StepItem>>(withQuery(stepPath(id, step, '/items'), { ...page })),
+  async signal(id: string, name: string, body: Json): Promise<void> {
+    await request(jobPath(id, `/signals/${encodeURIComponent(name)}`), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+  },
+  resultPath: (id: string) => jobPath(id, '/result'),
+};
 
 /** Fraction 0…1 of the bytes that have left this browser. */
 export type OnUpload = (fraction: number) => void;
@@ -371,6 +397,7 @@ export const volunteers = (page: Page = {}) =>
 
 export const api = {
   jobs,
+  runs,
   datasets,
   streams,
   processors,
