@@ -104,7 +104,8 @@ export class FramedWorker implements SandboxWorker {
     }
     if (this.#programHash === null) {
       this.#programHash = plan.programHash;
-      this.#port.postMessage({ type: 'program', text: programText });
+      const browser = plan.step?.browser === true;
+      this.#port.postMessage({ type: 'program', text: programText, browser } satisfies ToWorker);
     }
     this.#lastSignMs = performance.now();
     return new Promise((resolve) => {

@@ -29,9 +29,9 @@ export interface RunMessage {
   origin: ProgramOrigin;
 }
 
-/** Host → worker. `program` comes once, before the first run. */
+/** Host → worker. `program` comes once, before the first run. `browser`: it may use what only browsers have. */
 export type ToWorker =
-  | { type: 'program'; text: string }
+  | { type: 'program'; text: string; browser: boolean }
   | ({ type: 'map' } & RunMessage)
   | ({ type: 'dry-run'; recordsMax: number } & RunMessage);
 

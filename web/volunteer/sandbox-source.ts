@@ -1,16 +1,22 @@
 // The texts that the sandbox is made of. The two functions travel as their own source, so that they are
 // written, typed and minified like the rest of the page.
-import { ALLOWED_GLOBALS } from '../../shared/mapreduce/realm.ts';
+import { ALLOWED_GLOBALS, BROWSER_GLOBALS, CANVAS_CONTEXTS } from '../../shared/mapreduce/realm.ts';
 import { RUNTIME_SOURCE } from '../../shared/mapreduce/runtime.generated.ts';
 import { frameMain, TICK_MS } from './sandbox-frame.ts';
-import { workerMain } from './sandbox-worker.ts';
+import { type GlobalLists, workerMain } from './sandbox-worker.ts';
+
+const LISTS: GlobalLists = {
+  allowed: ALLOWED_GLOBALS,
+  browser: BROWSER_GLOBALS,
+  canvasContexts: CANVAS_CONTEXTS,
+};
 
 /** Strict as a whole: no function of ours can be looked into by `caller` or `arguments`. */
 export function workerSource(): string {
   return (
     '(function () { "use strict";\n' +
     `${RUNTIME_SOURCE}\n` +
-    `(${workerMain.toString()})(manyhandsRuntime, ${JSON.stringify(ALLOWED_GLOBALS)});\n` +
+    `(${workerMain.toString()})(manyhandsRuntime, ${JSON.stringify(LISTS)});\n` +
     '})();'
   );
 }

@@ -11,15 +11,23 @@ export interface Runtime {
   runDryRun: typeof runDryRun;
 }
 
+/** See realm.ts. */
+export interface GlobalLists {
+  allowed: readonly string[];
+  browser: readonly string[];
+  canvasContexts: readonly string[];
+}
+
 /**
  * Travels as text (see sandbox-source.ts): it may use its arguments and globals, and nothing else of this
  * module. Everything that it needs later is taken into constants before user code runs.
  */
-export function workerMain(runtime: Runtime, allowedGlobals: string[]): void {
+export function workerMain(runtime: Runtime, lists: GlobalLists): void {
   const scope = globalThis as unknown as {
     onmessage: ((event: MessageEvent) => void) | null;
     performance: object;
     console: object;
+    OffscreenCanvas?: { prototype: { getContext: (kind: string) => unknown } };
   };
   const {
     apply,
@@ -41,7 +49,7 @@ export function workerMain(runtime: Runtime, allowedGlobals: string[]): void {
 
   /** Deletes what is not allowed from the global object and its prototypes; gives what could not be deleted. */
   const lockDown = (): string[] => {
-    const allowed = new Set<PropertyKey>(allowedGlobals);
+    const allowed = new Set<PropertyKey>([...lists.allowed, ...lists.browser]);
     const left: string[] = [];
     for (
       let object: object | null = globalThis;
@@ -69,6 +77,29 @@ export function workerMain(runtime: Runtime, allowedGlobals: string[]): void {
     return left;
   };
 
+  /** Most programs do without what only browsers have; those that draw get the contexts on the list. */
+  const lockBrowser = (stays: boolean): string[] => {
+    if (!stays) {
+      return lists.browser.filter(
+        (name) => name in globalThis && !deleteProperty(globalThis, name),
+      );
+    }
+    const canvas = scope.OffscreenCanvas?.prototype;
+    if (canvas) {
+      const realContext = canvas.getContext;
+      const kinds = new Set(lists.canvasContexts);
+      const has = kinds.has.bind(kinds);
+      const value = function (this: unknown, kind: unknown, options?: unknown): unknown {
+        const name = textOf(kind);
+        return has(name) ? apply(realContext, this, [name, options]) : null;
+      };
+      // Not to be put back in place of what was taken away.
+      const fixed = { value, configurable: false, writable: false };
+      defineProperty(canvas, 'getContext', fixed);
+    }
+    return [];
+  };
+
   const converse = (port: MessagePort): void => {
     const say = (message: FromWorker, transfer: Transferable[]) => {
       apply(postMessage, port, [message, transfer]);
@@ -92,7 +123,12 @@ export function workerMain(runtime: Runtime, allowedGlobals: string[]): void {
     port.onmessage = ({ data }: MessageEvent<ToWorker>) => {
       if (data.type === 'program') {
         // A text that does not evaluate gives a factory that throws: the runtime says where.
-        const { text } = data;
+        const { text, browser } = data;
+        const left = lockBrowser(browser);
+        if (left.length > 0) {
+          port.onmessage = null;
+          return say({ type: 'unsafe', names: left }, []);
+        }
         try {
           factory = NewFunction(`return ${text}\n//# sourceURL=program.js`)() as ProgramFactory;
         } catch (thrown) {
