@@ -12,10 +12,10 @@ import type { TaskError } from '../../shared/schemas/job.ts';
 import type { OpenEventWindow, RetrySpec } from '../../shared/schemas/processor.ts';
 import type { Arrivals, Change, KeyedCode, Operator } from '../keyed/operator.ts';
 import { type Closed, Closing } from './closing.ts';
+import { Intake, type Intaken } from './intake.ts';
 import {
   closedUntilMs,
   closesAfterMs,
-  type FullPane,
   type NewPane,
   type Pane,
   type PaneRules,
@@ -23,8 +23,7 @@ import {
 } from './pane.ts';
 import { type OpenWindowsPage, windowsOfKey, windowsPage } from './open-windows.ts';
 import type { End, PaneStore } from './pane-store.ts';
-import { type Plan, type PlannedPane, plan, timed, type TimedEvent, wantedPanes } from './plan.ts';
-import { addEvents, keepEvents, readFor, type Taken } from './take.ts';
+import type { PlannedPane } from './plan.ts';
 import {
   came,
   type EventClock,
@@ -76,16 +75,16 @@ const NOTHING: Change = {
 
 export class PaneOperator implements Operator {
   readonly #store: PaneStore;
-  readonly #code: KeyedCode;
   readonly #setting: PaneSetting;
   readonly #bounds: PaneBounds;
+  readonly #intake: Intake;
   readonly #closing: Closing;
 
   constructor(store: PaneStore, code: KeyedCode, setting: PaneSetting) {
     this.#store = store;
-    this.#code = code;
     this.#setting = setting;
     this.#bounds = setting.bounds ?? PANE_BOUNDS;
+    this.#intake = new Intake(store, code, setting, this.#bounds);
     this.#closing = new Closing(store, code, setting, this.#bounds);
     this.#minded(setting);
   }
@@ -143,131 +142,17 @@ export class PaneOperator implements Operator {
     const lines = crowded
       ? Math.min(this.#bounds.together, this.#bounds.lines)
       : this.#bounds.lines;
-    const taken = await this.#take(arrivals, closedUntil, lines);
+    const taken = await this.#intake.take(arrivals, closedUntil, lines);
     if (taken.failures.length > 0 && !arrivals.final) {
       return { ...NOTHING, failures: taken.failures.slice(0, 1), log: taken.log };
     }
     return both(closing, this.#change(arrivals, before, taken));
   }
 
-  async #take(arrivals: Arrivals, closedUntil: number, lines: number): Promise<Applied> {
-    const { source, final, attempt, nowMs } = arrivals;
-    const { window, adds } = this.#setting;
-    const read = timed(arrivals.events, source, window, nowMs);
-    const applied: Applied = { ...EMPTY, failures: [...read.failures] };
-    if (!final && read.failures.length > 0) return applied;
-    let { events } = read;
-    for (;;) {
-      const planned = this.#plan(events, source, closedUntil);
-      const fitting = this.#fitting(planned, lines);
-      if (fitting.tooLarge) {
-        applied.failures.push(fitting.tooLarge);
-        if (!final) return applied;
-        events = events.filter(({ offset }) => offset !== fitting.tooLarge?.offset);
-        continue;
-      }
-      if (fitting.end !== null) {
-        applied.stoppedAt = fitting.end;
-        events = before(events, fitting.end);
-        continue;
-      }
-      const taking = {
-        panes: planned.panes,
-        held: this.#held(planned),
-        source,
-        attempt,
-        keepGoing: final,
-      };
-      const taken = adds ? await addEvents(this.#code, taking) : keepEvents(taking);
-      applied.failures.push(...taken.failures);
-      applied.log = taken.log;
-      if (taken.failures.length > 0 && !final) return applied;
-      if (taken.stoppedAt !== null) applied.stoppedAt = taken.stoppedAt;
-      if (this.#isWhole(taken)) return this.#applied(applied, planned, taken, read.future);
-      // A session is what its events make of it: without some of them it may be another one.
-      const failed = new Set(taken.failures.map(({ offset }) => offset));
-      events = before(events, taken.stoppedAt).filter(({ offset }) => !failed.has(offset));
-      // What stopped it once should not stop it again.
-      if (taken.stoppedAt !== null && events.length > 1) {
-        events = events.slice(0, Math.ceil(events.length * 0.75));
-        applied.stoppedAt = this.#offsetAfter(arrivals, events);
-      }
-    }
-  }
-
-  #offsetAfter({ events }: Arrivals, taken: readonly TimedEvent[]): number | null {
-    const last = taken.at(-1)?.index ?? -1;
-    return events[last + 1]?.offset ?? null;
-  }
-
-  #isWhole({ failures, stoppedAt, again }: Taken): boolean {
-    if (again) return false;
-    return (
-      this.#setting.window.type === 'tumbling' || (failures.length === 0 && stoppedAt === null)
-    );
-  }
-
-  #applied(applied: Applied, planned: Plan, { panes }: Taken, future: Plan['late']): Applied {
-    const { stoppedAt, failures } = applied;
-    const late = [...future, ...planned.late]
-      .filter(({ offset }) => stoppedAt === null || offset < stoppedAt)
-      .sort((a, b) => a.offset - b.offset);
-    const ended = failures
-      .filter(({ offset }) => stoppedAt === null || offset < stoppedAt)
-      .sort((a, b) => a.offset - b.offset);
-    return { ...applied, panes, planned: planned.panes, late, failures: ended };
-  }
-
-  #plan(events: readonly TimedEvent[], source: number, closedUntil: number): Plan {
-    const { window } = this.#setting;
-    const open =
-      window.type === 'session'
-        ? this.#store.panesOf(new Set(events.map(({ key }) => key)))
-        : this.#store.panesAt(wantedPanes(events, window, closedUntil));
-    return plan(events, open, source, window, closedUntil);
-  }
-
-  /** How many of the events can be taken at once: `end` is the offset of the first that has to wait. */
-  #fitting({ panes }: Plan, lines: number): Fitting {
-    const uses = panes
-      .flatMap((pane) => pane.events.map((event) => ({ pane, event })))
-      .sort((a, b) => a.event.index - b.event.index);
-    const touched = new Set<PlannedPane>();
-    let bytes = 0;
-    let count = 0;
-    let first: TimedEvent | null = null;
-    for (const { pane, event } of uses) {
-      first ??= event;
-      count++;
-      bytes += event.line.length;
-      if (!touched.has(pane)) bytes += this.#readBytes(pane);
-      touched.add(pane);
-      if (count <= lines && bytes <= this.#bounds.callBytes) continue;
-      if (event !== first) return { end: event.offset, tooLarge: null };
-      if (bytes > this.#bounds.callBytes) return { end: null, tooLarge: this.#tooLarge(event) };
-    }
-    return { end: null, tooLarge: null };
-  }
-
-  #readBytes(pane: PlannedPane): number {
-    return readFor(pane, this.#setting.adds).reduce((sum, { bytes }) => sum + bytes, 0);
-  }
-
-  #tooLarge({ offset }: TimedEvent): NonNullable<Fitting['tooLarge']> {
-    const message = `the event and all the windows that it lies in are more than ${this.#bounds.callBytes} bytes together`;
-    return { offset, error: { code: 'memory', message } };
-  }
-
-  /** What the windows hold now. */
-  #held({ panes }: Plan): Map<string, FullPane> {
-    const parents = panes.flatMap((pane) => readFor(pane, this.#setting.adds));
-    return new Map(this.#store.panesWithValues(parents).map((pane) => [paneName(pane), pane]));
-  }
-
   #change(
     { source, redrive, clock: told }: Arrivals,
     before: number | null,
-    { panes, planned, late, failures, stoppedAt, log }: Applied,
+    { panes, planned, late, failures, stoppedAt, log }: Intaken,
   ): Change {
     return {
       ...NOTHING,
@@ -365,25 +250,6 @@ export class PaneOperator implements Operator {
     return this.#store.record.bytes;
   }
 }
-
-interface Applied {
-  panes: NewPane[];
-  planned: PlannedPane[];
-  late: Plan['late'];
-  failures: { offset: number; error: TaskError }[];
-  stoppedAt: number | null;
-  log: string[];
-}
-
-interface Fitting {
-  end: number | null;
-  tooLarge: { offset: number; error: TaskError } | null;
-}
-
-const EMPTY: Applied = { panes: [], planned: [], late: [], failures: [], stoppedAt: null, log: [] };
-
-const before = (events: readonly TimedEvent[], end: number | null): TimedEvent[] =>
-  events.filter(({ offset }) => end === null || offset < end);
 
 /** Windows that close touch no window that takes events: one change after the other. */
 function both(closed: Change | null, applied: Change): Change {

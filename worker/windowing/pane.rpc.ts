@@ -5,6 +5,9 @@ import type { ShardPage, ShardRpc } from '../keyed/shard.rpc.ts';
 export interface PaneRpc extends ShardRpc {
   /** The open windows of a key, oldest first. */
   windowsOf(key: string): Promise<OpenEventWindow[]>;
-  /** Those that close first come first; `order` is a text that sorts so, and is `after` of the next page. */
+  /**
+   * Those that close first come first, a session by the end that it had when it was last looked at. `order` is a
+   * text that sorts so, and is `after` of the next page.
+   */
   windows(after: string | null, limit: number): Promise<ShardPage<OpenEventWindow>>;
 }

@@ -190,6 +190,19 @@ describe('a session', () => {
     await world.pass(0);
     expect(spans(world)).toEqual([[0, 170, 4]]);
   });
+
+  test('that cannot be made one with another fails the event that would do it, and no other', async () => {
+    const many = (from: number) => Array.from({ length: 30 }, (_, i) => at(from + i));
+    // 200 goes on with the first session, 250 would make one of both: together they are too much for one step.
+    const events = [...many(0), ...many(300), at(70), at(120), at(165), at(200), at(250)];
+    const window: EventWindow = { ...session, graceMs: 1_000 };
+    const bounds = { ...PANE_BOUNDS, callBytes: 400 };
+    const world = worldOf(window, [events], { bounds });
+    for (let calls = 0; world.left(0) > 0 && calls < 100; calls++) await world.apply(0, 3);
+    expect([...world.dead]).toEqual(['0:64']);
+    await world.drain();
+    expect(world.fired.map(({ count }) => count)).toEqual([34, 30]);
+  });
 });
 
 describe('closing', () => {
