@@ -41,11 +41,11 @@ export type StepJobState =
   | {
       kind: 'done';
       /**
-       * Of a volunteer step with `forEach`: of its items, from the one that was asked for, in order. Else one. Claims
-       * among them are registered and held by nobody yet.
+       * Of a volunteer step with `forEach`: of its items, in order, those that come next. Else one. Claims among them
+       * are registered and held by nobody yet.
        */
       outputs: Output[];
-      /** There are more: ask again from this item on. */
+      /** There are more: ask again with this place (which is not the number of an item). */
       next: number | null;
       /** What the step's code logged. */
       log: string[];
@@ -55,7 +55,8 @@ export type StepJobState =
 /** What is wrong with a step comes as a value. All reject when it is nobody's fault; then they may be asked again. */
 export interface JobStepsRpc {
   submitVolunteerStep(call: VolunteerStepCall): Promise<StepJobSubmitted>;
-  collectVolunteerStep(job: string, from: number): Promise<StepJobState>;
+  /** `place`: 0, then `next` of the answer before. */
+  collectVolunteerStep(job: string, place: number): Promise<StepJobState>;
   submitMapReduceStep(call: MapReduceStepCall): Promise<StepJobSubmitted>;
   collectMapReduceStep(job: string): Promise<StepJobState>;
   /** Idempotent, as is the next. */
