@@ -1,68 +1,21 @@
 // Keyed state on a local edge that is killed and started again on its way: what waits goes on waiting, what is counted
 // is counted once, and timers that were set before strike after.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { KeyedState, Processor, WaitingKey } from '../../shared/schemas/processor.ts';
 import type { List } from '../../shared/schemas/common.ts';
-import type { EventsPage, StreamEvent } from '../../shared/schemas/stream.ts';
-import { startTestEdge } from '../support/edge.ts';
-import type { TestEdge } from '../support/edge.ts';
+import { killableEdge, until } from '../support/killable-edge.ts';
 
-const POLL_MS = 100;
-const WAIT_MAX_MS = 60_000;
 /** Soon, but not before the edge was killed once. */
 const HASTY_MS = 4_000;
 const PATIENT_MS = 600_000;
 
-let edge: TestEdge;
-let persistDir: string;
-
-beforeEach(async () => {
-  persistDir = await mkdtemp(join(tmpdir(), 'manyhands-keyed-'));
-  edge = await startTestEdge({ persistDir });
-});
-afterEach(async () => {
-  await edge?.stop();
-  await rm(persistDir, { recursive: true, force: true });
-});
-
-async function restart(): Promise<void> {
-  const port = Number(new URL(edge.url).port);
-  await edge.stop();
-  edge = await startTestEdge({ persistDir, port });
-}
-
-async function until<Value>(
-  what: string,
-  ask: () => Promise<Value>,
-  holds: (value: Value) => boolean,
-): Promise<Value> {
-  const untilMs = Date.now() + WAIT_MAX_MS;
-  for (;;) {
-    const value = await ask();
-    if (holds(value)) return value;
-    if (Date.now() > untilMs) throw new Error(`waited for ${what}: ${JSON.stringify(value)}`);
-    await pause(POLL_MS);
-  }
-}
-
-const publish = (stream: string, events: unknown[]) =>
-  edge.rest.post(`/api/streams/${stream}/events`, events);
+const edge = killableEdge();
 const processor = (name: string) => edge.rest.json<Processor>(`/api/processors/${name}`);
 const part = (type: string, productId: string) => ({
   type,
   key: productId,
   payload: { productId },
 });
-
-/** All events of a stream's only partition. */
-async function eventsOf(stream: string): Promise<StreamEvent[]> {
-  const path = `/api/streams/${stream}/events?partition=0&limit=1000`;
-  return (await edge.rest.json<EventsPage>(path)).events;
-}
 
 test('joins wait, states count and windows close across restarts', async () => {
   await edge.rest.put('/api/streams/products', { partitions: 2 });
@@ -101,39 +54,39 @@ test('joins wait, states count and windows close across restarts', async () => {
       id: `v${from + n}`,
       key: `k${n % 5}`,
     }));
-  await publish('products', [part('Image', 'p1'), part('Uploaded', 'p2')]);
-  await publish('visits', visits(0));
+  await edge.publish('products', [part('Image', 'p1'), part('Uploaded', 'p2')]);
+  await edge.publish('visits', visits(0));
   await until(
     'the first arrivals',
     () => processor('patient'),
     ({ keyed }) => keyed?.keys === 2,
   );
-  await restart();
+  await edge.restart();
   const waiting = await edge.rest.json<List<WaitingKey>>('/api/processors/patient/waiting');
   expect(waiting.items.map(({ key, missing }) => [key, missing]).sort()).toEqual([
     ['p1', ['Uploaded', 'Video']],
     ['p2', ['Image', 'Video']],
   ]);
   // Some of these are there already; and the edge dies while the others are being worked on.
-  await publish('visits', [...visits(100), ...visits(200)]);
-  await publish('products', [part('Video', 'p1'), part('Uploaded', 'p1')]);
-  await restart();
+  await edge.publish('visits', [...visits(100), ...visits(200)]);
+  await edge.publish('products', [part('Video', 'p1'), part('Uploaded', 'p1')]);
+  await edge.restart();
 
   const created = await until(
     'the product',
-    () => eventsOf('created'),
+    () => edge.eventsOf('created'),
     (events) => events.length > 0,
   );
   expect(created.map(({ payload }) => payload)).toEqual([['p1', 'p1', 'p1']]);
   const partial = await until(
     'the product that nobody completes',
-    () => eventsOf('partial'),
+    () => edge.eventsOf('partial'),
     (events) => events.some(({ payload }) => (payload as unknown[])[0] === 'p2'),
   );
   expect(partial.map(({ payload }) => payload)).toContainEqual(['p2', null, null]);
   const sessions = await until(
     'the sessions',
-    () => eventsOf('sessions'),
+    () => edge.eventsOf('sessions'),
     (events) => events.reduce((sum, { payload }) => sum + Number(payload), 0) >= 400,
   );
   expect(sessions.reduce((sum, { payload }) => sum + Number(payload), 0)).toBe(400);
