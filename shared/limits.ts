@@ -354,6 +354,10 @@ export const STEP_INLINE_TOGETHER_MAX_CHARS = 12 * MIB;
 /** Units of one call each have a copy of the input: with a large one, fewer run side by side. */
 export const STEP_COPIES_MAX_CHARS = 8 * MIB;
 export const FOR_EACH_ITEMS_MAX_BYTES = 8 * MIB;
+/** Inline outputs that a run hands out in one message, of 32 MiB at most. */
+export const OUTPUTS_PAGE_MAX_CHARS = 8 * MIB;
+/** Outputs in R2 that are put in their place in a result: each is a read, and the platform allows 10,000 subrequests. */
+export const RESULT_CLAIMS_MAX = 9_000;
 /** Units (a step, or items of a `forEach`) that one call to an isolate runs, and such calls of one run at once. */
 export const STEP_UNITS_TOGETHER = 50;
 export const STEP_CALLS_AT_ONCE = 4;

@@ -2,7 +2,7 @@
 import type { Json, List } from '../../shared/schemas/common.ts';
 import type { DagJob, DagSpec, StepAttempt, StepItem } from '../../shared/schemas/dag.ts';
 import type { JobEvent } from '../../shared/schemas/job.ts';
-import type { Output } from './run-record.ts';
+import type { OutputsPage, OutputsPlace } from './outputs-page.ts';
 
 export interface RunSubmission {
   job: string;
@@ -21,11 +21,8 @@ export interface RunRpc {
   get(): Promise<DagJob | null>;
   items(step: string, cursor: string | undefined, limit: number): Promise<List<StepItem> | null>;
   attempts(step: string, item: number | null): Promise<StepAttempt[] | null>;
-  /** What the result is made of, in the order of the levels. */
-  outputs(): Promise<{
-    state: DagJob['state'];
-    outputs: { step: string; outputs: Output[] | Output | null }[];
-  } | null>;
+  /** What the result is made of, in the order of the levels, a page at a time: see outputs-page.ts. */
+  outputs(from: OutputsPlace): Promise<({ state: DagJob['state'] } & OutputsPage) | null>;
   /** 'conflict': the run is over. 'full': too many of this name wait already. */
   signal(name: string, body: Json): Promise<'taken' | 'conflict' | 'full' | null>;
   /** Events of a watched stream with the key that a step waits for. */
