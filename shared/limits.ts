@@ -386,8 +386,8 @@ export const SIGNAL_MAX_BYTES = 256 * KIB;
 export const SIGNALS_KEPT = 100;
 /** All signals of a run that wait. */
 export const SIGNALS_KEPT_MAX_CHARS = 4 * MIB;
-/** What a run holds in memory: small outputs, items, events waited for. One message to whoever reads the result. */
-export const RUN_HELD_MAX_CHARS = 12 * MIB;
+/** What a run holds in memory: small outputs, items, events waited for. */
+export const RUN_HELD_MAX_CHARS = 24 * MIB;
 /** Outputs shown with a run, all together; past it they are left out. Each is shown with its step. */
 export const RUN_SHOWN_MAX_CHARS = 1 * MIB;
 export const RUN_EVENTS_KEPT = 50_000;

@@ -2,6 +2,7 @@
 // of work to do: the object that rang it rings again what was lost, so giving one up loses nothing.
 import * as z from 'zod';
 import { runWindow } from './batching/run.ts';
+import { watchFor } from './dag/watch.ts';
 import { answerMapBell } from './mapreduce/edge-mapper.ts';
 import { answerReduceBell } from './mapreduce/reducer.ts';
 import type { Env, StreamBell } from './platform/env.ts';
@@ -11,6 +12,7 @@ import { consumeFor } from './streaming/consumer/dispatch.ts';
 const RETRY_SECONDS = 1;
 const MapBellBody = z.object({ job: z.string(), ring: z.number().int() });
 const ReduceBellBody = z.object({ job: z.string(), partition: z.number().int() });
+const source = z.object({ stream: z.string(), uid: z.string(), partition: z.number().int() });
 const StreamBellBody = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('consume'),
@@ -18,7 +20,7 @@ const StreamBellBody = z.discriminatedUnion('kind', [
       processor: z.string(),
       processorUid: z.string(),
       generation: z.number().int(),
-      source: z.object({ stream: z.string(), uid: z.string(), partition: z.number().int() }),
+      source,
     }),
   }),
   z.object({
@@ -28,6 +30,7 @@ const StreamBellBody = z.discriminatedUnion('kind', [
     partition: z.number().int(),
   }),
   z.object({ kind: z.literal('run'), window: z.string(), number: z.number().int() }),
+  z.object({ kind: z.literal('watch'), run: z.string(), step: z.string(), source }),
 ]);
 
 export async function answerBells(
@@ -72,6 +75,8 @@ async function answerStreamBell(bell: StreamBell, env: Env): Promise<void> {
         return await windowObject(env, bell.window).look(bell.streamUid, bell.partition);
       case 'run':
         return await runWindow(env, bell.window, bell.number);
+      case 'watch':
+        return await watchFor(env, bell);
     }
   } catch (error) {
     console.error('a bell was not answered', bell, error);

@@ -1,8 +1,15 @@
 // What others may ask of a RunObject: one run of a DAG.
 import type { Json, List } from '../../shared/schemas/common.ts';
-import type { DagJob, DagSpec, StepAttempt, StepItem } from '../../shared/schemas/dag.ts';
+import type {
+  DagJob,
+  DagSpec,
+  StepAttempt,
+  StepItem,
+  StepStatus,
+} from '../../shared/schemas/dag.ts';
 import type { JobEvent } from '../../shared/schemas/job.ts';
 import type { OutputsPage, OutputsPlace } from './outputs-page.ts';
+import type { Watching } from './run-watches.ts';
 
 export interface RunSubmission {
   job: string;
@@ -19,14 +26,23 @@ export interface RunRpc {
   /** Idempotent by job id. */
   submit(submission: RunSubmission): Promise<DagJob>;
   get(): Promise<DagJob | null>;
+  /** With its output, also where `get` leaves it out. */
+  step(step: string): Promise<StepStatus | null>;
   items(step: string, cursor: string | undefined, limit: number): Promise<List<StepItem> | null>;
   attempts(step: string, item: number | null): Promise<StepAttempt[] | null>;
   /** What the result is made of, in the order of the levels, a page at a time: see outputs-page.ts. */
   outputs(from: OutputsPlace): Promise<({ state: DagJob['state'] } & OutputsPage) | null>;
   /** 'conflict': the run is over. 'full': too many of this name wait already. */
   signal(name: string, body: Json): Promise<'taken' | 'conflict' | 'full' | null>;
-  /** Events of a watched stream with the key that a step waits for. */
-  arrived(step: string, events: { type: string; json: string }[]): Promise<void>;
+  /** What a step waits for in a partition of its stream; null: nothing (any more). */
+  watching(step: string, partition: number): Promise<Watching | null>;
+  /** A watched partition was read up to `to`, and these events have the key. Answers what is waited for from there on. */
+  arrived(
+    step: string,
+    partition: number,
+    to: number,
+    events: { type: string; json: string }[],
+  ): Promise<Watching | null>;
   /** A job that a step submitted has ended. */
   jobEnded(job: string): Promise<void>;
   cancel(): Promise<DagJob | 'conflict' | null>;

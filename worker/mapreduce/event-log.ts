@@ -1,12 +1,17 @@
 // A job's events: written with every change, read in pages, and waited for by live readers.
 import type { JobEvent } from '../../shared/schemas/job.ts';
-import type { JobStore } from './job-store.ts';
+
+/** Where they lie. */
+export interface EventRows {
+  addEvent(event: Omit<JobEvent, 'seq'>): void;
+  eventsAfter(after: number, limit: number): JobEvent[];
+}
 
 export class EventLog {
-  readonly #store: JobStore;
+  readonly #store: EventRows;
   readonly #waiting = new Set<() => void>();
 
-  constructor(store: JobStore) {
+  constructor(store: EventRows) {
     this.#store = store;
   }
 

@@ -1,5 +1,5 @@
 // What the queues carry: bells. They name what to look at, so that losing one, or hearing it twice, costs nothing.
-import type { ConsumerRef } from '../streaming/names.ts';
+import type { ConsumerRef, PartitionRef } from '../streaming/names.ts';
 
 /** Rings an edge mapper (or the planner's scan) for a job. `ring` tells lost from late bells. */
 export interface MapBell {
@@ -18,4 +18,13 @@ export type StreamBell =
   /** A batch processor's windows: count what came. */
   | { kind: 'look'; window: string; streamUid: string; partition: number }
   /** A window that fired: run it. */
-  | { kind: 'run'; window: string; number: number };
+  | { kind: 'run'; window: string; number: number }
+  | WatchBell;
+
+/** A step of a DAG run waits for events of this partition. */
+export interface WatchBell {
+  kind: 'watch';
+  run: string;
+  step: string;
+  source: PartitionRef;
+}
