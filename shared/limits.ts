@@ -372,6 +372,8 @@ export const STEP_LOST_MAX = 10;
 export const VOLUNTEER_GIVEN_MAX_BYTES = 4 * MIB;
 /** Items with the payloads that travel along, all together; one of them has RECORD_MAX_BYTES at most. */
 export const VOLUNTEER_INPUT_MAX_BYTES = 512 * MIB;
+/** Claims in the input of a volunteer step: each is a read, and the platform allows 10,000 subrequests. */
+export const VOLUNTEER_CLAIMS_MAX = 5_000;
 /** What one item may return as bytes. It comes back in chunks, each with a third more as base64 in a value. */
 export const VOLUNTEER_OUTPUT_MAX_BYTES = 32 * MIB;
 export const VOLUNTEER_CHUNK_BYTES = 720 * KIB;

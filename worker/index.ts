@@ -7,6 +7,7 @@ import type { Env, MapBell, ReduceBell, StreamBell } from './platform/env.ts';
 export { WindowObject } from './batching/window.object.ts';
 export { CatalogObject } from './catalog/catalog.object.ts';
 export { ClaimObject } from './claim-check/claim.object.ts';
+export { JobSteps } from './dag/job-steps.entrypoint.ts';
 export { RunObject } from './dag/run.object.ts';
 export { StepRunner } from './dag/step-runner.entrypoint.ts';
 export { BufferObject } from './join/buffer.object.ts';

@@ -87,6 +87,7 @@ class UnitRunner {
       const work = isolate.step({ run, step, units, timeoutMs }, this.#input.open(), host);
       // Units begin within the first `timeoutMs`.
       const result = await withDeadline(work, 2 * timeoutMs + PROCESS_GRACE_MS);
+      if (this.#input.failure) throw this.#input.failure;
       if (!result.ok) return units.map(() => failed(result.error));
       return resultsOf(result.outcome, units, stored);
     } catch (error) {
@@ -113,6 +114,7 @@ export async function evaluateExpressions(env: Env, call: EvaluateCall): Promise
   try {
     const work = isolate.expressions({ names }, input.open());
     const { results } = await withDeadline(work, PROCESS_TIMEOUT_MS + PROCESS_GRACE_MS);
+    if (input.failure) throw input.failure;
     const holds =
       results.length === names.length &&
       results.every((result) => !result.ok || isJson(result.json));
@@ -198,11 +200,11 @@ const codeOf = ({ key, hash }: ProgramRef, guard: boolean) => ({
 const inputOf = (env: Env, { input, needs }: Pick<StepRunCall, 'input' | 'needs'>): StepInput =>
   new StepInput(input, needs, (claim) => openHeldClaim(env, claim));
 
-function meteredOf(env: Env) {
+export function meteredOf(env: Env) {
   const counts = { r2Read: 0, r2Write: 0 };
   return { env: { ...env, BUCKET: meterBucket(env.BUCKET, counts) }, counts };
 }
 
 /** A row and its place in the index. */
-const registered = (claims: number): Record<string, number> =>
+export const registered = (claims: number): Record<string, number> =>
   claims > 0 ? { durableObjectRequest: claims, rowWritten: 2 * claims } : {};

@@ -2,7 +2,7 @@
 // lobbies. All of it may get lost; the JobObject's alarm and the lobbies' questions make up for it.
 import type { JobSummary } from '../../shared/schemas/job.ts';
 import type { Env } from '../platform/env.ts';
-import { catalog, lobbies, lobbyByName, lobbyNameOf } from '../platform/objects.ts';
+import { catalog, lobbies, lobbyByName, lobbyNameOf, runObject } from '../platform/objects.ts';
 import { addInto, type LoadedJob } from './job-record.ts';
 import type { Credit } from './job.rpc.ts';
 
@@ -40,6 +40,17 @@ export class Announcer {
 
   async tellCatalog(summary: JobSummary): Promise<void> {
     await catalog(this.#env).updateJob(summary);
+  }
+
+  /** A run that does not hear it asks by itself, a little later. */
+  tellRun({ record: { submission } }: LoadedJob): void {
+    const { run, job } = submission;
+    if (run !== undefined)
+      this.#later(
+        runObject(this.#env, run)
+          .jobEnded(job)
+          .catch(() => undefined),
+      );
   }
 
   hungry(lobby: string): void {

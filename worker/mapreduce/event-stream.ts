@@ -8,7 +8,7 @@ const encoder = new TextEncoder();
 
 /** Null: there is no such job. */
 export async function eventStream(
-  job: JobRpc,
+  job: Pick<JobRpc, 'eventsAfter'>,
   after: number,
   signal: AbortSignal,
 ): Promise<Response | null> {

@@ -1,7 +1,7 @@
 // What a job is, as the JobObject keeps it, and how it is shown. One JSON row; what grows with the
 // number of tasks lies in tables of its own.
 import { BAD_RECORDS_LISTED_PER_JOB } from '../../shared/limits.ts';
-import type { MapPlan } from '../../shared/mapreduce/task.ts';
+import type { MapPlan, StepPlan } from '../../shared/mapreduce/task.ts';
 import { usd } from '../../shared/pricing.ts';
 import type {
   BadRecord,
@@ -19,9 +19,10 @@ import type { MapStage } from './map-stage.ts';
 import { recordFormat, splitCount, type SplitPlan } from './plan.ts';
 
 export interface JobRecord {
-  /** Without the specification and a stream's pieces, which are stored apart: they may be larger than a row. */
-  submission: Omit<Submission, 'spec' | 'stream'> & {
+  /** Without the specification, a stream's pieces and boundaries, stored apart: they may be larger than a row. */
+  submission: Omit<Submission, 'spec' | 'stream' | 'step'> & {
     stream: Omit<PinnedStream, 'pieces'> | null;
+    step?: StepPlan;
   };
   state: JobState;
   reason: string;
@@ -107,6 +108,7 @@ export function mapPlanOf(record: JobRecord, spec: MapReduceSpec): MapPlan {
     skipBadRecords: spec.skipBadRecords,
     csvHeader: record.csvHeader,
     nowMs: record.createdAtMs,
+    ...(submission.step && { step: submission.step }),
   };
 }
 

@@ -10,6 +10,7 @@ import {
   SUMMARY_MS,
   TASKS_MAX,
 } from '../../shared/limits.ts';
+import type { StepPlan } from '../../shared/mapreduce/task.ts';
 import type { List } from '../../shared/schemas/common.ts';
 import type {
   Job,
@@ -71,7 +72,8 @@ const WAITING_EVENT_MS = 500;
 
 /** The object that a task's split lies in. */
 function inputOf({ record, plan }: LoadedJob, task: number) {
-  if (plan.kind !== 'pieces') return record.submission.input;
+  const { input, step } = record.submission;
+  if (plan.kind !== 'pieces') return input && { ...input, exact: step !== undefined };
   const { key, end } = pieceOf(plan, task);
   return { key, bytes: end, exact: true };
 }
@@ -149,8 +151,9 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   async submit(submission: Submission): Promise<Job> {
     if (this.#job) return this.#view(this.#job);
     const nowMs = Date.now();
-    const { spec, stream, ...rest } = submission;
-    const facts = { bytes: rest.input?.bytes ?? 0, gzip: rest.input?.gzip ?? false };
+    const { spec, stream, step, ...rest } = submission;
+    const { boundaries, ...stepPlan } = step ?? {};
+    const facts = { bytes: rest.input?.bytes ?? 0, gzip: rest.input?.gzip ?? false, boundaries };
     const planned = planSplits(spec.input, { ...facts, pieces: stream?.pieces }, spec.splitBytes);
     if (!planned.ok) throw new Error(`submit: ${planned.reason}`); // The route has checked it already.
     const pinned = stream && {
@@ -158,7 +161,8 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       partitions: stream.partitions,
       bytes: stream.bytes,
     };
-    const record = newJobRecord({ ...rest, stream: pinned }, nowMs);
+    const kept = { ...rest, stream: pinned, ...(step && { step: stepPlan as StepPlan }) };
+    const record = newJobRecord(kept, nowMs);
     // A partition's end was asked for and its range pinned; later it is let go.
     addInto(record.operations, { durableObjectRequest: 3 * (pinned?.partitions.length ?? 0) });
     record.edgeFromMs = nowMs + (spec.mappers === 'edge' ? 0 : EDGE_GRACE_MS);
@@ -533,6 +537,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       this.ctx.waitUntil(this.#tellCatalog(job, nowMs));
     else this.#timers.set('summary', this.#lastSummaryMs + SUMMARY_MS);
     if (ended || before !== record.state) this.#announcer.endLobbies(job);
+    if (ended) this.#announcer.tellRun(job);
     this.#events.wake();
   }
 

@@ -1,6 +1,6 @@
 // What others may ask of a JobObject, as plain interfaces: the lobby leases and reports in bulk, the
 // edge mapper is a lobby of one, the reduce consumer fetches sections and commits a part.
-import type { MapPlan, MapTask, SpillReceipt } from '../../shared/mapreduce/task.ts';
+import type { MapPlan, MapTask, SpillReceipt, StepPlan } from '../../shared/mapreduce/task.ts';
 import type { Json, List } from '../../shared/schemas/common.ts';
 import type {
   Job,
@@ -183,6 +183,10 @@ export interface Submission {
   reduce: ReduceWork['reduce'];
   combine: ReduceWork['combine'];
   guard: boolean;
+  /** The run of a DAG whose step this is the work of: it is told when the job has ended. */
+  run?: string;
+  /** The program is a step's function; its input's records lie at these boundaries, each a split. */
+  step?: StepPlan & { boundaries: number[] };
 }
 
 export interface PinnedStream {

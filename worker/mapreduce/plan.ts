@@ -23,6 +23,8 @@ export interface InputFacts {
   gzip: boolean;
   /** Of a stream: where the events lie, in order. */
   pieces?: Piece[] | undefined;
+  /** Of a step's job: where its records begin, and the end. Each is a split. */
+  boundaries?: number[] | undefined;
 }
 
 /** Whole lines of one R2 object. */
@@ -49,7 +51,10 @@ export function planSplits(input: JobInput, facts: InputFacts, splitBytes: numbe
     return { ok: true, plan: { kind: 'integers', from, to, splitItems: input.splitItems, splits } };
   }
   if ('stream' in input) return planPieces(facts.pieces ?? []);
-  const { bytes, gzip } = facts;
+  const { bytes, gzip, boundaries } = facts;
+  if (boundaries) {
+    return { ok: true, plan: { kind: 'boundaries', boundaries, splits: boundaries.length - 1 } };
+  }
   if (bytes === 0) return { ok: true, plan: { kind: 'boundaries', boundaries: [0], splits: 0 } };
   if (gzip && input.format !== 'bytes') {
     if (bytes > GZIP_MAX_BYTES) {

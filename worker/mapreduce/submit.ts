@@ -35,10 +35,28 @@ export async function submitJob(
       throw new ProblemError('conflict', 'this Idempotency-Key was used with another body');
     }
     job = claimed;
-    const known = await jobObject(env, job).get();
-    if (known) return known;
   }
-  const { resolved, input, stream } = await storeInput(env, job, spec, idempotencyKey !== null);
+  return submitAs(env, job, { spec, program, mayComeAgain: idempotencyKey !== null });
+}
+
+export interface NewJob {
+  spec: MapReduceSpec;
+  program: CompiledProgram;
+  /** The same submission, which then is the same job. */
+  mayComeAgain: boolean;
+  /** The run of a DAG that waits for it. */
+  run?: string;
+}
+
+/** Throws ProblemError. */
+export async function submitAs(
+  env: Env,
+  job: string,
+  { spec, program, mayComeAgain, run }: NewJob,
+): Promise<Job> {
+  const known = mayComeAgain ? await jobObject(env, job).get() : null;
+  if (known) return known;
+  const { resolved, input, stream } = await storeInput(env, job, spec, mayComeAgain);
   const facts = { bytes: input?.bytes ?? 0, gzip: input?.gzip ?? false, pieces: stream?.pieces };
   const planned = planSplits(resolved, facts, spec.splitBytes);
   if (!planned.ok) {
@@ -57,6 +75,7 @@ export async function submitJob(
     reduce: program.reduce,
     combine: program.combine,
     guard: env.LOCAL === '1',
+    ...(run !== undefined && { run }),
   });
 }
 

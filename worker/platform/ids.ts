@@ -21,3 +21,12 @@ export function newId(prefix: string, nowMs: number): string {
   const random = crypto.getRandomValues(new Uint8Array(RANDOM_CHARS));
   return `${prefix}_${time}${Array.from(random, (byte) => ALPHABET[byte % 32]).join('')}`;
 }
+
+/** Of what is made once for something else: as old as that, and the same for the same digest (SHA-256 in hex). */
+export function derivedId(prefix: string, from: string, digest: string): string {
+  let rest = '';
+  for (let i = 0; i < RANDOM_CHARS; i++) {
+    rest += ALPHABET[Number.parseInt(digest.slice(2 * i, 2 * i + 2), 16) % 32];
+  }
+  return `${prefix}_${ageOf(from).slice(0, TIME_CHARS)}${rest}`;
+}
