@@ -95,7 +95,9 @@ async function outcomeOf(run: StepRun, steps: StepCount, main: UserFunction): Pr
       return new RealPromise((resolve, reject) => {
         const goOn = (value: unknown) => {
           try {
-            resolve(keep(run, slot, calls, value));
+            const kept = keep(run, slot, calls, value);
+            if (isThenable(kept)) whenSettled(kept, resolve, reject);
+            else resolve(kept);
           } catch (error) {
             reject(error as Error);
           }

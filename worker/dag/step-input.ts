@@ -81,8 +81,8 @@ export class StepInput {
             AsyncIterable<Uint8Array>;
       }
     } catch (error) {
+      // Not thrown on: an exception that crosses is logged as the edge's own. The last newline is missing.
       this.failure = error instanceof Error ? error : new Error(String(error));
-      throw error;
     }
   }
 }
@@ -122,6 +122,6 @@ function piecesOf(input: string, needs: readonly NeededOutput[]): Piece[] {
       text += ']';
     }
   }
-  pieces.push(`${text}}}`);
+  pieces.push(`${text}}}\n`);
   return pieces;
 }

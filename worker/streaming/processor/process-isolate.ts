@@ -52,7 +52,7 @@ export interface ProcessIsolate {
   expressions(call: ExpressionCall, json: StepJson): Promise<ExpressionOutcome>;
 }
 
-/** `{"input": …, "steps": {…}}`; what is large comes as a stream. */
+/** `{"input": …, "steps": {…}}`; what is large comes as a stream, which ends with a newline. */
 export type StepJson = string | ReadableStream<Uint8Array>;
 
 /** `process` also folds and fires: what a program's keys and its windows run is one isolate. */
@@ -82,10 +82,16 @@ import factory from './${PROGRAM_FILE}';
 const { runProcess, runBatch, runFold, runFire, runStep, runExpressions } = globalThis.manyhandsProcessing;
 const { Response } = globalThis;
 const streamOf = (bytes) => new Response(bytes).body;
-const textOf = (json) => (typeof json === 'string' ? json : new Response(json).text());
+// A stream that ends without its last newline was cut off: the host knows why.
+const wholeText = async (json) => {
+  if (typeof json === 'string') return json;
+  const text = await new Response(json).text();
+  return text[text.length - 1] === '\\n' ? text : null;
+};
 ${cutRealm(PROCESSOR_GLOBALS)}
 for (const { prototype } of [Object, Array, Promise, Function, Error]) Object.preventExtensions(prototype);
 const setting = SETTING;
+const CUT_OFF = { ok: false, error: { code: 'input_missing', message: 'the input was cut off' } };
 export default class extends WorkerEntrypoint {
   process(call, host) {
     return runProcess({ ...setting, factory, call, host });
@@ -99,11 +105,14 @@ export default class extends WorkerEntrypoint {
   fire(call, host) {
     return runFire({ ...setting, factory, call, host });
   }
-  async step(call, json, host) {
-    return runStep({ ...setting, factory, call, json: await textOf(json), host, streamOf });
+  async step(call, input, host) {
+    const json = await wholeText(input);
+    // Awaited: a promise that is returned has its own then called, which the program may have replaced.
+    return json === null ? CUT_OFF : await runStep({ ...setting, factory, call, json, host, streamOf });
   }
-  async expressions(call, json) {
-    return runExpressions({ ...setting, factory, call, json: await textOf(json) });
+  async expressions(call, input) {
+    const json = await wholeText(input);
+    return json === null ? { results: [] } : runExpressions({ ...setting, factory, call, json });
   }
 }
 `;
