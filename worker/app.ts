@@ -11,6 +11,7 @@ import { jobRoutes } from './routes/jobs.ts';
 import { leaseRoutes } from './routes/leases.ts';
 import { processorRoutes } from './routes/processors.ts';
 import { resultRoutes } from './routes/results.ts';
+import { runRoutes } from './routes/runs.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
 import { serviceRoutes } from './routes/services.ts';
 import { streamRoutes } from './routes/streams.ts';
@@ -32,6 +33,7 @@ export const app = new Hono<AppEnv>()
   .route('/streams', streamRoutes)
   .route('/jobs', jobRoutes)
   .route('/jobs', resultRoutes)
+  .route('/jobs', runRoutes)
   .route('/schedules', scheduleRoutes)
   .route('/services', serviceRoutes)
   .route('/processors', processorRoutes)

@@ -9,6 +9,7 @@ export const PROBLEMS = {
   unauthorized: [401, 'A bearer token is needed'],
   forbidden: [403, 'Not allowed'],
   cycle: [400, 'The definition would go round in a circle'],
+  unknown_step: [400, 'A step needs one that is not there'],
   bad_lease: [403, 'The lease is not valid'],
   not_found: [404, 'No such resource'],
   method_not_allowed: [405, 'This resource has no such method'],

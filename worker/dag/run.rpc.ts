@@ -32,8 +32,8 @@ export interface RunRpc {
   attempts(step: string, item: number | null): Promise<StepAttempt[] | null>;
   /** What the result is made of, in the order of the levels, a page at a time: see outputs-page.ts. */
   outputs(from: OutputsPlace): Promise<({ state: DagJob['state'] } & OutputsPage) | null>;
-  /** 'conflict': the run is over. 'full': too many of this name wait already. */
-  signal(name: string, body: Json): Promise<'taken' | 'conflict' | 'full' | null>;
+  /** 'conflict': the run is over. 'full': too many wait already. 'unknown': no step waits for one of this name. */
+  signal(name: string, body: Json): Promise<'taken' | 'conflict' | 'full' | 'unknown' | null>;
   /** What a step waits for in a partition of its stream; null: nothing (any more). */
   watching(step: string, partition: number): Promise<Watching | null>;
   /** A watched partition was read up to `to`, and these events have the key. Answers what is waited for from there on. */

@@ -19,6 +19,8 @@ import type { ProcessorRpc } from '../streaming/processor/processor.rpc.ts';
 import type { LobbyRpc } from '../volunteers/lobby.rpc.ts';
 import type { PaneRpc } from '../windowing/pane.rpc.ts';
 import type { Env } from './env.ts';
+import { isRunId } from './ids.ts';
+import { notFound } from './problem.ts';
 
 type Bindings = Pick<
   Env,
@@ -106,6 +108,22 @@ export const shardObject = (env: Bindings, kind: KeyedKind, ref: ShardRef): Shar
 /** One run of a DAG job, by the job's id. */
 export const runObject = (env: Bindings, job: string): RunRpc =>
   stub(env.RUNS as unknown as DurableObjectNamespace, job);
+
+/** The object of a job of either kind: the id says which. */
+export const anyJob = (env: Bindings, job: string): JobRpc | RunRpc =>
+  isRunId(job) ? runObject(env, job) : jobObject(env, job);
+
+/** For what only MapReduce jobs have (`what`). Throws `not_found` for a job of another kind. */
+export function mapReduceJob(env: Bindings, job: string, what: string): JobRpc {
+  if (isRunId(job)) throw notFound(`${what} of ${job}: it is a DAG job, which has steps`);
+  return jobObject(env, job);
+}
+
+/** For what only DAG jobs have. Throws `not_found` likewise. */
+export function dagJob(env: Bindings, job: string): RunRpc {
+  if (!isRunId(job)) throw notFound(`DAG job ${job}`);
+  return runObject(env, job);
+}
 
 export const userService = (env: Bindings): UserServiceRpc =>
   stub(env.USERS as unknown as DurableObjectNamespace, 'users');

@@ -8,6 +8,7 @@ import { datasetPaths } from './openapi-datasets.ts';
 import { jobPaths } from './openapi-jobs.ts';
 import { leasePaths } from './openapi-leases.ts';
 import { processorPaths } from './openapi-processors.ts';
+import { runPaths } from './openapi-runs.ts';
 import { schedulePaths } from './openapi-schedules.ts';
 import { servicePaths } from './openapi-services.ts';
 import type { ApiDocument } from './openapi-shape.ts';
@@ -44,6 +45,7 @@ export function apiDocument(version: string): ApiDocument {
     paths: {
       ...datasetPaths,
       ...jobPaths,
+      ...runPaths,
       ...streamPaths,
       ...claimPaths,
       ...processorPaths,

@@ -12,12 +12,22 @@ export function parse<Schema extends z.ZodType>(
   value: unknown,
   where = 'request',
 ): z.output<Schema> {
-  const parsed = schema.safeParse(value);
+  const parsed = safely(schema, value, where);
   if (parsed.success) return parsed.data;
   const errors = fieldErrors(parsed.error.issues);
   const first = errors[0];
   const detail = first ? `${first.path || where}: ${first.message}` : `the ${where} is not valid`;
   throw new ProblemError('invalid_request', detail, errors);
+}
+
+/** JSON may be nested as deeply as somebody likes; the stack is not that deep. */
+function safely<Schema extends z.ZodType>(schema: Schema, value: unknown, where: string) {
+  try {
+    return schema.safeParse(value);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ProblemError('invalid_request', `the ${where} is nested too deeply`);
+  }
 }
 
 /** A union's own message says little: the branch that came nearest says more. */
@@ -28,6 +38,7 @@ function fieldErrors(issues: Issues, prefix: PropertyKey[] = []): FieldError[] {
       const nearest = issue.errors.toSorted((a, b) => distance(a) - distance(b))[0] as Issues;
       return fieldErrors(nearest, path);
     }
+    if (issue.code === 'invalid_key') return fieldErrors(issue.issues, path);
     return [{ path: path.map(String).join('.'), message: issue.message }];
   });
 }

@@ -13,7 +13,16 @@ export const parseQuery = <Schema extends z.ZodType>(c: Context<AppEnv>, schema:
 
 /** The JSON body, bounded. Throws `too_large` or `invalid_request`. */
 export async function jsonBody(request: Request, maxBytes = JSON_BODY_MAX_BYTES): Promise<unknown> {
+  return jsonOf(await boundedBytes(request, maxBytes));
+}
+
+/** The same; no body at all is null. */
+export async function jsonBodyOrNull(request: Request, maxBytes: number): Promise<unknown> {
   const bytes = await boundedBytes(request, maxBytes);
+  return bytes.length === 0 ? null : jsonOf(bytes);
+}
+
+function jsonOf(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(
       new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes),

@@ -1,11 +1,13 @@
-// /api/jobs: validates, calls, answers.
+// /api/jobs: jobs of both kinds. Validates, calls, answers.
 import { Hono } from 'hono';
 import { ListQuery } from '../../shared/schemas/common.ts';
-import { type Job, JobListQuery, MapReduceSpec } from '../../shared/schemas/job.ts';
+import { JobListQuery } from '../../shared/schemas/job.ts';
+import { type AnyJob, JobSpec } from '../../shared/schemas/jobs.ts';
+import { submitRun } from '../dag/submit.ts';
 import { eventStream } from '../mapreduce/event-stream.ts';
 import { submitJob } from '../mapreduce/submit.ts';
 import type { AppEnv } from '../platform/env.ts';
-import { catalog, jobObject } from '../platform/objects.ts';
+import { anyJob, catalog, mapReduceJob } from '../platform/objects.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
 import { idempotencyKey, jsonBody, parse, parseQuery } from '../platform/validate.ts';
 
@@ -14,7 +16,7 @@ const found = <Value>(value: Value | null, id: string): Value => {
   return value;
 };
 
-const changed = (job: Job | 'conflict' | null, id: string, why: string): Job => {
+const changed = (job: AnyJob | 'conflict' | null, id: string, why: string): AnyJob => {
   const value = found(job, id);
   if (value === 'conflict') throw new ProblemError('conflict', why);
   return value;
@@ -22,25 +24,27 @@ const changed = (job: Job | 'conflict' | null, id: string, why: string): Job => 
 
 export const jobRoutes = new Hono<AppEnv>()
   .post('/', async (c) => {
-    const spec = parse(MapReduceSpec, await jsonBody(c.req.raw), 'body');
-    const job = await submitJob(c.env, spec, idempotencyKey(c.req.raw));
+    const spec = parse(JobSpec, await jsonBody(c.req.raw), 'body');
+    const key = idempotencyKey(c.req.raw);
+    const job: AnyJob =
+      spec.kind === 'dag' ? await submitRun(c.env, spec, key) : await submitJob(c.env, spec, key);
     return c.json(job, 201, { location: `/api/jobs/${job.id}` });
   })
   .get('/', async (c) => c.json(await catalog(c.env).jobs(parseQuery(c, JobListQuery))))
   .get('/:id', async (c) => {
     const id = c.req.param('id');
-    return c.json(found(await jobObject(c.env, id).get(), id));
+    return c.json(found<AnyJob>(await anyJob(c.env, id).get(), id));
   })
   .get('/:id/tasks', async (c) => {
     const id = c.req.param('id');
     const { cursor, limit } = parseQuery(c, ListQuery);
-    return c.json(found(await jobObject(c.env, id).tasks(cursor, limit), id));
+    return c.json(found(await mapReduceJob(c.env, id, 'tasks').tasks(cursor, limit), id));
   })
   .get('/:id/events', async (c) => {
     const id = c.req.param('id');
     const { cursor, limit } = parseQuery(c, ListQuery);
     const after = Number.parseInt(cursor ?? '0', 10) || 0;
-    const items = found(await jobObject(c.env, id).events(after, limit), id);
+    const items = found(await anyJob(c.env, id).events(after, limit), id);
     const last = items.at(-1);
     return c.json({ items, next: items.length === limit && last ? String(last.seq) : null });
   })
@@ -48,20 +52,19 @@ export const jobRoutes = new Hono<AppEnv>()
     const id = c.req.param('id');
     const after =
       Number.parseInt(c.req.header('last-event-id') ?? c.req.query('after') ?? '0', 10) || 0;
-    return found(await eventStream(jobObject(c.env, id), after, c.req.raw.signal), id);
+    return found(await eventStream(anyJob(c.env, id), after, c.req.raw.signal), id);
   })
   .post('/:id/cancel', async (c) => {
     const id = c.req.param('id');
-    return c.json(changed(await jobObject(c.env, id).cancel(), id, 'the job has ended'));
+    return c.json(changed(await anyJob(c.env, id).cancel(), id, 'the job has ended'));
   })
   .post('/:id/retry', async (c) => {
     const id = c.req.param('id');
-    return c.json(
-      changed(await jobObject(c.env, id).retry(), id, 'only a failed job can be tried again'),
-    );
+    const why = 'only a job that failed, or a DAG job that was cancelled, can be tried again';
+    return c.json(changed(await anyJob(c.env, id).retry(), id, why));
   })
   .delete('/:id', async (c) => {
     const id = c.req.param('id');
-    if (!(await jobObject(c.env, id).forget())) throw notFound(`job ${id}`);
+    if (!(await anyJob(c.env, id).forget())) throw notFound(`job ${id}`);
     return c.body(null, 204);
   });

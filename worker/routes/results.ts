@@ -1,12 +1,18 @@
 // /api/jobs/:id/result: what a done job computed, whole or its first records. Bytes go from R2 to the client;
-// the JobObject is asked only where they lie.
+// the job's object is asked only where they lie.
 import { type Context, Hono } from 'hono';
-import { ResultQuery, TopQuery } from '../../shared/schemas/job.ts';
+import type { Claim } from '../../shared/schemas/claim.ts';
+import { type JobState, ResultQuery, TopQuery } from '../../shared/schemas/job.ts';
+import { openHeldClaim } from '../claim-check/claims.ts';
+import { FIRST_OUTPUT, type OutputsPlace } from '../dag/outputs-page.ts';
+import { resultBytes } from '../dag/result.ts';
 import type { Part } from '../mapreduce/job.rpc.ts';
 import { resultStream } from '../mapreduce/result.ts';
 import { topOf } from '../mapreduce/top-scan.ts';
+import { streamOf } from '../platform/byte-stream.ts';
 import type { AppEnv } from '../platform/env.ts';
-import { jobObject } from '../platform/objects.ts';
+import { isRunId } from '../platform/ids.ts';
+import { dagJob, mapReduceJob } from '../platform/objects.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
 import { parseQuery } from '../platform/validate.ts';
 
@@ -14,19 +20,34 @@ const CONTENT_TYPES = { ndjson: 'application/x-ndjson', csv: 'text/csv; charset=
 
 async function partsOf(c: Context<AppEnv, '/:id/result'>): Promise<Part[]> {
   const id = c.req.param('id');
-  const job = await jobObject(c.env, id).parts();
+  return whenDone(await mapReduceJob(c.env, id, 'records').parts(), id).parts;
+}
+
+function whenDone<Asked extends { state: JobState }>(job: Asked | null, id: string): Asked {
   if (!job) throw notFound(`job ${id}`);
-  if (job.state !== 'done') {
-    throw new ProblemError(
-      'conflict',
-      `the job is ${job.state}; a result is there once it is done`,
-    );
-  }
-  return job.parts;
+  if (job.state === 'done') return job;
+  const why = `the job is ${job.state}; a result is there once it is done`;
+  throw new ProblemError('conflict', why);
+}
+
+/** One JSON object, `{"<step>": output, …}`. */
+async function runResult(c: Context<AppEnv, '/:id/result'>): Promise<Response> {
+  const id = c.req.param('id');
+  const run = dagJob(c.env, id);
+  const page = async (from: OutputsPlace) => whenDone(await run.outputs(from), id);
+  const open = (claim: Claim) => openHeldClaim(c.env, claim);
+  const result = resultBytes({ page, open }, await page(FIRST_OUTPUT));
+  const headers = {
+    'content-type': 'application/json',
+    'content-disposition': `inline; filename="${id}.json"`,
+    'cache-control': 'no-store',
+  };
+  return new Response(c.req.method === 'HEAD' ? null : streamOf(result), { headers });
 }
 
 export const resultRoutes = new Hono<AppEnv>()
   .get('/:id/result', async (c) => {
+    if (isRunId(c.req.param('id'))) return runResult(c);
     const options = parseQuery(c, ResultQuery);
     const parts = await partsOf(c);
     const headers = {
