@@ -263,9 +263,10 @@ function readDefault(
   exported: Map<string, { local: string; node: Node }>,
   declared: Map<string, Named>,
 ): void {
-  const gap = declaration.start - start;
+  // Not up to the declaration: parentheses around an expression stand before it.
+  const { length } = KEYWORDS.exec(text.original.slice(start, end))?.[0] ?? '';
   if ('id' in declaration && declaration.id && declaration.type.endsWith('Declaration')) {
-    blank(text, start, declaration.start, ' '.repeat(gap));
+    blank(text, start, start + length, ' '.repeat(length));
     const { name } = declaration.id;
     declared.set(name, namedDefault(declaration));
     exported.set('default', { local: name, node: declaration });
@@ -273,12 +274,15 @@ function readDefault(
   }
   let local = 'main';
   while (text.original.includes(local)) local += '_';
-  blank(text, start, declaration.start, `var ${local} = `.padEnd(gap));
+  blank(text, start, start + length, `var ${local} = `.padEnd(length));
   // As an expression it would go on in what stands in the next line.
   if (text.original[end - 1] !== ';') text.appendLeft(end, ';');
   declared.set(local, namedDefault(declaration));
   exported.set('default', { local, node: declaration });
 }
+
+/** What stands between them is white space or a comment. */
+const KEYWORDS = /^export(?:\s|\/\/.*|\/\*[^]*?\*\/)*default/;
 
 function namedDefault(node: ExportDefaultDeclaration['declaration']): Named {
   switch (node.type) {
