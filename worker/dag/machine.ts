@@ -465,8 +465,13 @@ export class Machine {
     this.#lively.add(name);
   }
 
-  signal(name: string, json: string): 'taken' | 'over' | 'full' {
+  /** 'unknown': no step waits for signals of this name. */
+  signal(name: string, json: string): 'taken' | 'over' | 'full' | 'unknown' {
     if (this.record.state !== 'running') return 'over';
+    const isWaitedFor = Object.values(this.#spec.steps).some(
+      (step) => step.run === 'wait' && step.signal === name,
+    );
+    if (!isWaitedFor) return 'unknown';
     const waiting = Object.hasOwn(this.record.signals, name)
       ? this.record.signals[name]
       : undefined;

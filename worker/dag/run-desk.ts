@@ -472,7 +472,7 @@ export class RunDesk {
 
   // --- What others ask --------------------------------------------------------------------------------
 
-  signal(name: string, json: string): 'taken' | 'over' | 'full' {
+  signal(name: string, json: string): ReturnType<Machine['signal']> {
     const { signals } = this.record;
     const chars = Object.values(signals).flat().join('').length;
     return this.turn(() => {

@@ -217,7 +217,7 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
 
   // --- What happens to it -------------------------------------------------------------------------------
 
-  async signal(name: string, body: Json): Promise<'taken' | 'conflict' | 'full' | null> {
+  async signal(name: string, body: Json): ReturnType<RunRpc['signal']> {
     const taken = this.#desk?.signal(name, JSON.stringify(body)) ?? null;
     return taken === 'over' ? 'conflict' : taken;
   }
