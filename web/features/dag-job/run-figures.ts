@@ -91,16 +91,20 @@ const SHOWN = 3;
 export function whyWords(run: DagJob): string {
   if (run.state === 'failed') return '';
   if (run.reason !== '' || isOver(run.state)) return run.reason;
-  const running = Object.entries(run.steps).filter(([, { state }]) => state === 'running');
-  const waits = running.flatMap(([name]) => {
+  const working: string[] = [];
+  const waiting: string[] = [];
+  for (const [name, { state }] of Object.entries(run.steps)) {
     const spec = run.spec.steps[name];
-    const words = spec ? waitWords(spec) : '';
-    return words === '' ? [] : [`${name} ${words}`];
-  });
-  if (running.length === 0)
-    return 'nothing runs: a step that failed waits before it is tried again, or the edge is about to begin one';
-  if (waits.length < running.length) return `${named(running.map(([name]) => name))} at work`;
-  return named(waits);
+    if (state !== 'running' || !spec) continue;
+    const words = waitWords(spec);
+    if (words === '') working.push(name);
+    else waiting.push(`${name} ${words}`);
+  }
+  if (working.length + waiting.length === 0) {
+    return 'nothing runs just now: a step is about to begin, or waits before it is tried again';
+  }
+  const atWork = working.length === 0 ? [] : [`${named(working)} at work`];
+  return [...atWork, ...(waiting.length === 0 ? [] : [named(waiting)])].join('; ');
 }
 
 const named = (words: readonly string[]): string =>

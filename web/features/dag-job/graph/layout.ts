@@ -25,6 +25,7 @@ export interface GraphLayout {
 export const NODE_WIDTH_PX = 196;
 export const NODE_HEIGHT_PX = 62;
 const MARGIN_PX = 16;
+const BEND_MIN_PX = 8;
 
 interface Point {
   x: number;
@@ -51,25 +52,54 @@ export function layoutGraph({ nodes, edges }: DrawnGraph, direction: Direction):
     }),
     edges: edges.map(({ from, to }) => {
       const { points = [] } = graph.edge(from, to) as { points?: Point[] };
-      return { from, to, path: smoothPath(points) };
+      const [source, target] = [graph.node(from) as Point, graph.node(to) as Point];
+      return { from, to, path: edgePath(source, points.slice(1, -1), target, direction) };
     }),
     width,
     height,
   };
 }
 
-/** Bends at the points' middles, so that it passes near every point without a corner. */
-export function smoothPath(points: readonly Point[]): string {
+/** Leaves a box where its reader leaves it and enters the next where it is entered; between, every bend is round. */
+function edgePath(
+  source: Point,
+  between: readonly Point[],
+  target: Point,
+  direction: Direction,
+): string {
+  const [aside, along] = [NODE_WIDTH_PX / 2, NODE_HEIGHT_PX / 2];
+  const [first, last] =
+    direction === 'right'
+      ? [
+          { ...source, x: source.x + aside },
+          { ...target, x: target.x - aside },
+        ]
+      : [
+          { ...source, y: source.y + along },
+          { ...target, y: target.y - along },
+        ];
+  // The one point between neighbours is where a label would be.
+  return smoothPath([first, ...(between.length > 1 ? between : []), last], direction);
+}
+
+/** Through all points, at each of them in the direction of reading. */
+export function smoothPath(points: readonly Point[], direction: Direction): string {
   const [first, ...rest] = points;
-  const last = rest.pop();
-  if (!first || !last) return '';
-  const at = ({ x, y }: Point) => `${round(x)} ${round(y)}`;
-  const bends = rest.map((point, i) => {
-    const next = rest[i + 1];
-    if (!next) return `Q${at(point)} ${at(last)}`;
-    return `Q${at(point)} ${at({ x: (point.x + next.x) / 2, y: (point.y + next.y) / 2 })}`;
-  });
-  return `M${at(first)}${bends.join('')}${bends.length === 0 ? `L${at(last)}` : ''}`;
+  if (!first) return '';
+  const text = (x: number, y: number) => `${round(x)} ${round(y)}`;
+  let path = `M${text(first.x, first.y)}`;
+  let from = first;
+  for (const to of rest) {
+    if (direction === 'right') {
+      const bend = Math.max(BEND_MIN_PX, Math.abs(to.x - from.x) / 2);
+      path += `C${text(from.x + bend, from.y)} ${text(to.x - bend, to.y)} ${text(to.x, to.y)}`;
+    } else {
+      const bend = Math.max(BEND_MIN_PX, Math.abs(to.y - from.y) / 2);
+      path += `C${text(from.x, from.y + bend)} ${text(to.x, to.y - bend)} ${text(to.x, to.y)}`;
+    }
+    from = to;
+  }
+  return path;
 }
 
 const round = (value: number): number => Math.round(value * 10) / 10;
