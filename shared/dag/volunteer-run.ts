@@ -4,6 +4,7 @@
 import { base64Of, bytesOfBase64 } from '../base64.ts';
 import {
   PROGRESS_MS,
+  RECORD_MAX_BYTES,
   STEP_INLINE_MAX_BYTES,
   STEP_LOG_LINES_MAX,
   VOLUNTEER_CHUNK_BYTES,
@@ -90,7 +91,7 @@ function contextFor(step: StepPlan, { item, payloads }: VolunteerRecord, side: S
       if (token === null) throw new RealError('ctx.payload takes a claim: {token, …}');
       if (hasOwn(payloads, token)) return bytesOfBase64(payloads[token] as string);
       throw new RealError(
-        `the payload of ${token} did not come along: see the limits of volunteer steps`,
+        `the payload of ${token} did not come along: an item brings the claims in it, and those of \`input\` and \`steps\` that are in no item, as far as they fit in ${RECORD_MAX_BYTES} bytes as base64`,
       );
     },
     call: async () => {

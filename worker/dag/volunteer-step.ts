@@ -113,12 +113,10 @@ async function givenText(
     const message = `the input and the outputs that it needs have ${source.chars} bytes; a volunteer gets ${VOLUNTEER_GIVEN_MAX_BYTES} at most, and items besides`;
     return { code: 'memory', message };
   }
-  try {
-    const opened = source.open();
-    return typeof opened === 'string' ? opened : await new Response(opened).text();
-  } catch (error) {
-    return missing(source.failure ?? error);
-  }
+  const opened = source.open();
+  const text = typeof opened === 'string' ? opened : await new Response(opened).text();
+  // It ends early then, and says nothing itself.
+  return source.failure ? missing(source.failure) : text.trimEnd();
 }
 
 /** Throws what is nobody's fault. */
