@@ -347,6 +347,8 @@ export const WAIT_TIMEOUT_MAX_MS = 366 * 24 * 3600_000;
 /** An output past the first goes to R2 by itself; past the second its step fails. */
 export const STEP_INLINE_MAX_BYTES = 64 * KIB;
 export const STEP_OUTPUT_MAX_BYTES = 16 * MIB;
+/** Of bytes, which are not written as text: an isolate has 128 MB for everything. */
+export const STEP_OUTPUT_BINARY_MAX_BYTES = 100 * MIB;
 /** What a function gets to see: the outputs of the steps that it needs, together. */
 export const STEP_INPUT_MAX_BYTES = 32 * MIB;
 /** Of them, what lies in the run itself: it crosses in one message, of 32 MiB at most and two bytes a character. */

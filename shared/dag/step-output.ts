@@ -1,5 +1,9 @@
 // What a step's function returned, read: JSON data, or bytes. Anything else is refused.
-import { CONTENT_TYPE_MAX_CHARS, STEP_OUTPUT_MAX_BYTES } from '../limits.ts';
+import {
+  CONTENT_TYPE_MAX_CHARS,
+  STEP_OUTPUT_BINARY_MAX_BYTES,
+  STEP_OUTPUT_MAX_BYTES,
+} from '../limits.ts';
 import { valueText } from '../mapreduce/strict-json.ts';
 import { BadValueError, TaskFailure, ValueTooLargeError } from '../mapreduce/task-error.ts';
 import { apply } from '../streaming/intrinsics.ts';
@@ -21,12 +25,19 @@ const OCTETS = 'application/octet-stream';
 export function readReturn(returned: unknown, step: string): StepReturn {
   if (typeof returned === 'object' && returned !== null) {
     const bytes = bytesOf(returned);
-    if (bytes) return { kind: 'bytes', bytes, contentType: OCTETS };
+    if (bytes) return bytesReturn(bytes, OCTETS);
     const { bytes: inside, contentType } = returned as { bytes?: unknown; contentType?: unknown };
     const named = bytesOf(inside);
-    if (named) return { kind: 'bytes', bytes: named, contentType: contentTypeOf(contentType) };
+    if (named) return bytesReturn(named, contentTypeOf(contentType));
   }
   return { kind: 'json', json: jsonOf(returned, step) };
+}
+
+function bytesReturn(bytes: Uint8Array, contentType: string): StepReturn {
+  if (bytes.byteLength <= STEP_OUTPUT_BINARY_MAX_BYTES)
+    return { kind: 'bytes', bytes, contentType };
+  const message = `an output of bytes has at most ${STEP_OUTPUT_BINARY_MAX_BYTES}, not ${bytes.byteLength}`;
+  throw new TaskFailure('memory', message);
 }
 
 function jsonOf(returned: unknown, step: string): string {

@@ -8,6 +8,7 @@ import {
   STEP_INLINE_MAX_BYTES,
   STEP_INPUT_MAX_BYTES,
   STEP_LOG_LINES_MAX,
+  STEP_OUTPUT_BINARY_MAX_BYTES,
   STEP_OUTPUT_MAX_BYTES,
   STEP_UNITS_TOGETHER,
 } from '../../shared/limits.ts';
@@ -222,6 +223,12 @@ describe('outputs', () => {
     }
   });
 
+  it('of 300 MB of bytes fail as well', async () => {
+    const [result] = await come('export default () => new Uint8Array(300e6)');
+    const message = expect.stringContaining(String(STEP_OUTPUT_BINARY_MAX_BYTES)) as string;
+    expect(result).toMatchObject({ kind: 'failed', error: { code: 'memory', message } });
+  });
+
   it.each([
     ['Uint8Array', 'new Uint8Array([0, 255, 7]).subarray(1)', [255, 7], 'application/octet-stream'],
     ['ArrayBuffer', 'new Uint8Array([1, 2]).buffer', [1, 2], 'application/octet-stream'],
@@ -302,6 +309,17 @@ describe('what a step needs', () => {
         message: expect.stringContaining(String(STEP_INPUT_MAX_BYTES)) as string,
       },
     });
+  });
+
+  it('may be a list of many claims, in its order', async () => {
+    const claims = await Promise.all(Array.from({ length: 60 }, (_, i) => stored(String(i))));
+    const output = claims.map((claim): Output => ({ kind: 'claim', claim, json: true }));
+    const needs = [{ step: 'list', output }];
+    const { results, operations } = await run('export default ({ steps }) => steps.list', {
+      needs,
+    });
+    expect(results.map(valueOf)).toEqual([claims.map((_, i) => i)]);
+    expect(operations.r2Read).toBeGreaterThanOrEqual(60);
   });
 
   it('may be 20 MB', async () => {

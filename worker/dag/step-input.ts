@@ -51,6 +51,7 @@ export class StepInput {
     this.#open = open;
   }
 
+  /** At most: a byte of what lies in R2 counts as a character. */
   get chars(): number {
     return this.#pieces.reduce(
       (sum, piece) => sum + (typeof piece === 'string' ? piece.length : piece.bytes),
@@ -68,25 +69,67 @@ export class StepInput {
 
   async *#bytes(): AsyncGenerator<Uint8Array> {
     const encoder = new TextEncoder();
+    const claims = new OpenAhead(
+      this.#pieces.filter((piece) => typeof piece !== 'string'),
+      this.#open,
+    );
     try {
       for (const piece of this.#pieces) {
-        if (typeof piece === 'string') {
+        if (typeof piece !== 'string') yield* await claims.next();
+        else {
           for (let at = 0; at < piece.length;) {
             const end = endOf(piece, at + STREAMED_CHARS);
             yield encoder.encode(piece.slice(at, end));
             at = end;
           }
-        } else
-          yield* (await this.#open(piece)) as ReadableStream<Uint8Array> &
-            AsyncIterable<Uint8Array>;
+        }
       }
     } catch (error) {
       // Not thrown on: an exception that crosses is logged as the edge's own. The last newline is missing.
       this.failure = error instanceof Error ? error : new Error(String(error));
+    } finally {
+      claims.cancel();
     }
   }
 }
 
+type Opened = ReadableStream<Uint8Array> & AsyncIterable<Uint8Array>;
+
+/** Claims, opened in order and some ahead: a list of many small ones takes no round trip each. */
+class OpenAhead {
+  readonly #claims: Claim[];
+  readonly #open: (claim: Claim) => Promise<ReadableStream<Uint8Array>>;
+  readonly #opened: Promise<ReadableStream<Uint8Array>>[] = [];
+
+  constructor(claims: Claim[], open: (claim: Claim) => Promise<ReadableStream<Uint8Array>>) {
+    this.#claims = claims.toReversed();
+    this.#open = open;
+  }
+
+  async next(): Promise<Opened> {
+    while (this.#opened.length < CLAIMS_OPEN) {
+      const claim = this.#claims.pop();
+      if (!claim) break;
+      const opened = this.#open(claim);
+      // Told when its turn comes, if it does.
+      opened.catch(() => undefined);
+      this.#opened.push(opened);
+    }
+    const next = this.#opened.shift();
+    if (!next) throw new Error('there is no claim left');
+    return (await next) as Opened;
+  }
+
+  cancel(): void {
+    this.#claims.length = 0;
+    for (const opened of this.#opened) {
+      opened.then((stream) => stream.cancel()).catch(() => undefined);
+    }
+  }
+}
+
+/** The call has six connections: one is left for the program, and one for what is stored. */
+const CLAIMS_OPEN = 4;
 /** Longer texts are streamed too: two bytes a character, they could be too large for one message. */
 const STREAMED_MIN_CHARS = 1024 * KIB;
 const STREAMED_CHARS = 256 * KIB;
