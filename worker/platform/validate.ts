@@ -13,20 +13,27 @@ export const parseQuery = <Schema extends z.ZodType>(c: Context<AppEnv>, schema:
 
 /** The JSON body, bounded. Throws `too_large` or `invalid_request`. */
 export async function jsonBody(request: Request, maxBytes = JSON_BODY_MAX_BYTES): Promise<unknown> {
+  return (await jsonBodyAndText(request, maxBytes)).value;
+}
+
+/** For who has to see how it was written, too. */
+export async function jsonBodyAndText(
+  request: Request,
+  maxBytes = JSON_BODY_MAX_BYTES,
+): Promise<{ value: unknown; text: string }> {
   return jsonOf(await boundedBytes(request, maxBytes));
 }
 
-/** The same; no body at all is null. */
+/** The JSON body; no body at all is null. */
 export async function jsonBodyOrNull(request: Request, maxBytes: number): Promise<unknown> {
   const bytes = await boundedBytes(request, maxBytes);
-  return bytes.length === 0 ? null : jsonOf(bytes);
+  return bytes.length === 0 ? null : jsonOf(bytes).value;
 }
 
-function jsonOf(bytes: Uint8Array): unknown {
+function jsonOf(bytes: Uint8Array): { value: unknown; text: string } {
   try {
-    return JSON.parse(
-      new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes),
-    ) as unknown;
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);
+    return { value: JSON.parse(text) as unknown, text };
   } catch (error) {
     const detail = `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`;
     throw new ProblemError('invalid_request', detail, [{ path: '', message: detail }]);

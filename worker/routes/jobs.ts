@@ -2,14 +2,15 @@
 import { Hono } from 'hono';
 import { ListQuery } from '../../shared/schemas/common.ts';
 import { JobListQuery } from '../../shared/schemas/job.ts';
-import { type AnyJob, JobSpec } from '../../shared/schemas/jobs.ts';
+import type { AnyJob } from '../../shared/schemas/jobs.ts';
+import { readJobSpec } from '../dag/read-spec.ts';
 import { submitRun } from '../dag/submit.ts';
 import { eventStream } from '../mapreduce/event-stream.ts';
 import { submitJob } from '../mapreduce/submit.ts';
 import type { AppEnv } from '../platform/env.ts';
 import { anyJob, catalog, mapReduceJob } from '../platform/objects.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
-import { idempotencyKey, jsonBody, parse, parseQuery } from '../platform/validate.ts';
+import { idempotencyKey, jsonBodyAndText, parseQuery } from '../platform/validate.ts';
 
 const found = <Value>(value: Value | null, id: string): Value => {
   if (value === null) throw notFound(`job ${id}`);
@@ -24,7 +25,8 @@ const changed = (job: AnyJob | 'conflict' | null, id: string, why: string): AnyJ
 
 export const jobRoutes = new Hono<AppEnv>()
   .post('/', async (c) => {
-    const spec = parse(JobSpec, await jsonBody(c.req.raw), 'body');
+    const { text, value } = await jsonBodyAndText(c.req.raw);
+    const spec = readJobSpec(text, value);
     const key = idempotencyKey(c.req.raw);
     const job: AnyJob =
       spec.kind === 'dag' ? await submitRun(c.env, spec, key) : await submitJob(c.env, spec, key);
