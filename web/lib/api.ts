@@ -8,11 +8,11 @@ import type {
   Job,
   JobEvent,
   JobState,
-  JobSummary,
   MapReduceSpecInput,
   ResultRecord,
   Task,
 } from '../../shared/schemas/job.ts';
+import type { AnyJobSummary } from '../../shared/schemas/jobs.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import type { Problem } from '../../shared/schemas/problem.ts';
 import type {
@@ -160,8 +160,9 @@ export interface Page {
 }
 
 export const jobs = {
+  /** Of both kinds. */
   list: (query: Page & { state?: JobState } = {}) =>
-    json<List<JobSummary>>(withQuery('/api/jobs', { ...query })),
+    json<List<AnyJobSummary>>(withQuery('/api/jobs', { ...query })),
   get: (id: string) => json<Job>(jobPath(id)),
   submit: (spec: MapReduceSpecInput) => post<Job>('/api/jobs', spec),
   cancel: (id: string) => post<Job>(jobPath(id, '/cancel')),

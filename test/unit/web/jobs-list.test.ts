@@ -1,8 +1,14 @@
 // The list on the screen stays whole while its first page changes under it.
 import { expect, test } from 'vitest';
 import type { JobSummary } from '../../../shared/schemas/job.ts';
+import type { AnyJobSummary } from '../../../shared/schemas/jobs.ts';
 import { appendPage, mergeFirstPage, replaceJobs } from '../../../web/features/jobs/merge-pages.ts';
-import { elapsedMs, stageShare } from '../../../web/features/jobs/job-figures.ts';
+import {
+  elapsedMs,
+  sizeText,
+  stageShare,
+  statusLine,
+} from '../../../web/features/jobs/job-figures.ts';
 
 function job(second: number, change: Partial<JobSummary> = {}): JobSummary {
   return {
@@ -35,7 +41,7 @@ function job(second: number, change: Partial<JobSummary> = {}): JobSummary {
     ...change,
   };
 }
-const ids = (jobs: readonly JobSummary[]) => jobs.map(({ id }) => id);
+const ids = (jobs: readonly AnyJobSummary[]) => jobs.map(({ id }) => id);
 
 test('a new job comes first and pushes nobody out', () => {
   const loaded = [job(5), job(4), job(3), job(2)];
@@ -91,4 +97,16 @@ test('time runs from the start to the end, and never backwards', () => {
   expect(elapsedMs(job(1, { startedAt }), 9_000)).toBe(0);
   const finishedAt = new Date(12_000).toISOString();
   expect(elapsedMs(job(1, { startedAt, finishedAt }), 99_000)).toBe(2_000);
+});
+
+test('a run of a DAG counts its steps, those that were skipped as well', () => {
+  const { id, name, state, reason, createdAt, startedAt, finishedAt, cost, error } = job(1);
+  const run: AnyJobSummary = {
+    ...{ id, name, state, reason, createdAt, startedAt, finishedAt, cost, error },
+    kind: 'dag',
+    progress: { steps: 8, done: 3, skipped: 1, failed: 0, cancelled: 0, running: 2 },
+  };
+  expect(stageShare(run)).toEqual({ steps: 0.5 });
+  expect(statusLine(run)).toBe('3 of 8 steps done, 1 skipped');
+  expect(sizeText(run)).toBe('8 steps');
 });

@@ -1,5 +1,7 @@
 // The jobs on the screen: the first page asked for again while the page is in sight, older ones on request.
-import type { JobState, JobSummary } from '../../../shared/schemas/job.ts';
+import { summaryOfRun } from '../../../shared/dag/summary.ts';
+import type { JobState } from '../../../shared/schemas/job.ts';
+import type { AnyJobSummary } from '../../../shared/schemas/jobs.ts';
 import { api } from '../../lib/api.ts';
 import { poll } from '../../lib/poll.svelte.ts';
 import { isOver } from '../../lib/theme/kinds.ts';
@@ -12,7 +14,7 @@ const OLDER_REFRESHED_MAX = 20;
 
 /** Must be called while a component is set up; make a new one for another filter. */
 export function createJobsList(state: JobState | undefined) {
-  let items = $state.raw<JobSummary[]>([]);
+  let items = $state.raw<AnyJobSummary[]>([]);
   /** Where the next page begins; null: all is loaded. */
   let next = $state<string | null>(null);
   let paged = false;
@@ -31,7 +33,7 @@ export function createJobsList(state: JobState | undefined) {
     const running = items.slice(PAGE_ITEMS).filter((job) => !isOver(job.state));
     if (running.length === 0) return;
     const asked = running.slice(0, OLDER_REFRESHED_MAX);
-    const fresh = await Promise.all(asked.map((job) => api.jobs.get(job.id).catch(() => null)));
+    const fresh = await Promise.all(asked.map((job) => summaryOf(job).catch(() => null)));
     items = replaceJobs(items, asked, fresh, state);
   }
 
@@ -65,3 +67,6 @@ export function createJobsList(state: JobState | undefined) {
     },
   };
 }
+
+const summaryOf = async ({ id, kind }: AnyJobSummary): Promise<AnyJobSummary> =>
+  kind === 'dag' ? summaryOfRun(await api.runs.get(id)) : api.jobs.get(id);

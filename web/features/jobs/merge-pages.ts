@@ -1,5 +1,6 @@
 // The list on the screen is a fresh first page and what "Load more" brought earlier. Pure.
-import type { JobState, JobSummary } from '../../../shared/schemas/job.ts';
+import type { JobState } from '../../../shared/schemas/job.ts';
+import type { AnyJobSummary } from '../../../shared/schemas/jobs.ts';
 
 /**
  * `fresh` is the first page as it is now, newest first; `loaded` what is shown. What is not older than the
@@ -7,10 +8,10 @@ import type { JobState, JobSummary } from '../../../shared/schemas/job.ts';
  * is the whole list (`whole`) has nothing after it.
  */
 export function mergeFirstPage(
-  fresh: readonly JobSummary[],
-  loaded: readonly JobSummary[],
+  fresh: readonly AnyJobSummary[],
+  loaded: readonly AnyJobSummary[],
   whole: boolean,
-): JobSummary[] {
+): AnyJobSummary[] {
   const last = fresh.at(-1);
   if (whole || !last) return [...fresh];
   const ids = new Set(fresh.map((job) => job.id));
@@ -20,20 +21,20 @@ export function mergeFirstPage(
 
 /** Adds the next page after what is shown, each job once. */
 export function appendPage(
-  loaded: readonly JobSummary[],
-  page: readonly JobSummary[],
-): JobSummary[] {
+  loaded: readonly AnyJobSummary[],
+  page: readonly AnyJobSummary[],
+): AnyJobSummary[] {
   const ids = new Set(loaded.map((job) => job.id));
   return [...loaded, ...page.filter((job) => !ids.has(job.id))];
 }
 
 /** `fresh[i]` is what became of `asked[i]`; null = gone. Who has left the chosen state leaves the list. */
 export function replaceJobs(
-  loaded: readonly JobSummary[],
-  asked: readonly JobSummary[],
-  fresh: readonly (JobSummary | null)[],
+  loaded: readonly AnyJobSummary[],
+  asked: readonly AnyJobSummary[],
+  fresh: readonly (AnyJobSummary | null)[],
   state: JobState | undefined,
-): JobSummary[] {
+): AnyJobSummary[] {
   const byId = new Map(asked.map((job, index) => [job.id, fresh[index] ?? null]));
   return loaded.flatMap((job) => {
     const next = byId.get(job.id);
