@@ -45,7 +45,7 @@ async function newBuffer(rules: Partial<JoinRules> = {}) {
     params: {},
     retry: { maxAttempts: 2, baseMs: 1_000, maxMs: 1_000 },
     paused: false,
-    sources: [{ ref: { stream: 's', uid: 'stream_1', partition: 0 }, resting: true }],
+    sources: [{ stream: 's', uid: 'stream_1', partition: 0 }],
   };
   const buffer = bufferObject(env, ref);
   await buffer.configure(config);

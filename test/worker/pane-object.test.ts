@@ -48,10 +48,7 @@ async function newPanes(code: string, window: EventWindow, sources = 1) {
     params: {},
     retry: { maxAttempts: 2, baseMs: 1_000, maxMs: 1_000 },
     paused: false,
-    sources: Array.from({ length: sources }, (_, partition) => ({
-      ref: { stream, uid, partition },
-      resting: false,
-    })),
+    sources: Array.from({ length: sources }, (_, partition) => ({ stream, uid, partition })),
   };
   const panes = paneObject(env, ref);
   await panes.configure(config);
@@ -61,7 +58,7 @@ async function newPanes(code: string, window: EventWindow, sources = 1) {
 
 /** The consumer of the only partition: paused, it only keeps dead letters. */
 async function consumerOf({ ref, sources, retry }: ShardConfig) {
-  const source = sources[0]?.ref;
+  const source = sources[0];
   if (!source) throw new Error('no source');
   const { processor, processorUid, generation } = ref;
   const own = { processor, processorUid, generation, source };

@@ -90,7 +90,7 @@ describe('a shard’s tables', () => {
   });
 
   it('keep late events in few rows', async () => {
-    const sources = [{ ref: { stream: 's', uid: 'u', partition: 0 }, resting: false }];
+    const sources = [{ stream: 's', uid: 'u', partition: 0 }];
     const late = (offset: number): Late => ({
       source: 0,
       offset,

@@ -44,7 +44,7 @@ async function newStore(code: string, ttlMs: number | null = null) {
     params: {},
     retry: { maxAttempts: 3, baseMs: 1, maxMs: 1 },
     paused: false,
-    sources: [{ ref: { stream: 's', uid: 'stream_1', partition: 0 }, resting: true }],
+    sources: [{ stream: 's', uid: 'stream_1', partition: 0 }],
   };
   const store = storeObject(env, ref);
   await store.configure(config);

@@ -13,7 +13,7 @@ import {
 import type { TaskError } from '../../shared/schemas/job.ts';
 import type { JoinRules, RetrySpec } from '../../shared/schemas/processor.ts';
 import type { KeyedCode } from '../keyed/operator.ts';
-import type { ShardSource } from '../keyed/shard.rpc.ts';
+import type { PartitionRef } from '../streaming/names.ts';
 import type { JoinSql } from './join-store.ts';
 
 export interface JoinParts {
@@ -22,7 +22,7 @@ export interface JoinParts {
   retry: RetrySpec;
   code: KeyedCode;
   /** What the numbers of sources stand for. */
-  sources: readonly Pick<ShardSource, 'ref'>[];
+  sources: readonly PartitionRef[];
   /** From 0 to 1. */
   random(): number;
   /** What killed the isolate; null for everything that is not the code's fault. */

@@ -119,8 +119,8 @@ function view(
     dueAt: isOver ? null : iso(dueMs),
     arrived: taken.map(({ type, source, offset, id, atMs }) => ({
       type: types[type] ?? '',
-      stream: sources[source]?.ref.stream ?? '',
-      partition: sources[source]?.ref.partition ?? 0,
+      stream: sources[source]?.stream ?? '',
+      partition: sources[source]?.partition ?? 0,
       offset,
       id,
       at: iso(atMs),

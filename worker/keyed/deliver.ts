@@ -58,7 +58,7 @@ export async function deliver(
   }
   await sideBySide([...lettersOf(config, outbox)], CONNECTIONS_MAX, async ([source, letters]) => {
     const { processor, processorUid, generation } = ref;
-    const at = config.sources[source]?.ref;
+    const at = config.sources[source];
     if (!at) throw new Error(`the shard has no source ${source}`);
     const refusal = await ports.bury({ processor, processorUid, generation, source: at }, letters);
     if (refusal !== null) throw new Error(`${at.stream}, partition ${at.partition}: ${refusal}`);

@@ -79,6 +79,18 @@ export interface Change {
   stoppedAt: number | null;
 }
 
+/** What changes nothing. */
+export const NO_CHANGE: Change = {
+  write: () => undefined,
+  outputs: [],
+  late: [],
+  lost: [],
+  counters: {},
+  log: [],
+  failures: [],
+  stoppedAt: null,
+};
+
 /** Runs the processor's code in its isolate. Throws IsolateCrashError, ProgramLoadError, or infrastructure's errors. */
 export interface KeyedCode {
   fold(call: Omit<FoldCall, 'params' | 'version'>): Promise<FoldOutcome>;

@@ -140,7 +140,7 @@ function sourceOf(
   sources: ShardConfig['sources'],
   source: number,
 ) {
-  const at = sources[source]?.ref;
+  const at = sources[source];
   if (!at) throw new Error(`the shard has no source ${source}`);
   return { processor, version, stream: at.stream, partition: at.partition };
 }
@@ -168,7 +168,7 @@ export function lettersOf(
 ): Map<number, BuriedLetter[]> {
   const letters = new Map<number, BuriedLetter[]>();
   for (const { source, offset, line, error, attempts } of lost) {
-    const at = sources[source]?.ref;
+    const at = sources[source];
     if (!at) throw new Error(`the shard has no source ${source}`);
     const id = `${at.stream}:${at.partition}:${offset}`;
     const list = letters.get(source) ?? [];

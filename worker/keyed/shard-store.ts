@@ -237,7 +237,7 @@ export class ShardStore {
       for (let i = lines.length - 2; i >= 0 && events.length < limit; i -= 2) {
         const { source, key, reason, atMs } = JSON.parse(lines[i] ?? '') as LateHead;
         const event = JSON.parse(lines[i + 1] ?? '') as StreamEvent;
-        const stream = sources[source]?.ref.stream ?? '';
+        const stream = sources[source]?.stream ?? '';
         events.push({ event, stream, key, reason, at: new Date(atMs).toISOString() });
       }
       if (events.length >= limit) break;

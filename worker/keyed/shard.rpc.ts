@@ -46,12 +46,6 @@ export type ShardWork =
   /** `adds`: the program exports `add`; else windows keep their events. */
   | { kind: 'window'; window: EventWindow; adds: boolean; merges: boolean };
 
-export interface ShardSource {
-  ref: PartitionRef;
-  /** Nothing lay ahead of it when the shard was configured: it holds no window open until something comes. */
-  resting: boolean;
-}
-
 export interface ShardConfig {
   ref: ShardRef;
   work: ShardWork;
@@ -68,7 +62,7 @@ export interface ShardConfig {
   /** No timer runs code. */
   paused: boolean;
   /** Every partition of every stream; the places in this list never change. */
-  sources: ShardSource[];
+  sources: PartitionRef[];
 }
 
 /** Events of one partition whose keys are this shard's. */

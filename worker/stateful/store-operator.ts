@@ -2,21 +2,18 @@
 // states over to be written together with the offset and the outputs.
 import { FOLD_STATES_MAX_BYTES } from '../../shared/limits.ts';
 import type { FoldOutcome } from '../../shared/streaming/process.ts';
-import type { Arrival, Arrivals, Change, KeyedCode, Operator, Output } from '../keyed/operator.ts';
+import {
+  type Arrival,
+  type Arrivals,
+  type Change,
+  type KeyedCode,
+  NO_CHANGE,
+  type Operator,
+  type Output,
+} from '../keyed/operator.ts';
 import { changeStates } from './state-change.ts';
 import { type Held, isOver, type States } from './states.ts';
 import { Sweep } from './sweep.ts';
-
-const NOTHING: Change = {
-  write: () => undefined,
-  outputs: [],
-  late: [],
-  lost: [],
-  counters: {},
-  log: [],
-  failures: [],
-  stoppedAt: null,
-};
 
 export class StoreOperator<Store extends States = States> implements Operator {
   readonly states: Store;
@@ -41,12 +38,12 @@ export class StoreOperator<Store extends States = States> implements Operator {
 
   async apply(arrivals: Arrivals): Promise<Change> {
     const { events, final, nowMs } = arrivals;
-    if (events.length === 0) return NOTHING;
+    if (events.length === 0) return NO_CHANGE;
     const held = new Map<string, Held>();
     const end = this.#read(events, held, nowMs);
     const outcome = await this.#fold(arrivals, end, held);
     const { failures, log } = outcome;
-    if (failures.length > 0 && !final) return { ...NOTHING, failures, log };
+    if (failures.length > 0 && !final) return { ...NO_CHANGE, failures, log };
     return this.#change(arrivals, end, held, outcome);
   }
 
@@ -99,7 +96,7 @@ export class StoreOperator<Store extends States = States> implements Operator {
     const change = changeStates(held, outcome.changed, this.#ttlMs, before, nowMs);
     const { puts, drops, totals, forgotten } = change;
     return {
-      ...NOTHING,
+      ...NO_CHANGE,
       write: () => {
         if (puts.length + drops.length === 0) return;
         this.states.write(puts, drops, totals, nowMs);
@@ -122,7 +119,7 @@ export class StoreOperator<Store extends States = States> implements Operator {
     const step = drain ? null : this.#sweep.step(nowMs);
     if (!step) return null;
     const { write, forgotten } = step;
-    return { ...NOTHING, write, counters: { forgotten }, ended: forgotten };
+    return { ...NO_CHANGE, write, counters: { forgotten }, ended: forgotten };
   }
 
   dueAtMs(): number | null {

@@ -10,7 +10,13 @@ import {
 } from '../../shared/limits.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 import type { OpenEventWindow, RetrySpec } from '../../shared/schemas/processor.ts';
-import type { Arrivals, Change, KeyedCode, Operator } from '../keyed/operator.ts';
+import {
+  type Arrivals,
+  type Change,
+  type KeyedCode,
+  NO_CHANGE,
+  type Operator,
+} from '../keyed/operator.ts';
 import { type Closed, Closing } from './closing.ts';
 import { Intake, type Intaken } from './intake.ts';
 import {
@@ -52,8 +58,8 @@ export const PANE_BOUNDS: PaneBounds = {
 
 export interface PaneSetting extends PaneRules {
   retry: RetrySpec;
-  /** By source: nothing lay ahead of it when the shard was configured. */
-  resting: boolean[];
+  /** How many partitions it has. */
+  sources: number;
   paused: boolean;
   nowMs(): number;
   random(): number;
@@ -61,17 +67,6 @@ export interface PaneSetting extends PaneRules {
   crashOf(error: unknown): TaskError | null;
   bounds?: PaneBounds;
 }
-
-const NOTHING: Change = {
-  write: () => undefined,
-  outputs: [],
-  late: [],
-  lost: [],
-  counters: {},
-  log: [],
-  failures: [],
-  stoppedAt: null,
-};
 
 export class PaneOperator implements Operator {
   readonly #store: PaneStore;
@@ -98,7 +93,7 @@ export class PaneOperator implements Operator {
   }
 
   get #clock(): EventClock {
-    return withSources(this.#store.record.clock, this.#setting.resting);
+    return withSources(this.#store.record.clock, this.#setting.sources);
   }
 
   #watermarkAt(nowMs: number): number | null {
@@ -144,7 +139,7 @@ export class PaneOperator implements Operator {
       : this.#bounds.lines;
     const taken = await this.#intake.take(arrivals, closedUntil, lines);
     if (taken.failures.length > 0 && !arrivals.final) {
-      return { ...NOTHING, failures: taken.failures.slice(0, 1), log: taken.log };
+      return { ...NO_CHANGE, failures: taken.failures.slice(0, 1), log: taken.log };
     }
     return both(closing, this.#change(arrivals, before, taken));
   }
@@ -155,7 +150,7 @@ export class PaneOperator implements Operator {
     { panes, planned, late, failures, stoppedAt, log }: Intaken,
   ): Change {
     return {
-      ...NOTHING,
+      ...NO_CHANGE,
       late,
       failures,
       stoppedAt,

@@ -26,7 +26,7 @@ function makeOperator(config: ShardConfig, code: KeyedCode, sql: LogSql): PaneOp
     window: work.window,
     adds: work.adds,
     retry,
-    resting: sources.map(({ resting }) => resting),
+    sources: sources.length,
     paused,
     nowMs: () => Date.now(),
     random: () => Math.random(),

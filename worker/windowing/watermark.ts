@@ -5,7 +5,7 @@
 export interface SourceClock {
   /** The largest event time so far; null: none. */
   maxMs: number | null;
-  /** Read to its end since then; null: there is more to read. 0: it was at its end from the beginning. */
+  /** Read to its end since then; null: there may be more to read. */
   restedAtMs: number | null;
 }
 
@@ -16,12 +16,12 @@ export interface EventClock {
   sources: SourceClock[];
 }
 
-/** The clock with a place for each source: those it does not know are as they were when the shard was configured. */
-export function withSources(clock: EventClock, resting: readonly boolean[]): EventClock {
-  const { watermarkMs, sources } = clock;
-  const added = resting
-    .slice(sources.length)
-    .map((rests): SourceClock => ({ maxMs: null, restedAtMs: rests ? 0 : null }));
+/** The clock with a place for each source. Those it does not know may have events that nobody has read. */
+export function withSources({ watermarkMs, sources }: EventClock, count: number): EventClock {
+  const added = Array.from({ length: Math.max(0, count - sources.length) }, (): SourceClock => ({
+    maxMs: null,
+    restedAtMs: null,
+  }));
   return { watermarkMs, sources: [...sources, ...added] };
 }
 

@@ -89,7 +89,7 @@ export class JoinWorld {
       },
       run: (query, ...bindings) => void db.prepare(query).run(...bindings),
     };
-    const sources = [0, 1].map((partition) => ({ ref: { stream: 's', uid: 'u', partition } }));
+    const sources = [0, 1].map((partition) => ({ stream: 's', uid: 'u', partition }));
     return new BufferOperator(
       {
         sql,

@@ -179,7 +179,7 @@ export class KeyedWorld {
       ...this.#code(),
       late: 'late',
       paused: false,
-      sources: this.readers.map(({ ref }) => ({ ref, resting: false })),
+      sources: this.readers.map(({ ref }) => ref),
     };
   }
 

@@ -2,7 +2,13 @@
 import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { LATE_KEPT, REDONE_KEPT_MS, REDONE_MAX } from '../../../shared/limits.ts';
-import type { Arrivals, Change, Late, Operator } from '../../../worker/keyed/operator.ts';
+import {
+  type Arrivals,
+  type Change,
+  type Late,
+  NO_CHANGE,
+  type Operator,
+} from '../../../worker/keyed/operator.ts';
 import type { RoutedBatch, ShardConfig } from '../../../worker/keyed/shard.rpc.ts';
 import { Shard } from '../../../worker/keyed/shard.ts';
 import { ShardStore } from '../../../worker/keyed/shard-store.ts';
@@ -10,16 +16,6 @@ import type { AdoptedLetter } from '../../../worker/streaming/consumer/consumer.
 import type { OutputEvents } from '../../../worker/streaming/consumer/effects.ts';
 import { sqliteStorage } from '../log/sqlite-storage.ts';
 
-const NOTHING: Change = {
-  write: () => undefined,
-  outputs: [],
-  late: [],
-  lost: [],
-  counters: {},
-  log: [],
-  failures: [],
-  stoppedAt: null,
-};
 const error = { code: 'program_threw' as const, message: 'no' };
 
 const config: ShardConfig = {
@@ -35,10 +31,7 @@ const config: ShardConfig = {
   params: {},
   retry: { maxAttempts: 3, baseMs: 0, maxMs: 0 },
   paused: false,
-  sources: [0, 1].map((partition) => ({
-    ref: { stream: 's', uid: 's_1', partition },
-    resting: false,
-  })),
+  sources: [0, 1].map((partition) => ({ stream: 's', uid: 's_1', partition })),
 };
 
 const batch = (offsets: number[], more: Partial<RoutedBatch> = {}): RoutedBatch => ({
@@ -114,7 +107,7 @@ async function alarm(): Promise<void> {
 
 beforeEach(async () => {
   apply = ({ events }) => ({
-    ...NOTHING,
+    ...NO_CHANGE,
     outputs: events.map(({ offset }) => ({ source: 0, offset, text: '{"type":"O"}' })),
   });
   due = () => null;
@@ -163,7 +156,7 @@ describe('an event that fails', () => {
       const failures = events
         .filter(({ offset }) => bad.includes(offset))
         .map(({ offset }) => ({ offset, error }));
-      return { ...NOTHING, failures: final ? failures : failures.slice(0, 1) };
+      return { ...NO_CHANGE, failures: final ? failures : failures.slice(0, 1) };
     };
 
   test('ends the batch: what comes before it is in, and event time waits', async () => {
@@ -189,7 +182,7 @@ describe('an event that fails', () => {
 
   test('by what it emits fails like any other', async () => {
     apply = ({ events }) => ({
-      ...NOTHING,
+      ...NO_CHANGE,
       outputs: events.map(({ offset }) => ({
         source: 0,
         offset,
@@ -259,7 +252,7 @@ describe('what is owed', () => {
     expect(await shard.apply(batch([1], { final: true }))).toMatchObject({
       failures: [{ offset: 1, error: { message: expect.stringContaining('`output`') } }],
     });
-    due = () => ({ ...NOTHING, outputs: [{ source: 0, offset: 1, text: '{"type":"O"}' }] });
+    due = () => ({ ...NO_CHANGE, outputs: [{ source: 0, offset: 1, text: '{"type":"O"}' }] });
     let left = 3;
     const emits = due;
     due = (atMs, drain) => (left-- > 0 ? emits(atMs, drain) : null);
@@ -276,7 +269,7 @@ describe('the clock', () => {
       if (left === 0 || (!drain && (dueAtMs ?? Infinity) > atMs)) return null;
       const lost = [{ source: 1, offset: --left, line: '{}', error, attempts: 1 }];
       return {
-        ...NOTHING,
+        ...NO_CHANGE,
         lost,
         write: () => {
           if (left === 0) dueAtMs = null;
@@ -344,7 +337,7 @@ describe('late events', () => {
       return { source: 1, offset, key: 'k', line, reason: 'closed' };
     };
     for (let at = 0; at < LATE_KEPT + 300; at += 100) {
-      apply = () => ({ ...NOTHING, late: Array.from({ length: 100 }, (_, i) => late(at + i)) });
+      apply = () => ({ ...NO_CHANGE, late: Array.from({ length: 100 }, (_, i) => late(at + i)) });
       await shard.apply(batch([at]));
     }
     shard = open();
@@ -365,7 +358,7 @@ describe('a dead letter', () => {
     expect(await shard.apply(again([3]))).toEqual(applied);
     expect(asked.map(({ offsets }) => offsets)).toEqual([[9], [3]]);
     apply = () => ({
-      ...NOTHING,
+      ...NO_CHANGE,
       lost: [{ source: 0, offset: 3, line: '{}', error, attempts: 1 }],
     });
     await shard.apply(batch([10]));
@@ -375,7 +368,7 @@ describe('a dead letter', () => {
 
   test('that fails again may be run again', async () => {
     apply = ({ events }) => ({
-      ...NOTHING,
+      ...NO_CHANGE,
       failures: events.map(({ offset }) => ({ offset, error })),
     });
     expect(await shard.apply(again([3]))).toMatchObject({ failures: [{ offset: 3 }] });

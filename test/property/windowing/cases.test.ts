@@ -21,7 +21,6 @@ function worldOf(window: EventWindow, sources: TestEvent[][], more: Partial<Worl
     window,
     adds: true,
     sources,
-    resting: sources.map(() => false),
     retry: { maxAttempts: 2, baseMs: 20, maxMs: 20 },
     bounds: PANE_BOUNDS,
     random: () => 0.5,
@@ -59,10 +58,11 @@ describe('event time', () => {
     expect(world.operator.watermarkMs(world.nowMs)).toBe(500);
   });
 
-  test('does not wait for a partition that was empty from the beginning, until something comes', async () => {
-    const world = worldOf(tumbling, [[at(10), at(200), at(400)], [at(150)]], {
-      resting: [false, true],
-    });
+  test('does not wait for a partition that has been empty for some time, until something comes', async () => {
+    const world = worldOf(tumbling, [[at(10), at(200), at(400)], [at(150)]]);
+    // What it will have is not published yet.
+    world.operator.rested(1, world.nowMs);
+    await world.pass(1_000_000);
     await world.apply(0, 2);
     await world.pass(0);
     expect(spans(world)).toEqual([[0, 100, 1]]);

@@ -44,7 +44,6 @@ export interface WorldSetting {
   window: EventWindow;
   adds: boolean;
   sources: TestEvent[][];
-  resting: boolean[];
   retry: RetrySpec;
   bounds: PaneBounds;
   /** From 0 to 1, each anew. */
@@ -86,12 +85,12 @@ export class WindowWorld {
   }
 
   #open(paused: boolean): PaneOperator {
-    const { window, adds, resting, retry, bounds, random } = this.#setting;
+    const { window, adds, retry, sources, bounds, random } = this.#setting;
     return new PaneOperator(new PaneStore(this.#sql()), this.#code(), {
       window,
       adds,
       retry,
-      resting,
+      sources: sources.length,
       bounds,
       random,
       paused,

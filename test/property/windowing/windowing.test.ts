@@ -117,7 +117,6 @@ const settingWith = (events: fc.Arbitrary<TestEvent[]>): fc.Arbitrary<WorldSetti
     })
     .map(({ seed, maxAttempts, ...rest }) => ({
       ...rest,
-      resting: rest.sources.map(() => false),
       retry: { maxAttempts, baseMs: 5, maxMs: 20 },
       random: randomOf(seed),
     }));

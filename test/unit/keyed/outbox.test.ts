@@ -18,10 +18,7 @@ const config = {
   version: 4,
   output: 'out',
   late: 'late',
-  sources: ['s', 't'].map((stream) => ({
-    ref: { stream, uid: `${stream}_1`, partition: 1 },
-    resting: false,
-  })),
+  sources: ['s', 't'].map((stream) => ({ stream, uid: `${stream}_1`, partition: 1 })),
 } as unknown as ShardConfig;
 
 const line =

@@ -9,13 +9,7 @@ import type {
   ProcessorCounters,
   RedriveBody,
 } from '../../../shared/schemas/processor.ts';
-import type {
-  ShardConfig,
-  ShardRef,
-  ShardRpc,
-  ShardSource,
-  ShardStatus,
-} from '../../keyed/shard.rpc.ts';
+import type { ShardConfig, ShardRef, ShardRpc, ShardStatus } from '../../keyed/shard.rpc.ts';
 import { shardObject } from '../../platform/objects.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import { addCounts } from '../consumer/consumer-record.ts';
@@ -23,6 +17,7 @@ import type { Point } from '../log/log.rpc.ts';
 import { ConsumerCrew, type KeyedOrders } from './consumer-crew.ts';
 import type { Crew, CrewOrders, CrewStatus } from './crew.ts';
 import { inFixedOrder, keyPathOf, lateOf, shardWorkOf, typesOf } from './keyed-spec.ts';
+import type { PartitionRef } from '../names.ts';
 import type { ProcessorDefinition } from './processor.rpc.ts';
 import type { End } from './takeover.ts';
 
@@ -85,11 +80,11 @@ export class KeyedCrew implements Crew {
   async #tellShards(paused: boolean): Promise<void> {
     // Every partition holds windows open until its dispatcher has found nothing more, for some time: one that looked
     // empty here may get its first events together with the others, and would find its windows closed.
-    const sources = this.places.consumers.map(({ source }) => ({ ref: source, resting: false }));
+    const sources = this.places.consumers.map(({ source }) => source);
     await this.#eachShard((shard, ref) => shard.configure(this.#configOf(ref, sources, paused)));
   }
 
-  #configOf(ref: ShardRef, sources: ShardSource[], paused: boolean): ShardConfig {
+  #configOf(ref: ShardRef, sources: PartitionRef[], paused: boolean): ShardConfig {
     const { name, program, guard } = this.#definition;
     if (!program) throw new Error(`the processor ${name} has no program`);
     const { output, services, params, retry } = this.#spec;
