@@ -16,7 +16,7 @@ import { meterBucket } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { ProblemError } from '../platform/problem.ts';
 import { IsolateCrashError, meaningOf, notBelieved } from '../streaming/processor/isolate-run.ts';
-import { processIsolate } from '../streaming/processor/process-isolate.ts';
+import { CANCELED, processIsolate } from '../streaming/processor/process-isolate.ts';
 import { stepHost } from './step-host.ts';
 import { inputError, StepInput } from './step-input.ts';
 import type {
@@ -138,6 +138,8 @@ function callError(thrown: unknown, { failure }: StepInput, unreachable: Error |
     const message = `an output that it needs cannot be read: ${failure.message}`;
     return { code: 'input_missing', message };
   }
+  // The platform ended the call, not the code: the isolate was loaded for somebody who died.
+  if (thrown instanceof Error && CANCELED.test(thrown.message)) throw thrown;
   const error = meaningOf(thrown);
   // The compiler took it, and V8 did not.
   if (/SyntaxError/.test(error.message)) return { code: 'bad_program', message: error.message };

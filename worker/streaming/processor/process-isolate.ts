@@ -138,7 +138,8 @@ export async function processIsolate(
   runtimeHash ??= (await sha256Hex(RUNTIME_SOURCE + MAIN)).slice(0, 16);
   const { cpuMs, guardSteps } = KINDS[kind];
   const guardLabel = guard ? `guard-${guardSteps}` : 'free';
-  const id = `${programHash}/${runtimeHash}/${kind}-${cpuMs}/${guardLabel}`;
+  const name = `${programHash}/${runtimeHash}/${kind}-${cpuMs}/${guardLabel}`;
+  const id = `${name}/${spoilt.get(name) ?? 0}`;
   let failure: ProgramUnreachableError | null = null;
   const stub = env.LOADER.get(id, async () => {
     const text = await programText(env.BUCKET, programKey).catch((error: unknown) => {
@@ -160,8 +161,38 @@ export async function processIsolate(
       limits: { cpuMs, subRequests: SUBREQUESTS },
     };
   });
-  const isolate = stub.getEntrypoint() as unknown as ProcessIsolate;
+  const isolate = watched(stub.getEntrypoint() as unknown as ProcessIsolate, name);
   return { isolate, unreachable: () => failure };
+}
+
+/**
+ * How many isolates of a program can never be called again: if whoever loads one dies meanwhile, the platform cancels
+ * whatever is called in it, for good. Then the program is loaded under another name.
+ */
+const spoilt = new Map<string, number>();
+const SPOILT_KEPT = 1_000;
+
+/** What the platform says when it ends a call. */
+export const CANCELED = /execution context .*canceled/i;
+
+function watched(isolate: ProcessIsolate, name: string): ProcessIsolate {
+  const loaded = spoilt.get(name) ?? 0;
+  const look = (error: unknown) => {
+    if (!(error instanceof Error) || !CANCELED.test(error.message)) return;
+    if (spoilt.size >= SPOILT_KEPT) spoilt.clear();
+    // Several calls may find out at once.
+    if ((spoilt.get(name) ?? 0) === loaded) spoilt.set(name, loaded + 1);
+  };
+  type Call = (...args: unknown[]) => Promise<unknown>;
+  return new Proxy(isolate, {
+    get:
+      (target, method) =>
+      (...args: unknown[]) => {
+        const answer = (Reflect.get(target, method) as Call)(...args);
+        answer.catch(look);
+        return answer;
+      },
+  });
 }
 
 async function programText(bucket: R2Bucket, key: string): Promise<string> {
