@@ -212,7 +212,7 @@ test('one is picked for every random number', () => {
 test('every pattern has a place, and nothing else has', () => {
   expect(PATTERNS.map(({ id }) => id)).toEqual(PATTERN_IDS);
   expect(patternOf('kappa')?.title).toBe('Kappa');
-  expect(patternOf('dag')).toBeNull();
+  expect(patternOf('no-such-pattern')).toBeNull();
 });
 
 const place = (partition: number, committed: number, lag: number, more = {}): PartitionLag => ({

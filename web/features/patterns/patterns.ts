@@ -9,6 +9,7 @@ export const PATTERN_IDS = [
   'windows',
   'kappa',
   'mapreduce',
+  'dag',
 ] as const;
 export type PatternId = (typeof PATTERN_IDS)[number];
 
@@ -84,6 +85,13 @@ export const PATTERNS: readonly Pattern[] = [
     purpose:
       'Cuts a large input into splits, maps them in every browser that lends a core, and merges what comes back.',
     poke: 'Start from a template, lend this tab, watch each split.',
+  },
+  {
+    id: 'dag',
+    title: 'DAG job',
+    purpose:
+      'Runs steps as soon as what they need is done, side by side where it can, and takes a run up again where it failed.',
+    poke: 'Upload a picture, lend this tab, and see it encoded.',
   },
 ];
 
