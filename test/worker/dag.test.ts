@@ -16,6 +16,7 @@ import {
   submitDag,
 } from './dag-calls.ts';
 import { call, events, postJson, problemOf, run, submit } from './rest.ts';
+import { create, publish } from './stream-calls.ts';
 
 const NOTHING = edge('export default () => null');
 const WAITS = { run: 'wait' as const, signal: 'go' };
@@ -224,6 +225,47 @@ export const reduce = 'sum'`;
       words: { job: job.steps['words']?.job, keys: 2 },
       most: 'a',
     });
+  });
+});
+
+it('waits for events of one key, whichever comes first, also before the wait has begun', async () => {
+  const stream = `products-${crypto.randomUUID().slice(0, 8)}`;
+  await create(stream, { partitions: 3 });
+  const made = (type: string, product: string, n: number) => ({
+    type,
+    key: product,
+    payload: { n },
+  });
+  await publish(stream, made('Video', 'p1', 0));
+  const { id } = await submitDag(
+    {
+      gate: WAITS,
+      both: {
+        run: 'wait',
+        stream,
+        types: ['Video', 'Image'],
+        key: 'input.product',
+        needs: ['gate'],
+      },
+      sum: edge(
+        'export default ({ steps: { both } }) => both.Video.payload.n + both.Image.payload.n',
+        { needs: ['both'] },
+      ),
+    },
+    { input: { product: 'p1' } },
+  );
+  await publish(stream, [made('Image', 'p2', 100), made('Image', 'p1', 1)]);
+  await postJson(`/jobs/${id}/signals/go`, null);
+  await seen(id, 'stepDone');
+  await publish(stream, [
+    made('Video', 'p2', 100),
+    made('Video', 'p1', 20),
+    made('Video', 'p1', 300),
+  ]);
+  expect(await dagEnded(id)).toMatchObject({ state: 'done', error: null });
+  expect(await dagResult(id)).toMatchObject({
+    sum: 21,
+    both: { Image: { key: 'p1', type: 'Image' } },
   });
 });
 
