@@ -53,12 +53,17 @@ export function stepMap(
   if (typeof main !== 'function' || typeof given !== 'string') {
     throw new TaskFailure('bad_program', 'the default export is not a function');
   }
-  return (value, emit) => {
+  return (value, emit, { log: logHere }) => {
     const record = value as VolunteerRecord;
     const side = new SideOutput(STEP_LOG_LINES_MAX);
+    // To whoever submitted the run, and to whoever lends the machine.
+    const log = (...values: unknown[]) => {
+      side.log(...values);
+      logHere(...values);
+    };
     const input = parse(given) as Record<string, unknown>;
     if (record.item !== null) input['item'] = record.value;
-    const context = contextFor(step, record, side);
+    const context = contextFor(step, record, log);
     const returned = apply(main as (...given: unknown[]) => unknown, undefined, [input, context]);
     const finish = (result: unknown) =>
       emitReturn(readReturn(result, step.step), record.item ?? 0, side.lines, emit);
@@ -79,13 +84,17 @@ async function whenDone(
   finish(result);
 }
 
-function contextFor(step: StepPlan, { item, payloads }: VolunteerRecord, side: SideOutput) {
+function contextFor(
+  step: StepPlan,
+  { item, payloads }: VolunteerRecord,
+  log: (...values: unknown[]) => void,
+) {
   return {
     run: step.run,
     step: step.step,
     attempt: step.attempt,
     item,
-    log: side.log,
+    log,
     payload: async (claim: unknown) => {
       const token = tokenOf(claim);
       if (token === null) throw new RealError('ctx.payload takes a claim: {token, …}');

@@ -22,13 +22,15 @@ export const ALLOWED_GLOBALS: readonly string[] = [
 /**
  * What programs of volunteer steps find besides, in browsers that have it: pictures and video. None of it reaches a
  * network, other contexts or the person's data; of a canvas only the contexts below are to be had, since the others
- * tell what graphics hardware a machine has.
+ * tell what graphics hardware a machine has. Chromium keeps the last two rows from a worker of an opaque origin, which to
+ * it is no secure context: steps that use them have to look whether they are there.
  */
 export const BROWSER_GLOBALS: readonly string[] = [
   ...['OffscreenCanvas', 'OffscreenCanvasRenderingContext2D', 'ImageBitmap', 'createImageBitmap'],
   ...['ImageBitmapRenderingContext', 'ImageData', 'Path2D', 'CanvasGradient', 'CanvasPattern'],
-  ...['TextMetrics', 'DOMMatrix', 'DOMPoint', 'DOMRect', 'Blob', 'ImageDecoder', 'ImageEncoder'],
-  ...['VideoEncoder', 'VideoDecoder', 'VideoFrame', 'EncodedVideoChunk', 'VideoColorSpace'],
+  ...['TextMetrics', 'DOMMatrix', 'DOMPoint', 'DOMRect', 'Blob'],
+  ...['ImageDecoder', 'ImageEncoder', 'VideoEncoder', 'VideoDecoder', 'VideoFrame'],
+  ...['EncodedVideoChunk', 'VideoColorSpace'],
 ];
 export const CANVAS_CONTEXTS: readonly string[] = ['2d', 'bitmaprenderer'];
 

@@ -3,7 +3,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { launchChromium } from '../support/chromium.ts';
-import { ALLOWED_GLOBALS } from '../../shared/mapreduce/realm.ts';
+import { ALLOWED_GLOBALS, BROWSER_GLOBALS } from '../../shared/mapreduce/realm.ts';
+import type { StepPlan } from '../../shared/mapreduce/task.ts';
 import { type SandboxPage, serveSandboxPage } from '../support/sandbox-page.ts';
 
 let served: SandboxPage;
@@ -90,6 +91,40 @@ const MOAT_ONLY: Record<string, string> = {
     '{ const c = new Function("return arguments.callee.caller")(); if (c === null) throw new Error("null"); c }',
 };
 
+/** What pictures and video could lead to, for programs of volunteer steps. */
+const BY_PICTURES: Record<string, string> = {
+  'worker from a Blob':
+    'new Worker(URL.createObjectURL(new Blob(["fetch(\\"" + OUTSIDE + "/blob-worker\\")"])))',
+  'import of a Blob':
+    'new Function("u", "return import(u)")(URL.createObjectURL(new Blob(["1"], { type: "text/javascript" })))',
+  'address of a Blob': 'URL.createObjectURL(new Blob(["x"]))',
+  'file reader': 'new FileReader()',
+  'listener by the constructor of a canvas’s parent':
+    'Object.getPrototypeOf(OffscreenCanvas).prototype.addEventListener.call(globalThis, "message", () => undefined)',
+  'font face': 'new FontFace("x", "url(" + OUTSIDE + "/font)").load()',
+  'image of a drawing':
+    'createImageBitmap(new Blob(["<svg xmlns=\\"http://www.w3.org/2000/svg\\" width=\\"9\\" height=\\"9\\"><image href=\\"" + OUTSIDE + "/svg\\" width=\\"9\\" height=\\"9\\"/></svg>"], { type: "image/svg+xml" }))',
+  'canvas of the page': 'new HTMLCanvasElement()',
+  ...Object.fromEntries(
+    ['webgl', 'webgl2', 'webgpu', 'experimental-webgl'].map((kind) => [
+      kind,
+      `{ if (new OffscreenCanvas(1, 1).getContext('${kind}') === null) throw new Error('null'); }`,
+    ]),
+  ),
+  'a context by a text that changes':
+    '{ let asked = 0; const kind = { toString: () => (asked++ ? "webgl" : "2d") }; const { constructor } = new OffscreenCanvas(1, 1).getContext(kind); if (constructor === OffscreenCanvasRenderingContext2D) throw new Error("2d"); }',
+  'the real getContext, put back': 'OffscreenCanvas.prototype.getContext = () => 1',
+  'the real getContext, uncovered':
+    '{ delete OffscreenCanvas.prototype.getContext; if (new OffscreenCanvas(1, 1).getContext("webgl") === null) throw new Error("null"); }',
+  'decoder of an address':
+    'new ImageDecoder({ type: "image/png", data: OUTSIDE + "/image" }).decode()',
+};
+
+const STEP: StepPlan = { run: 'run-1', step: 'draw', attempt: 1, timeoutMs: 20_000, browser: true };
+/** Of a step: code, a line of its input, and what the plan says more. */
+const runStep = (code: string, more: Partial<StepPlan> = {}) =>
+  run(code, '{"item":null,"payloads":{}}\n', { format: 'ndjson', step: { ...STEP, ...more } });
+
 const listOf = (attempts: Record<string, string>): string =>
   Object.entries(attempts)
     .map(([name, code]) => {
@@ -149,6 +184,52 @@ describe('a program that attacks', () => {
     expect(keptIn(outcomes)).toEqual([]);
     expect(ran.log.at(-1)).toBe('undefined');
     expect(await requestsThatGotOut()).toEqual([]);
+  });
+
+  test('finds no way out by pictures and video either, which steps of volunteers have', async () => {
+    const attempts = { ...ATTEMPTS, ...MOAT_ONLY, ...BY_PICTURES };
+    delete attempts['fetch by a constructor'];
+    const ran = await runStep(`
+      export default async (given, ctx) => {
+        ${tryAll(attempts)}
+        // A filter is looked up when something is drawn.
+        const drawing = new OffscreenCanvas(9, 9).getContext('2d');
+        drawing.filter = 'url(' + OUTSIDE + '/filter.svg#a)';
+        drawing.font = '9px "x", url(' + OUTSIDE + '/font)';
+        drawing.fillText('x', 1, 8);
+        const blob = await drawing.canvas.convertToBlob();
+        outcomes.drawn = blob.size > 0 ? 'kept in: drawn' : 'nothing drawn';
+        const text = JSON.stringify(outcomes);
+        for (let at = 0; at < text.length; at += 500) ctx.log(text.slice(at, at + 500));
+        ctx.log(typeof globalThis.reached);
+      }`);
+    expect(ran.error).toBeNull();
+    const outcomes = JSON.parse(ran.log.slice(0, -1).join('')) as Record<string, string>;
+    expect(Object.keys(outcomes)).toHaveLength(Object.keys(attempts).length + 1);
+    expect(keptIn(outcomes)).toEqual([]);
+    expect(ran.log.at(-1)).toBe('undefined');
+    expect(await requestsThatGotOut()).toEqual([]);
+  });
+
+  test('finds pictures only as a step that says so, and nothing else besides', async () => {
+    const code = `export default (given, ctx) => {
+      const found = [];
+      for (let object = globalThis; object && object !== Object.prototype; object = Object.getPrototypeOf(object)) {
+        for (const key of Reflect.ownKeys(object)) found.push(String(key));
+      }
+      ctx.log(found.join(' ').slice(0, 900));
+      ctx.log(found.join(' ').slice(900, 1800));
+      ctx.log(found.join(' ').slice(1800));
+    }`;
+    const namesOf = async (browser: boolean) =>
+      (await runStep(code, { browser })).log.join('').split(' ').sort();
+    const [without, withPictures] = [await namesOf(false), await namesOf(true)];
+    const more = withPictures.filter((name) => !without.includes(name));
+    expect(without.filter((name) => BROWSER_GLOBALS.includes(name))).toEqual([]);
+    expect(more.filter((name) => !BROWSER_GLOBALS.includes(name))).toEqual([]);
+    for (const name of ['OffscreenCanvas', 'createImageBitmap', 'Blob', 'ImageData']) {
+      expect(more).toContain(name);
+    }
   });
 
   test('finds no way out past the policy alone, were every global still there', async () => {

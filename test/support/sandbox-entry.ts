@@ -1,6 +1,8 @@
 // The page of the sandbox test: the volunteer's own sandbox, driven from outside through `window.sandboxTest`.
 // Bundled for the browser by sandbox-page.ts.
+import { compileStep } from '../../shared/dag/program.ts';
 import { compileProgram } from '../../shared/mapreduce/program.ts';
+import { withMember } from '../../shared/mapreduce/program-text.ts';
 import type { MapPlan, MapTask } from '../../shared/mapreduce/task.ts';
 import { dryRun } from '../../web/volunteer/dry-run.ts';
 import type { FromFrame } from '../../web/volunteer/sandbox-messages.ts';
@@ -24,14 +26,26 @@ const PLAN: MapPlan = {
 let sandbox: Promise<Sandbox> | null = null;
 const open = () => (sandbox ??= openSandbox());
 
-function runOf(code: string, input: string, plan: Partial<MapPlan>) {
+function mapText(code: string): string {
   const compiled = compileProgram(code);
   if (!compiled.ok) throw new Error(JSON.stringify(compiled.errors));
+  return compiled.program.text;
+}
+
+/** With `plan.step` the code is a step's. */
+function stepText(code: string): string {
+  const compiled = compileStep(code);
+  if (!compiled.ok) throw new Error(JSON.stringify(compiled.errors));
+  return withMember(compiled.text, `given: ${JSON.stringify('{"input":null,"steps":{}}')}`);
+}
+
+function runOf(code: string, input: string, plan: Partial<MapPlan>) {
+  const programText = plan.step ? stepText(code) : mapText(code);
   const bytes = new TextEncoder().encode(input);
   const task: MapTask = { task: 0, split: { kind: 'bytes', start: 0, end: bytes.length } };
   return {
     plan: { ...PLAN, ...plan },
-    programText: compiled.program.text,
+    programText,
     task,
     input: bytes,
   };

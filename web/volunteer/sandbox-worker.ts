@@ -47,9 +47,8 @@ export function workerMain(runtime: Runtime, lists: GlobalLists): void {
   const textOf = String;
   let factory: ProgramFactory | null = null;
 
-  /** Deletes what is not allowed from the global object and its prototypes; gives what could not be deleted. */
-  const lockDown = (): string[] => {
-    const allowed = new Set<PropertyKey>([...lists.allowed, ...lists.browser]);
+  /** Deletes names from the global object and its prototypes; gives what could not be deleted. */
+  const remove = (goes: (name: PropertyKey) => boolean): string[] => {
     const left: string[] = [];
     for (
       let object: object | null = globalThis;
@@ -57,13 +56,21 @@ export function workerMain(runtime: Runtime, lists: GlobalLists): void {
       object = getPrototypeOf(object)
     ) {
       for (const name of ownKeys(object)) {
-        if (name === Symbol.toStringTag || (allowed.has(name) && name !== 'constructor')) continue;
-        if (deleteProperty(object, name)) continue;
+        if (!goes(name) || deleteProperty(object, name)) continue;
         // Constants cannot be deleted, and do nothing.
         const { value } = getOwnPropertyDescriptor(object, name) ?? {};
         if (typeof value !== 'number') left.push(textOf(name));
       }
     }
+    return left;
+  };
+
+  /** Takes away what is on no list. */
+  const lockDown = (): string[] => {
+    const allowed = new Set<PropertyKey>([...lists.allowed, ...lists.browser]);
+    const stays = (name: PropertyKey) =>
+      name === Symbol.toStringTag || (allowed.has(name) && name !== 'constructor');
+    const left = remove((name) => !stays(name));
     // A blob: URL is the only thing that the CSP would let a program load as a script.
     for (const name of ['createObjectURL', 'revokeObjectURL']) {
       if (!deleteProperty(URL, name)) left.push(`URL.${name}`);
@@ -80,9 +87,8 @@ export function workerMain(runtime: Runtime, lists: GlobalLists): void {
   /** Most programs do without what only browsers have; those that draw get the contexts on the list. */
   const lockBrowser = (stays: boolean): string[] => {
     if (!stays) {
-      return lists.browser.filter(
-        (name) => name in globalThis && !deleteProperty(globalThis, name),
-      );
+      const goes = new Set<PropertyKey>(lists.browser);
+      return remove((name) => goes.has(name));
     }
     const canvas = scope.OffscreenCanvas?.prototype;
     if (canvas) {

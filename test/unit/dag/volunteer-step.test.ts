@@ -14,10 +14,11 @@ import {
   VOLUNTEER_INPUT_MAX_BYTES,
   VOLUNTEER_OUTPUT_MAX_BYTES,
 } from '../../../shared/limits.ts';
-import type { ProgramFactory } from '../../../shared/mapreduce/map-run.ts';
+import { contextOf, type ProgramFactory } from '../../../shared/mapreduce/map-run.ts';
 import { programSource, withMember } from '../../../shared/mapreduce/program-text.ts';
 import { ALLOWED_GLOBALS, BROWSER_GLOBALS, needsBrowser } from '../../../shared/mapreduce/realm.ts';
-import type { StepPlan } from '../../../shared/mapreduce/task.ts';
+import { SideOutput } from '../../../shared/mapreduce/side-output.ts';
+import type { MapPlan, StepPlan } from '../../../shared/mapreduce/task.ts';
 import type { Claim } from '../../../shared/schemas/claim.ts';
 import {
   tokensIn,
@@ -53,6 +54,14 @@ function factoryOf(code: string, given: unknown): ProgramFactory {
   return new Function(`return ${text}`)() as ProgramFactory;
 }
 
+const CONTEXT = contextOf(
+  {
+    plan: { programHash: '', params: null } as MapPlan,
+    task: { task: 0, split: { kind: 'integers', from: 0, to: 1 } },
+  },
+  new SideOutput(),
+);
+
 interface Emitted {
   key: string;
   value: unknown;
@@ -70,7 +79,7 @@ async function mapped(
     expect(JSON.stringify(value).length).toBeLessThanOrEqual(VALUE_MAX_BYTES);
     emitted.push({ key: String(key), value: JSON.parse(JSON.stringify(value)) as unknown });
   };
-  for (const record of records) await map(record, emit, {} as never);
+  for (const record of records) await map(record, emit, CONTEXT);
   return emitted;
 }
 
@@ -253,7 +262,7 @@ describe('the function of a volunteer step', () => {
     const program = factoryOf('export default () => new Promise(() => {})', {})();
     const plan = { ...PLAN, browser: true, timeoutMs: 2_050 };
     const map = stepMap(program, plan, () => void signs.push(1));
-    const running = map({ item: null, payloads: {} }, () => undefined, {} as never);
+    const running = map({ item: null, payloads: {} }, () => undefined, CONTEXT);
     await expect(running).rejects.toMatchObject({ code: 'deadline' });
     expect(signs).toEqual([1]);
   });
