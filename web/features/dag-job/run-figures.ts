@@ -54,7 +54,7 @@ export function markOf(status: StepStatus, nowMs: number): StepMark {
   const ms = tookMs(status, nowMs);
   const details = [
     items ? `${exact(items.done)}/${exact(items.count)}` : '',
-    attempts > 1 ? plural(attempts, 'attempt') : '',
+    attempts > 1 && !items ? plural(attempts, 'attempt') : '',
     ms === null || state === 'waiting' || state === 'ready' ? '' : duration(ms),
   ];
   return {
