@@ -7,7 +7,7 @@ import { TaskError } from './schemas/job.ts';
 import type { MapPlan, MapTask } from './mapreduce/task.ts';
 
 /** Raised with every change that an older page would not understand. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** WebSocket sub-path: `/api/volunteer?id=<volunteer id>`; the id chooses the lobby shard. */
 export const VolunteerId = z
