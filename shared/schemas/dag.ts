@@ -60,36 +60,44 @@ const tried = {
 };
 const code = z.string().min(1).max(CODE_MAX_BYTES);
 
-export const EdgeStep = z.strictObject({
-  run: z.literal('edge'),
-  ...common,
-  ...repeated,
-  ...tried,
-  code,
-  services: z
-    .record(z.string().min(1).max(NAME_MAX_CHARS), ServiceSpec)
-    .refine((services) => Object.keys(services).length <= PROCESSOR_SERVICES_MAX, {
-      message: `at most ${PROCESSOR_SERVICES_MAX} services`,
-    })
-    .default({}),
-});
+export const EdgeStep = z
+  .strictObject({
+    run: z.literal('edge'),
+    ...common,
+    ...repeated,
+    ...tried,
+    code,
+    services: z
+      .record(z.string().min(1).max(NAME_MAX_CHARS), ServiceSpec)
+      .refine((services) => Object.keys(services).length <= PROCESSOR_SERVICES_MAX, {
+        message: `at most ${PROCESSOR_SERVICES_MAX} services`,
+      })
+      .default({}),
+  })
+  .meta({ id: 'EdgeStep' });
 
-export const VolunteerStep = z.strictObject({
-  run: z.literal('volunteer'),
-  ...common,
-  ...repeated,
-  ...tried,
-  code,
-  verify: Verify.default({ mode: 'none' }),
-});
+export const VolunteerStep = z
+  .strictObject({
+    run: z.literal('volunteer'),
+    ...common,
+    ...repeated,
+    ...tried,
+    code,
+    verify: Verify.default({ mode: 'none' }),
+  })
+  .meta({ id: 'VolunteerStep' });
 
-export const MapReduceStep = z.strictObject({
-  run: z.literal('mapreduce'),
-  ...common,
-  ...tried,
-  timeoutMs: z.number().int().min(1).max(WAIT_TIMEOUT_MAX_MS).default(WAIT_TIMEOUT_MAX_MS),
-  job: MapReduceSpec.extend({ kind: z.literal('mapreduce').default('mapreduce') }),
-});
+export const MapReduceStep = z
+  .strictObject({
+    run: z.literal('mapreduce'),
+    ...common,
+    ...tried,
+    timeoutMs: z.number().int().min(1).max(WAIT_TIMEOUT_MAX_MS).default(WAIT_TIMEOUT_MAX_MS),
+    job: MapReduceSpec.extend({ kind: z.literal('mapreduce').default('mapreduce') }).meta({
+      id: 'StepJob',
+    }),
+  })
+  .meta({ id: 'MapReduceStep' });
 
 export const WaitStep = z
   .strictObject({
@@ -117,13 +125,16 @@ export const WaitStep = z
         ? stream !== undefined && types !== undefined && key !== undefined
         : stream === undefined && types === undefined && key === undefined,
     { message: 'a wait has a `signal`, or a `stream` with `types` and `key`', path: ['signal'] },
-  );
+  )
+  .meta({ id: 'WaitStep' });
 
-export const SleepStep = z.strictObject({
-  run: z.literal('sleep'),
-  ...common,
-  ms: z.number().int().min(0).max(SLEEP_MAX_MS),
-});
+export const SleepStep = z
+  .strictObject({
+    run: z.literal('sleep'),
+    ...common,
+    ms: z.number().int().min(0).max(SLEEP_MAX_MS),
+  })
+  .meta({ id: 'SleepStep' });
 
 export const Step = z.discriminatedUnion('run', [
   EdgeStep,
