@@ -133,7 +133,7 @@ describe('a change', () => {
       ['a1', 'a2'].map((email, i) => ({
         id: `user-t1-${i + 1}`,
         type: 'UserInformationUpdated',
-        payload: { userId: 't1', name: 'A', email },
+        payload: { id: 't1', name: 'A', email, userId: 't1' },
       })),
     );
   });

@@ -22,7 +22,8 @@ export const userEvent = ({ user, revision, atMs }: UserChange): NewEvent => ({
   type: 'UserInformationUpdated',
   key: user.id,
   time: new Date(atMs).toISOString(),
-  payload: JSON.stringify({ userId: user.id, name: user.name, email: user.email }),
+  // The user as the service shows it, and the name that other events call it by.
+  payload: JSON.stringify({ ...user, userId: user.id }),
   claim: null,
   source: null,
 });
