@@ -76,11 +76,11 @@ export class Chores {
 
   async #do(name: string, chore: Chore): Promise<void> {
     const { nowMs, random, ended } = this.#ports;
-    let againMs: number | null;
-    // Whoever begins chores is in the middle of a turn.
+    let againMs: number | null = null;
+    // Whoever begins chores is in the middle of a turn, which may not come to its end: then nothing of it is true.
     await Promise.resolve();
     try {
-      againMs = await chore.work(chore.failures);
+      if (this.#chores.get(name) === chore) againMs = await chore.work(chore.failures);
       chore.failures = 0;
     } catch (error) {
       console.error(`${name} failed; again later`, error);

@@ -84,8 +84,10 @@ export class RunWatches {
     desk.chores.add(`watch ${step}`, nowMs, async (failures) => {
       const watches = this.#bySteps.get(step) ?? [];
       if (!this.#isWanted(step)) {
-        for (const watch of watches) await desk.ports.unwatch(desk.run, watch);
-        if (desk.closed || this.#isWanted(step)) return null;
+        for (const watch of watches) {
+          await desk.ports.unwatch(desk.run, watch);
+          if (desk.closed || this.#isWanted(step)) return null;
+        }
         this.#bySteps.delete(step);
         desk.store.transaction(() => desk.store.deleteWatch(step));
         return null;
@@ -95,7 +97,10 @@ export class RunWatches {
         return null;
       }
       try {
-        for (const watch of watches) await desk.ports.watch(desk.run, watch);
+        for (const watch of watches) {
+          await desk.ports.watch(desk.run, watch);
+          if (desk.closed) return null;
+        }
         desk.count({ durableObjectRequest: watches.length });
       } catch (error) {
         if (failures + 1 < STEP_LOST_MAX) throw error;
