@@ -89,8 +89,11 @@ const SHOWN = 3;
 
 /** Every state says why. */
 export function whyWords(run: DagJob): string {
-  if (run.state === 'failed') return '';
-  if (run.reason !== '' || isOver(run.state)) return run.reason;
+  const failed = Object.keys(run.steps).filter((name) => run.steps[name]?.state === 'failed');
+  const bad = failed.length === 0 ? [] : [`${named(failed)} failed`];
+  if (run.state === 'failed') return bad.join('');
+  if (isOver(run.state)) return run.reason;
+  if (run.reason !== '') return [...bad, run.reason].join('; ');
   const working: string[] = [];
   const waiting: string[] = [];
   for (const [name, { state }] of Object.entries(run.steps)) {
@@ -101,10 +104,13 @@ export function whyWords(run: DagJob): string {
     else waiting.push(`${name} ${words}`);
   }
   if (working.length + waiting.length === 0) {
-    return 'nothing runs just now: a step is about to begin, or waits before it is tried again';
+    return [
+      ...bad,
+      'nothing runs just now: a step is about to begin, or waits before it is tried again',
+    ].join('; ');
   }
   const atWork = working.length === 0 ? [] : [`${named(working)} at work`];
-  return [...atWork, ...(waiting.length === 0 ? [] : [named(waiting)])].join('; ');
+  return [...bad, ...atWork, ...(waiting.length === 0 ? [] : [named(waiting)])].join('; ');
 }
 
 const named = (words: readonly string[]): string =>
