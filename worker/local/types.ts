@@ -10,6 +10,7 @@ const PROJECTS = [
   'test',
   'test/property/log',
   'test/property/keyed',
+  'test/property/dag',
   'test/worker',
 ];
 
