@@ -4,7 +4,13 @@ import { env, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { describe, expect, it } from 'vitest';
 import { storeClaim } from '../../worker/claim-check/claims.ts';
 import { FIRST_OUTPUT } from '../../worker/dag/outputs-page.ts';
-import { catalog, claimShardOf, runObject, userService } from '../../worker/platform/objects.ts';
+import {
+  catalog,
+  claimShardOf,
+  jobObject,
+  runObject,
+  userService,
+} from '../../worker/platform/objects.ts';
 import { appendEvents } from '../../worker/streaming/append.ts';
 import { parseEventBody } from '../../worker/streaming/events.ts';
 import { ended, type NewRun, stubOf, submissionOf, submitRun, until } from './dag-runs.ts';
@@ -428,6 +434,56 @@ describe('cancelled, taken up again, deleted', () => {
     const job = await ended({ run });
     expect(await run.submit(submission)).toMatchObject({ id: job.id, steps: job.steps });
     expect((await run.events(0, 100))?.filter(({ type }) => type === 'submitted')).toHaveLength(1);
+  });
+});
+
+describe('steps that are jobs', () => {
+  const job = {
+    kind: 'mapreduce' as const,
+    input: { inline: 'a\nb\na' },
+    code: 'export function map(line, emit) { emit(line, 1) }\nexport const reduce = "sum"',
+    mappers: 'edge' as const,
+  };
+  const jobsOf = async (ids: (string | undefined)[]) =>
+    Promise.all(ids.map(async (id) => (await jobObject(env, id ?? '').get())?.state ?? null));
+
+  it('come back with what their jobs came to, also through a death, and go with the run', async () => {
+    const run = await submitRun({
+      count: { run: 'mapreduce', job },
+      each: {
+        run: 'volunteer',
+        code: 'export default ({ item }) => item * 2',
+        forEach: '[1, 2, 3]',
+      },
+      after: edge('export default ({ steps }) => [steps.count.records.length, steps.each]', {
+        needs: ['count', 'each'],
+      }),
+    });
+    await until(run, ({ steps }) => !!steps['count']?.job && !!steps['each']?.job);
+    await die(run);
+    const { steps, state } = await ended(run);
+    expect(state).toBe('done');
+    expect(steps['after']?.output).toEqual([2, [2, 4, 6]]);
+    expect(steps['each']).toMatchObject({ attempts: 3, items: { count: 3, done: 3 } });
+    const ids = [steps['count']?.job, steps['each']?.job];
+    expect(await jobsOf(ids)).toEqual(['done', 'done']);
+    expect(await run.run.forget()).toBe(true);
+    expect(await jobsOf(ids)).toEqual([null, null]);
+  });
+
+  it('are cancelled with the run, and when their time is over', async () => {
+    const never = { ...job, mappers: 'volunteers' as const };
+    const run = await submitRun({
+      slow: { run: 'mapreduce', job: never, timeoutMs: 50 },
+      other: { run: 'mapreduce', job: never },
+    });
+    const waiting = await until(
+      run,
+      ({ steps }) => steps['slow']?.state === 'failed' && !!steps['other']?.job,
+    );
+    expect(waiting.steps['slow']?.error?.code).toBe('deadline');
+    expect(await run.run.cancel()).toMatchObject({ state: 'cancelled' });
+    await expect.poll(() => jobsOf([waiting.steps['other']?.job])).toEqual(['cancelled']);
   });
 });
 
