@@ -9,6 +9,7 @@ import { router } from '../../../lib/router.svelte.ts';
 import { productUpload } from '../../new-dag/programs/product-upload.ts';
 import { drawClip } from '../encoders/draw-clip.ts';
 import { drawProduct } from '../encoders/draw-product.ts';
+import { readVideo } from '../encoders/read-video.ts';
 import { productIdea, productIdOf } from '../examples/products.ts';
 
 /** Both travel to a volunteer in one record, as base64. */
@@ -80,8 +81,10 @@ export function createUploads() {
         return { productId: idea.id, picture, clip: await drawClip(picture) };
       }),
     files: (picture: File, clip: File | null) =>
-      begin(() =>
-        Promise.resolve({ productId: productIdOf(picture.name, Math.random()), picture, clip }),
-      ),
+      begin(async () => ({
+        productId: productIdOf(picture.name, Math.random()),
+        picture,
+        clip: clip?.type.startsWith('video/') ? await readVideo(clip) : clip,
+      })),
   };
 }
