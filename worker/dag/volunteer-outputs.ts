@@ -23,6 +23,7 @@ import type { Output } from './run-record.ts';
 /** A line of the part, and where the next one begins. */
 export interface Line {
   key: string;
+  /** All that were emitted for the key: more than one when somebody spoke for another's unit. */
   value: unknown;
   end: number;
 }
@@ -150,7 +151,11 @@ async function lineOf(lines: Lines, unit: number, number: number) {
     const found = next.done ? 'nothing' : next.value.key.slice(0, 20);
     throw new BadOutputError(`${key} is missing; ${found} came in its place`);
   }
-  return next.value;
+  const { value, end } = next.value;
+  if (!Array.isArray(value) || value.length !== 1) {
+    throw new BadOutputError(`${key} came more than once`);
+  }
+  return { value: value[0] as unknown, end };
 }
 
 function decoded(text: string, unit: number): Uint8Array {

@@ -65,6 +65,8 @@ const CONTEXT = contextOf(
 interface Emitted {
   key: string;
   value: unknown;
+  /** Of several that emit the same key. */
+  values?: unknown[];
 }
 
 async function mapped(
@@ -84,7 +86,8 @@ async function mapped(
 }
 
 async function* linesOf(emitted: readonly Emitted[]): AsyncGenerator<Line> {
-  for (const [i, line] of emitted.entries()) yield { ...line, end: i + 1 };
+  for (const [i, line] of emitted.entries())
+    yield { key: line.key, value: line.values ?? [line.value], end: i + 1 };
 }
 
 interface Stored {
@@ -402,6 +405,7 @@ describe('what came back', () => {
   it.each([
     ['a unit is missing', [at(1, 0, json(1))], 2],
     ['the last one is missing', [at(0, 0, json(1))], 2],
+    ['two speak for one unit', [{ ...at(0, 0, json(1)), values: [json(1), json(2)] }], 1],
     ['a head is none', [at(0, 0, 'x')], 1],
     ['the JSON is none', [at(0, 0, { kind: 'json', json: '{', log: [] })], 1],
     ['the log is too long', [at(0, 0, json(1, ['x'.repeat(1_001)]))], 1],
