@@ -1,8 +1,8 @@
 // What a run comes to in figures and in a sentence: pure, from the run as it was loaded and the time.
 import type { DagJob, Step, StepState, StepStatus } from '../../../shared/schemas/dag.ts';
 import { STEP_STATES } from '../../../shared/schemas/dag.ts';
+import type { JobState } from '../../../shared/schemas/job.ts';
 import { duration, exact, plural } from '../../lib/format.ts';
-import { isOver } from '../../lib/theme/kinds.ts';
 import type { StepMark } from './graph/graph-step.ts';
 
 export type StepCounts = Record<StepState, number>;
@@ -13,9 +13,10 @@ export function stepCounts(run: Pick<DagJob, 'steps'>): StepCounts {
   return counts;
 }
 
-/** It changes no more, unless the run is tried again. */
-export const isSettled = (state: StepState): boolean =>
-  state === 'skipped' || (state !== 'waiting' && state !== 'ready' && isOver(state));
+const OVER: ReadonlySet<StepState | JobState> = new Set(['done', 'failed', 'skipped', 'cancelled']);
+
+/** A step or a run in this state changes no more, unless it is tried again. */
+export const isSettled = (state: StepState | JobState): boolean => OVER.has(state);
 
 /** From its start to its end, or to now; null: it has not begun. */
 export function tookMs(
@@ -32,7 +33,7 @@ export function tookMs(
  * make what just happened lie in the future.
  */
 export function runNowMs(run: DagJob, clockMs: number): number {
-  if (run.finishedAt !== null && isOver(run.state)) return Date.parse(run.finishedAt);
+  if (run.finishedAt !== null && isSettled(run.state)) return Date.parse(run.finishedAt);
   let latestMs = Math.max(clockMs, Date.parse(run.createdAt));
   for (const { startedAt, finishedAt } of Object.values(run.steps)) {
     if (startedAt !== null) latestMs = Math.max(latestMs, Date.parse(startedAt));
@@ -69,7 +70,7 @@ export const marksOf = (run: DagJob, nowMs: number): Map<string, StepMark> =>
 
 /** Steps that wait for a signal now. */
 export function awaited(run: DagJob): { step: string; signal: string }[] {
-  if (isOver(run.state)) return [];
+  if (isSettled(run.state)) return [];
   return Object.entries(run.spec.steps).flatMap(([step, spec]) =>
     spec.run === 'wait' && spec.signal !== undefined && run.steps[step]?.state === 'running'
       ? [{ step, signal: spec.signal }]
@@ -92,7 +93,7 @@ export function whyWords(run: DagJob): string {
   const failed = Object.keys(run.steps).filter((name) => run.steps[name]?.state === 'failed');
   const bad = failed.length === 0 ? [] : [`${named(failed)} failed`];
   if (run.state === 'failed') return bad.join('');
-  if (isOver(run.state)) return run.reason;
+  if (isSettled(run.state)) return run.reason;
   if (run.reason !== '') return [...bad, run.reason].join('; ');
   const working: string[] = [];
   const waiting: string[] = [];
