@@ -62,6 +62,9 @@ export class RunDesk {
   #heldChars = 0;
   #toldMs = 0;
   #closed = false;
+  #forgotten = false;
+  /** Settled when the catalog is not being told anything. */
+  telling: Promise<void> = Promise.resolve();
 
   /** Null: nothing was submitted, or it was forgotten. */
   static load(store: RunStore, ports: RunPorts): RunDesk | null {
@@ -77,8 +80,8 @@ export class RunDesk {
   /** Stores the run; `begin` sets it going. */
   static submit(submitted: Submitted, store: RunStore, ports: RunPorts): RunDesk {
     const record = newRun(submitted.spec, ports.nowMs());
-    // What the submission itself costs: the catalog is asked and told.
-    const operations = { durableObjectRequest: 3 };
+    // The submission, and the catalog that is asked for its id.
+    const operations = { durableObjectRequest: 2 };
     const { state, createdAtMs, finishedAtMs, error } = record;
     const head: Head = { state, createdAtMs, finishedAtMs, error, operations };
     store.transaction(() => {
@@ -130,6 +133,10 @@ export class RunDesk {
     return this.#closed;
   }
 
+  get forgotten(): boolean {
+    return this.#forgotten;
+  }
+
   get operations(): Record<string, number> {
     const operations = { ...this.#operations };
     addInto(operations, this.store.operations);
@@ -179,6 +186,7 @@ export class RunDesk {
         commands = machine.next(nowMs, this.calls.free, STEP_UNITS_TOGETHER);
         journal.started(commands.flatMap((command) => (command.kind === 'run' ? [command] : [])));
         this.#watches.noteIn(commands);
+        this.#jobs.noteIn(commands);
         const changed = machine.takeChanged();
         progressed = changed.length > 0;
         ended = journal.write(machine.record, changed, this.operations, nowMs);
@@ -260,6 +268,12 @@ export class RunDesk {
     this.#closed = true;
     this.calls.abandon();
     this.chores.clear();
+  }
+
+  /** The run is deleted. */
+  forget(): void {
+    this.#forgotten = true;
+    this.close();
   }
 
   // --- Expressions ------------------------------------------------------------------------------------
@@ -463,6 +477,7 @@ export class RunDesk {
     this.chores.add('claims', this.ports.nowMs(), async () => {
       for (const { n, tokens } of this.store.claims('owed')) {
         await this.ports.hold(this.run, tokens);
+        this.count({ durableObjectRequest: tokens.length, rowWritten: 2 * tokens.length });
         if (this.#closed) return null;
         this.store.transaction(() => this.store.claimsHeld(n));
       }
@@ -545,7 +560,10 @@ export class RunDesk {
 
   async tell(): Promise<void> {
     this.#toldMs = this.ports.nowMs();
-    await this.ports.tell(summaryView(this));
+    this.count({ durableObjectRequest: 1, rowWritten: 1 });
+    const told = this.ports.tell(summaryView(this));
+    this.telling = told.catch(() => undefined);
+    await told;
   }
 }
 

@@ -3,6 +3,7 @@
 import { STEP_JOB_POLL_MAX_MS, STEP_JOB_POLL_MIN_MS, STEP_LOST_MAX } from '../../shared/limits.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 import type { StepJobState, StepJobSubmitted } from './job-steps.rpc.ts';
+import type { Command } from './machine.ts';
 import type { RunDesk } from './run-desk.ts';
 import type { Output } from './run-record.ts';
 import { inputError } from './step-input.ts';
@@ -39,18 +40,31 @@ export class RunJobs {
       if (known?.state === 'running' && known.job === job) this.#follow(step, job);
       else this.cancel(job, ports.nowMs());
     }
+    for (const { step, attempt } of store.submitting()) {
+      // The newest is submitted again.
+      if (!this.#isNewest(step, attempt)) this.submit(step, attempt, ports.nowMs());
+    }
+  }
+
+  /** Within a turn: what is about to be submitted is stored, so that no job is left behind whose id got lost. */
+  noteIn(commands: readonly Command[]): void {
+    for (const command of commands) {
+      if (command.kind !== 'submit') continue;
+      this.#desk.store.saveSubmitting(command.step, command.attempt);
+    }
   }
 
   submit(step: string, attempt: number, nowMs: number): void {
     this.#startedMs.set(step, nowMs);
-    this.#desk.chores.add(`submit ${step}`, nowMs, (failures) =>
+    this.#desk.chores.add(`submit ${step} ${attempt}`, nowMs, (failures) =>
       this.#submit(step, attempt, failures),
     );
   }
 
   async #submit(step: string, attempt: number, failures: number): Promise<null> {
     const desk = this.#desk;
-    if (!this.#isNewest(step, attempt) || desk.record.steps[step]?.job !== null) return null;
+    if (!this.#isNewest(step, attempt)) return this.#retract(step, attempt);
+    if (desk.record.steps[step]?.job !== null) return null;
     const needs = desk.needsOf(step);
     const tooMuch = inputError(desk.input, needs);
     let answer: StepJobSubmitted;
@@ -64,18 +78,29 @@ export class RunJobs {
     }
     if (desk.closed) {
       // The run was deleted meanwhile, and knew nothing of it.
-      if (answer.kind === 'submitted') await desk.ports.jobs.forgetStepJob(answer.job);
+      if (desk.forgotten && answer.kind === 'submitted') {
+        await desk.ports.jobs.forgetStepJob(answer.job);
+      }
       return null;
     }
     desk.turn((nowMs) => {
       desk.count({ workerRequest: 1 });
       desk.count(answer.operations);
+      desk.store.deleteSubmitting(step, attempt);
       if (answer.kind === 'failed') return this.#fail(step, attempt, answer.error, [], nowMs);
       this.#stepOf.set(answer.job, step);
       desk.store.saveJob({ job: answer.job, step, open: true });
       desk.machine.submitted(step, attempt, answer.job);
     });
     if (answer.kind === 'submitted' && this.#isOf(step, answer.job)) this.#follow(step, answer.job);
+    return null;
+  }
+
+  /** Nobody wants it any more, and nobody knows whether there is one. */
+  async #retract(step: string, attempt: number): Promise<null> {
+    const { ports, run, store } = this.#desk;
+    await ports.jobs.cancelStepJob(await ports.jobId(run, step, attempt));
+    if (!this.#desk.closed) store.transaction(() => store.deleteSubmitting(step, attempt));
     return null;
   }
 

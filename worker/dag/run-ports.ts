@@ -11,6 +11,8 @@ export interface RunPorts {
   random(): number;
   runner: StepRunnerRpc;
   jobs: JobStepsRpc;
+  /** What the job of this attempt is called, also when nobody was told. */
+  jobId(run: string, step: string, attempt: number): Promise<string>;
   /** The step's bells are rung from now on; idempotent. */
   watch(run: string, watch: WatchRecord): Promise<void>;
   unwatch(run: string, watch: WatchRecord): Promise<void>;

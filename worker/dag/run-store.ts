@@ -29,9 +29,10 @@ const MIGRATIONS = [
 
 /**
  * `run`: one of each name. By step: `step`, its `items` (JSON as it was evaluated), `units` (a number of items a row),
- * `attempts` (an answer a row) and `watch` (a partition a row). By job: `job`. By number: `claims`.
+ * `attempts` (an answer a row), `watch` (a partition a row) and `submitting` (an attempt a row). By job: `job`. By number: `claims`.
  */
-type Kind = 'run' | 'step' | 'items' | 'units' | 'attempts' | 'watch' | 'job' | 'claims';
+type Kind =
+  'run' | 'step' | 'items' | 'units' | 'attempts' | 'watch' | 'submitting' | 'job' | 'claims';
 
 /** What is stored of the run besides its steps. */
 export interface Head {
@@ -266,6 +267,17 @@ export class RunStore {
 
   // --- What others have to be told --------------------------------------------------------------------
 
+  /** The step's job is about to be submitted: from now on there may be one, whose id nobody was told. */
+  saveSubmitting(step: string, attempt: number): void {
+    this.#save('submitting', step, attempt, '');
+  }
+  submitting(): { step: string; attempt: number }[] {
+    return [...this.#texts('submitting')].map(({ name, n }) => ({ step: name, attempt: n }));
+  }
+  deleteSubmitting(step: string, attempt: number): void {
+    this.#delete('submitting', step, attempt);
+  }
+
   saveJob({ job, ...rest }: StepJob): void {
     this.#save('job', job, 0, JSON.stringify(rest));
   }
@@ -274,9 +286,6 @@ export class RunStore {
       job: name,
       ...(JSON.parse(text) as Omit<StepJob, 'job'>),
     }));
-  }
-  deleteJob(job: string): void {
-    this.#delete('job', job, 0);
   }
 
   saveWatch({ step, partition, ...rest }: WatchRecord): void {

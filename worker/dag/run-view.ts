@@ -108,7 +108,7 @@ function reasonOf(desk: RunDesk, name: string, definition: Step, step: StepRecor
   switch (step.state) {
     case 'waiting': {
       const open = definition.needs.filter((need) => !isOver(desk.record.steps[need]?.state));
-      return open.length === 0 ? '' : `waits for ${open.join(', ')}`;
+      return open.length === 0 ? '' : `waits for ${some(open)}`;
     }
     case 'ready':
       return pauseOf(step, nowMs) || (step.evaluated ? 'waits for its turn' : '');
@@ -125,6 +125,15 @@ function waitReason(definition: Extract<Step, { run: 'wait' }>, { key, events }:
   if (definition.signal !== undefined) return `waits for the signal ${definition.signal}`;
   const missing = definition.types?.filter((type) => !Object.hasOwn(events, type)) ?? [];
   return `waits for ${missing.join(', ')} with the key ${JSON.stringify(key)} in ${definition.stream}`;
+}
+
+/** Thousands of names tell nobody anything. */
+const NAMES_MAX = 5;
+
+function some(names: readonly string[]): string {
+  const more = names.length - NAMES_MAX;
+  const listed = names.slice(0, NAMES_MAX).join(', ');
+  return more > 0 ? `${listed} and ${more} more` : listed;
 }
 
 const pauseOf = ({ notBeforeMs, attempt }: UnitRecord, nowMs: number): string =>

@@ -20,6 +20,7 @@ import { RunStore, type StreamEnds, type WatchRecord } from './run-store.ts';
 import { attemptsView, itemsView, runView, stepView } from './run-view.ts';
 import type { Watching } from './run-watches.ts';
 import type { StepRunnerRpc } from './step-runner.rpc.ts';
+import { stepJobId } from './volunteer-step.ts';
 import { watchReader } from './watch.ts';
 
 /** Nearer times are met to the millisecond, and without a row. */
@@ -37,6 +38,8 @@ interface Opened {
   timers: Timers;
   events: EventLog;
   desk: RunDesk | null;
+  /** What was in memory may not be what is stored. */
+  broken: boolean;
 }
 
 export class RunObject extends DurableObject<Env> implements RunRpc {
@@ -54,13 +57,21 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
     const store = new RunStore(this.ctx.storage);
     store.open();
     const timers = new Timers(this.ctx.storage);
-    const opened: Opened = { store, timers, events: new EventLog(store), desk: null };
+    const opened: Opened = {
+      store,
+      timers,
+      events: new EventLog(store),
+      desk: null,
+      broken: false,
+    };
     this.#opened = opened;
     opened.desk = RunDesk.load(store, this.#ports(opened));
     return opened;
   }
 
+  /** Throws when what is stored cannot be taken up. */
   get #desk(): RunDesk | null {
+    if (this.#opened?.broken) return this.#open().desk;
     return this.#opened?.desk ?? null;
   }
 
@@ -72,6 +83,7 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
       random: () => Math.random(),
       runner: StepRunner,
       jobs: JobSteps,
+      jobId: stepJobId,
       watch: async (run, watch) => {
         const { step, next } = watch;
         const source = partitionOf(watch);
@@ -90,6 +102,7 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
       broken: (error) => {
         console.error('a run was not stored; it is read anew', error);
         opened.desk = null;
+        opened.broken = true;
         opened.timers.setEarlier('advance', Date.now() + AGAIN_MS);
       },
     };
@@ -129,10 +142,7 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
     const due = opened.timers.due(Date.now());
     if (due.includes('forget')) await this.#finishForgetting(opened);
     if (this.#opened !== opened) return;
-    if (due.includes('advance')) {
-      if (opened.desk) this.#advance();
-      else if (opened.store.forgotten() === null) this.#open();
-    }
+    if (due.includes('advance')) this.#advance();
     this.#opened?.timers.rearm();
   }
 
@@ -262,12 +272,14 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
     if (!opened || !desk) return false;
     const { run } = desk;
     // From here on late answers find nothing, and nothing is begun.
-    desk.close();
+    desk.forget();
     opened.desk = null;
     opened.store.transaction(() => opened.store.wipe(run));
     opened.timers.clear('advance');
     opened.timers.set('forget', Date.now() + AGAIN_MS);
     opened.events.wake();
+    // Else the catalog could hear of it once more after it was told to forget it.
+    await desk.telling;
     await this.#finishForgetting(opened);
     return true;
   }
@@ -282,6 +294,9 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
       await catalog(this.env).deleteJob(run);
       await sideBySide(store.watches(), CONNECTIONS_MAX, (watch) => unwatch(run, watch));
       await sideBySide(store.jobs(), CONNECTIONS_MAX, ({ job }) => jobs.forgetStepJob(job));
+      await sideBySide(store.submitting(), CONNECTIONS_MAX, async ({ step, attempt }) =>
+        jobs.forgetStepJob(await stepJobId(run, step, attempt)),
+      );
       for (const state of ['owed', 'held'] as const) {
         for (const { tokens } of store.claims(state)) await release(run, tokens);
       }

@@ -51,7 +51,12 @@ function specOf(plan: readonly Planned[]): DagSpec {
       case 'each':
         return { ...common, ...tried, run: 'edge', code: 'x', forEach: 'x', concurrency: 60 };
       case 'job':
-        return { ...common, ...tried, run: 'volunteer', code: 'x', timeoutMs: 600_000 };
+        return {
+          ...common,
+          ...tried,
+          run: 'mapreduce',
+          job: { input: { inline: 'x' }, code: 'x' },
+        };
       case 'sleep':
         return { ...common, run: 'sleep', ms: 50 };
       case 'signal':
@@ -66,7 +71,9 @@ function specOf(plan: readonly Planned[]): DagSpec {
 
 function worldOf(plan: readonly Planned[], random: () => number, cruel: boolean): RunWorld {
   const of = (name: string) => plan[Number(name.slice(1))] as Planned;
-  const shares = cruel ? { deaths: 0.004, deathsAfterTurns: 0.06, lost: 0.02 } : NO_DEATHS;
+  const shares = cruel
+    ? { deaths: 0.004, deathsAfterTurns: 0.06, lost: 0.02, swallowed: 0.03 }
+    : NO_DEATHS;
   const world: Plan = {
     spec: specOf(plan),
     streams: [{ stream: 'log', uid: 'stream_1', ends: [5, 7, 9] }],
@@ -80,7 +87,7 @@ function worldOf(plan: readonly Planned[], random: () => number, cruel: boolean)
   };
   return new RunWorld(world, random);
 }
-const NO_DEATHS = { deaths: 0, deathsAfterTurns: 0, lost: 0 };
+const NO_DEATHS = { deaths: 0, deathsAfterTurns: 0, lost: 0, swallowed: 0 };
 
 /** The steps one after the other. */
 function reference(plan: readonly Planned[]): StepState[] {

@@ -23,6 +23,8 @@ export interface Plan {
   deaths: number;
   deathsAfterTurns: number;
   lost: number;
+  /** Of calls of code: never answered. */
+  swallowed: number;
 }
 
 class Death extends Error {}
@@ -40,7 +42,7 @@ interface Life {
 const RUN = 'run_1';
 export const KEY = 'k';
 const MOVES_MAX = 30_000;
-const PATIENCE_MS = 3600_000;
+const PATIENCE_MS = 24 * 3600_000;
 
 export class RunWorld {
   nowMs = 1_000_000;
@@ -140,6 +142,7 @@ export class RunWorld {
       random: this.#random,
       runner: this.#runner(life),
       jobs: this.#jobs(life),
+      jobId: async (_, step, attempt) => `${step}#${attempt}`,
       watch: (_, { step, partition }) =>
         this.#later(life, () => void this.watching.add(`${step}/${partition}`)),
       unwatch: (_, { step, partition }) =>
@@ -166,17 +169,23 @@ export class RunWorld {
   #runner(life: Life): StepRunnerRpc {
     return {
       run: (call) =>
-        this.#later(life, () => ({
-          results: call.units.map(({ item, attempt }): UnitResult => {
-            const unit = item === null ? call.step : `${call.step}/${item}`;
-            const made = `${unit}/${attempt}`;
-            this.attempts.set(made, (this.attempts.get(made) ?? 0) + 1);
-            return this.#mustFail(call.step, item)
-              ? { kind: 'failed', error: { code: 'program_threw', message: 'no' }, log: ['tried'] }
-              : { kind: 'done', output: this.#outputOf(unit, attempt), log: [] };
-          }),
-          operations: { r2Read: 1 },
-        })),
+        this.#random() < this.#plan.swallowed
+          ? new Promise(() => undefined)
+          : this.#later(life, () => ({
+              results: call.units.map(({ item, attempt }): UnitResult => {
+                const unit = item === null ? call.step : `${call.step}/${item}`;
+                const made = `${unit}/${attempt}`;
+                this.attempts.set(made, (this.attempts.get(made) ?? 0) + 1);
+                return this.#mustFail(call.step, item)
+                  ? {
+                      kind: 'failed',
+                      error: { code: 'program_threw', message: 'no' },
+                      log: ['tried'],
+                    }
+                  : { kind: 'done', output: this.#outputOf(unit, attempt), log: [] };
+              }),
+              operations: { r2Read: 1 },
+            })),
       evaluate: ({ names }) =>
         this.#later(life, () => ({
           results: names.map((name) => {
@@ -207,12 +216,12 @@ export class RunWorld {
   }
 
   #jobs(life: Life): JobStepsRpc {
-    const submit = (step: string, attempt: number) =>
-      this.#later(life, () => {
-        const job = `${step}#${attempt}`;
-        if (!this.jobs.has(job)) this.jobs.set(job, 'running');
-        return { kind: 'submitted' as const, job, operations: {} };
-      });
+    const submit = (step: string, attempt: number) => {
+      // It has its effect, whatever becomes of the answer.
+      const job = `${step}#${attempt}`;
+      if (!this.jobs.has(job)) this.jobs.set(job, 'running');
+      return this.#later(life, () => ({ kind: 'submitted' as const, job, operations: {} }));
+    };
     const collect = (job: string) =>
       this.#later(life, (): StepJobState => {
         const [step = '', attempt] = job.split('#');
