@@ -20,7 +20,7 @@ export interface UnitCall {
   attempts: Attempt[];
 }
 
-interface Running extends UnitCall {
+export interface RunningCall extends UnitCall {
   startedAtMs: number;
   deadlineMs: number;
 }
@@ -50,7 +50,7 @@ export function pack(attempts: readonly Attempt[], charsOf: (unit: Unit) => numb
 
 export class Calls {
   #waiting: UnitCall[] = [];
-  readonly #running = new Set<Running>();
+  readonly #running = new Set<RunningCall>();
 
   /** How many more may begin. */
   get free(): number {
@@ -66,8 +66,8 @@ export class Calls {
   }
 
   /** Those that begin now. `timeoutMsOf`: what one attempt may take. */
-  begin(nowMs: number, timeoutMsOf: (step: string) => number): Running[] {
-    const begun: Running[] = [];
+  begin(nowMs: number, timeoutMsOf: (step: string) => number): RunningCall[] {
+    const begun: RunningCall[] = [];
     while (this.#running.size < STEP_CALLS_AT_ONCE) {
       const call = this.#waiting.shift();
       if (!call) break;
@@ -83,12 +83,12 @@ export class Calls {
   }
 
   /** False: it was given up, and nobody waits for what it says. */
-  ended(call: Running): boolean {
+  ended(call: RunningCall): boolean {
     return this.#running.delete(call);
   }
 
   /** Those that must have answered by now; they are given up. */
-  takeOverdue(nowMs: number): Running[] {
+  takeOverdue(nowMs: number): RunningCall[] {
     const overdue = [...this.#running].filter(({ deadlineMs }) => deadlineMs <= nowMs);
     for (const call of overdue) this.#running.delete(call);
     return overdue;

@@ -1,48 +1,31 @@
 // What a run does: everything that happens to it is a turn. In one transaction the machine takes note of it and says what
 // is next, and all that changed is stored; then what was decided is carried out. So a run that dies at any point is taken
 // up again from what is stored.
-import { backoffMs } from '../../shared/backoff.ts';
 import { readGraph } from '../../shared/dag/graph.ts';
 import {
   RUN_BEAT_MS,
-  RUN_HELD_MAX_CHARS,
   SIGNALS_KEPT_MAX_CHARS,
-  STEP_LOST_MAX,
-  STEP_LOST_PAUSE_MAX_MS,
-  STEP_LOST_PAUSE_MS,
   STEP_UNITS_TOGETHER,
   SUMMARY_MS,
 } from '../../shared/limits.ts';
-import type { StepState } from '../../shared/schemas/dag.ts';
-import type { TaskError } from '../../shared/schemas/job.ts';
 import { addInto } from '../mapreduce/job-record.ts';
 import { Chores } from './chores.ts';
 import { Journal } from './journal.ts';
-import { type Command, type Evaluated, Machine } from './machine.ts';
+import { type Command, Machine } from './machine.ts';
 import { Calls, pack, type UnitCall } from './run-calls.ts';
-import { tokensOf, tokensWithin } from './run-claims.ts';
+import { tokensWithin } from './run-claims.ts';
+import { RunCode } from './run-code.ts';
+import { RunHeld } from './run-held.ts';
 import { RunJobs } from './run-jobs.ts';
 import type { RunPorts } from './run-ports.ts';
-import {
-  isSettled,
-  newRun,
-  newStep,
-  type Output,
-  type RunRecord,
-  type Unit,
-} from './run-record.ts';
+import { isSettled, newRun, newStep, type RunRecord } from './run-record.ts';
 import type { Head, RunStore, Submitted } from './run-store.ts';
 import { summaryView } from './run-view.ts';
 import { RunWatches } from './run-watches.ts';
-import { inputError } from './step-input.ts';
-import type { NeededOutput, StepRunAnswer, StepRunCall, UnitResult } from './step-runner.rpc.ts';
-
-const LOST_PAUSE = { baseMs: STEP_LOST_PAUSE_MS, maxMs: STEP_LOST_PAUSE_MAX_MS };
+import type { NeededOutput } from './step-runner.rpc.ts';
 
 /** Whoever died may not have told the catalog what it stored last. */
 const RETOLD_MS = 3600_000;
-
-type Running = ReturnType<Calls['begin']>[number];
 
 export class RunDesk {
   readonly submitted: Submitted;
@@ -54,12 +37,12 @@ export class RunDesk {
   readonly journal: Journal;
   /** JSON of the run's input. */
   readonly input: string;
+  readonly held: RunHeld;
+  readonly #code: RunCode;
   readonly #jobs: RunJobs;
   readonly #watches: RunWatches;
   /** Operations counted before this desk was opened, and those that its rows do not count. */
   readonly #operations: Record<string, number>;
-  /** Characters of outputs, items and events that lie in memory. */
-  #heldChars = 0;
   #toldMs = 0;
   #closed = false;
   #forgotten = false;
@@ -91,7 +74,7 @@ export class RunDesk {
     });
     const desk = new RunDesk(submitted, record, operations, store, ports);
     desk.#turn(() => desk.journal.event('submitted', { name: submitted.spec.name }));
-    desk.#holdClaims();
+    desk.held.settle();
     return desk;
   }
 
@@ -118,7 +101,8 @@ export class RunDesk {
     this.chores = new Chores({ nowMs, random, later, ended: () => this.#schedule() });
     this.#jobs = new RunJobs(this);
     this.#watches = new RunWatches(this);
-    this.#heldChars = heldCharsOf(record);
+    this.#code = new RunCode(this);
+    this.held = new RunHeld(this);
   }
 
   get run(): string {
@@ -159,7 +143,7 @@ export class RunDesk {
       this.machine.restart(nowMs);
       this.#jobs.takeUp();
       this.#watches.takeUp();
-      this.#holdClaims();
+      this.held.settle();
       const endedMs = record.finishedAtMs ?? nowMs;
       if (nowMs - endedMs < RETOLD_MS) this.#tell(nowMs);
     });
@@ -223,7 +207,7 @@ export class RunDesk {
         return;
       case 'evaluate':
         return this.chores.add(`evaluate ${command.step}`, nowMs, (failures) =>
-          this.#evaluate(command.step, failures),
+          this.#code.evaluate(command.step, failures),
         );
       case 'submit':
         return this.#jobs.submit(command.step, command.attempt, nowMs);
@@ -242,8 +226,8 @@ export class RunDesk {
     const { calls, chores, machine, ports, record } = this;
     const nowMs = ports.nowMs();
     chores.begin(nowMs);
-    for (const call of calls.begin(nowMs, (step) => this.#timeoutMs(step))) {
-      ports.later(this.#run(call));
+    for (const call of calls.begin(nowMs, (step) => this.#code.timeoutMs(step))) {
+      ports.later(this.#code.run(call));
     }
     const times = [machine.wakeAtMs(nowMs), calls.nextMs(), chores.nextMs()];
     const inFlight = !calls.idle || chores.size > 0;
@@ -258,7 +242,7 @@ export class RunDesk {
     if (this.#closed) return;
     this.turn((nowMs) => {
       for (const call of this.calls.takeOverdue(nowMs)) {
-        this.#lost(call, 'it did not answer in time', nowMs);
+        this.#code.lost(call, 'it did not answer in time', nowMs);
       }
     });
   }
@@ -276,106 +260,6 @@ export class RunDesk {
     this.close();
   }
 
-  // --- Expressions ------------------------------------------------------------------------------------
-
-  async #evaluate(step: string, failures: number): Promise<null> {
-    const { spec, expressions: program, guard } = this.submitted;
-    const definition = spec.steps[step];
-    if (!definition || !program) throw new Error(`no expressions of ${step}`);
-    const kinds = (['when', 'forEach', 'key'] as const).filter(
-      (kind) => kind in definition && definition[kind as 'when'] !== undefined,
-    );
-    const needs = this.needsOf(step);
-    const tooMuch = inputError(this.input, needs);
-    if (tooMuch) {
-      this.#notEvaluated(step, tooMuch);
-      return null;
-    }
-    let answer;
-    try {
-      const names = kinds.map((kind) => `${step}.${kind}`);
-      answer = await this.ports.runner.evaluate({
-        program,
-        guard,
-        input: this.input,
-        needs,
-        names,
-      });
-    } catch (error) {
-      if (failures + 1 < STEP_LOST_MAX) throw error;
-      this.#notEvaluated(step, { code: 'internal', message: messageOf(error) });
-      return null;
-    }
-    if (this.#closed) return null;
-    this.turn((nowMs) => {
-      this.count({ workerRequest: 1, ...answer.operations });
-      const read = evaluatedOf(kinds, answer.results);
-      if (!read.ok) return this.machine.notEvaluated(step, read.error, nowMs);
-      const { items } = read.evaluated;
-      const chars = items?.reduce((sum, { length }) => sum + length, 0) ?? 0;
-      if (!this.#fits(chars)) return this.machine.notEvaluated(step, tooMuchHeld(), nowMs);
-      this.machine.evaluated(step, read.evaluated, nowMs);
-      if (items && this.record.steps[step]?.items) this.journal.newItems(step);
-    });
-    return null;
-  }
-
-  #notEvaluated(step: string, error: TaskError): void {
-    if (!this.#closed) this.turn((nowMs) => this.machine.notEvaluated(step, error, nowMs));
-  }
-
-  // --- Code at the edge -------------------------------------------------------------------------------
-
-  #timeoutMs(step: string): number {
-    const definition = this.submitted.spec.steps[step];
-    return definition && 'timeoutMs' in definition ? definition.timeoutMs : 0;
-  }
-
-  async #run(call: Running): Promise<void> {
-    let answer: StepRunAnswer | null = null;
-    let why = 'it answered something else';
-    // Whoever begins calls is in the middle of a turn.
-    await Promise.resolve();
-    if (this.#closed) return;
-    const request = this.#request(call);
-    try {
-      if ('code' in request) answer = allFailed(call, request);
-      else answer = await this.ports.runner.run(request);
-      if (answer.results.length !== call.attempts.length) answer = null;
-    } catch (error) {
-      why = messageOf(error);
-      console.error(`attempts at ${this.run}/${call.step} were lost`, error);
-    }
-    if (this.#closed || !this.calls.ended(call)) return;
-    try {
-      this.turn((nowMs) => {
-        this.count({ workerRequest: 1 });
-        if (answer) this.#answered(call, answer, nowMs);
-        else this.#lost(call, why, nowMs);
-      });
-    } catch (error) {
-      console.error(`what ${this.run}/${call.step} came to was not stored`, error);
-    }
-  }
-
-  #request({ step, attempts }: UnitCall): StepRunCall | TaskError {
-    const { spec, programs, guard, job: run } = this.submitted;
-    const definition = spec.steps[step];
-    const program = programs[step];
-    if (definition?.run !== 'edge' || !program) throw new Error(`${run}/${step} has no program`);
-    const needs = this.needsOf(step);
-    const tooMuch = inputError(this.input, needs);
-    if (tooMuch) return tooMuch;
-    const items = this.record.steps[step]?.items;
-    const { services, timeoutMs } = definition;
-    const units = attempts.map(({ unit: { item }, attempt }) => ({
-      item,
-      itemJson: item === null ? null : (items?.[item]?.json ?? null),
-      attempt,
-    }));
-    return { run, step, program, guard, services, input: this.input, needs, units, timeoutMs };
-  }
-
   /** The outputs that a step gets to see. */
   needsOf(step: string): NeededOutput[] {
     const { steps } = this.record;
@@ -387,117 +271,20 @@ export class RunDesk {
     });
   }
 
-  #answered(call: Running, { results, operations }: StepRunAnswer, nowMs: number): void {
-    this.count(operations);
-    for (const [i, { unit, attempt }] of call.attempts.entries()) {
-      const result = results[i] as UnitResult;
-      const { log } = result;
-      const came =
-        result.kind === 'done' && !this.#fits(charsOf(result.output))
-          ? { kind: 'failed' as const, error: tooMuchHeld() }
-          : result;
-      const counts =
-        came.kind === 'done'
-          ? this.#succeeded(unit, attempt, came.output, nowMs)
-          : this.#failed(unit, attempt, came.error, nowMs);
-      if (!counts) continue;
-      const error = came.kind === 'failed' ? came.error : null;
-      const { startedAtMs } = call;
-      const { item } = unit;
-      const ended = { item, attempt, startedAtMs, finishedAtMs: nowMs, error, log };
-      this.journal.attempt(unit.step, ended);
-    }
-  }
-
-  /** An attempt that does not count leaves its claim to nobody: it is collected. */
-  #succeeded(unit: Unit, attempt: number, output: Output, nowMs: number): boolean {
-    if (!this.machine.succeeded(unit, attempt, output, nowMs)) return false;
-    this.holdOutputs([output]);
-    this.journal.touch(unit);
-    if (unit.item !== null) this.journal.itemDone(unit.step, unit.item);
-    return true;
-  }
-
-  #failed(unit: Unit, attempt: number, error: TaskError, nowMs: number): boolean {
-    if (!this.machine.failed(unit, attempt, error, nowMs)) return false;
-    this.journal.touch(unit);
-    this.journal.failed(unit, attempt, error, this.#stateOf(unit) === 'ready');
-    return true;
-  }
-
-  #lost({ attempts, startedAtMs }: Running, why: string, nowMs: number): void {
-    for (const { unit, attempt } of attempts) {
-      const { step, item } = unit;
-      const losses = this.#unitOf(unit)?.lost ?? 0;
-      const pauseMs = backoffMs(LOST_PAUSE, losses, this.ports.random());
-      if (!this.machine.lost(unit, attempt, nowMs, pauseMs, why)) continue;
-      const error: TaskError = { code: 'returned', message: `nobody knows its end: ${why}` };
-      this.journal.touch(unit);
-      this.journal.failed(unit, attempt, error, this.#stateOf(unit) === 'ready');
-      const ended = { item, attempt, startedAtMs, finishedAtMs: nowMs, error, log: [] };
-      this.journal.attempt(step, ended);
-    }
-  }
-
-  #unitOf({ step, item }: Unit) {
-    const record = this.record.steps[step];
-    return item === null ? record : record?.items?.[item]?.unit;
-  }
-
-  #stateOf(unit: Unit): StepState | undefined {
-    return this.#unitOf(unit)?.state;
-  }
-
-  // --- What lies in memory, and claims ----------------------------------------------------------------
-
-  #fits(chars: number): boolean {
-    return this.#heldChars + chars <= RUN_HELD_MAX_CHARS;
-  }
-
-  fitAll(outputs: readonly Output[]): TaskError | null {
-    const chars = outputs.reduce((sum, output) => sum + charsOf(output), 0);
-    return this.#fits(chars) ? null : tooMuchHeld();
-  }
-
-  /** Within a turn: outputs that count. */
-  holdOutputs(outputs: readonly Output[]): void {
-    for (const output of outputs) this.#heldChars += charsOf(output);
-    this.hold(tokensOf(outputs));
-  }
-
-  /** Within a turn. */
-  hold(tokens: readonly string[]): void {
-    if (tokens.length === 0) return;
-    this.store.addClaims(tokens);
-    this.#holdClaims();
-  }
-
-  #holdClaims(): void {
-    if (this.store.claims('owed').length === 0) return;
-    this.chores.add('claims', this.ports.nowMs(), async () => {
-      for (const { n, tokens } of this.store.claims('owed')) {
-        await this.ports.hold(this.run, tokens);
-        this.count({ durableObjectRequest: tokens.length, rowWritten: 2 * tokens.length });
-        if (this.#closed) return null;
-        this.store.transaction(() => this.store.claimsHeld(n));
-      }
-      return null;
-    });
-  }
-
   // --- What others ask --------------------------------------------------------------------------------
 
   signal(name: string, json: string): ReturnType<Machine['signal']> {
     const { signals } = this.record;
     const chars = Object.values(signals).flat().join('').length;
     return this.turn(() => {
-      if (chars + json.length > SIGNALS_KEPT_MAX_CHARS || !this.#fits(json.length)) {
+      if (chars + json.length > SIGNALS_KEPT_MAX_CHARS || this.held.problemOf(json.length)) {
         return this.record.state === 'running' ? 'full' : 'over';
       }
       const taken = this.machine.signal(name, json);
       if (taken === 'taken') {
         this.journal.event('signal', { name });
         this.journal.signalCame();
+        this.held.keep(json.length, tokensWithin(json));
       }
       return taken;
     });
@@ -511,13 +298,17 @@ export class RunDesk {
     this.turn((nowMs) => {
       const fresh = events.filter(({ type }) => !Object.hasOwn(record.events, type));
       const chars = fresh.reduce((sum, { json }) => sum + json.length, 0);
-      if (!this.#fits(2 * chars)) {
-        return this.machine.failed({ step, item: null }, record.attempt, tooMuchHeld(), nowMs);
+      // They are kept as they come, and once more in the step's output.
+      const tooMuch = this.held.problemOf(2 * chars);
+      if (tooMuch) {
+        this.machine.failed({ step, item: null }, record.attempt, tooMuch, nowMs);
+        return this.#watches.unwatch(step, nowMs);
       }
-      this.#heldChars += 2 * chars;
       this.machine.arrived(step, fresh);
-      this.hold(fresh.flatMap(({ json }) => tokensWithin(json)));
-      return true;
+      this.held.keep(
+        2 * chars,
+        fresh.flatMap(({ json }) => tokensWithin(json)),
+      );
     });
     return this.record.steps[step]?.state === 'running';
   }
@@ -566,48 +357,3 @@ export class RunDesk {
     await told;
   }
 }
-
-function heldCharsOf(record: RunRecord): number {
-  let chars = 0;
-  for (const { output, items, events } of Object.values(record.steps)) {
-    if (output) chars += charsOf(output);
-    for (const json of Object.values(events)) chars += json.length;
-    for (const { json, unit } of items ?? []) {
-      chars += json.length + (unit.output ? charsOf(unit.output) : 0);
-    }
-  }
-  return chars;
-}
-
-const charsOf = (output: Output) => (output.kind === 'json' ? output.json.length : 0);
-
-const tooMuchHeld = (): TaskError => ({
-  code: 'memory',
-  message: `the small outputs and items of a run have at most ${RUN_HELD_MAX_CHARS} characters together; larger outputs, and bytes, are kept outside`,
-});
-
-function allFailed({ attempts }: UnitCall, error: TaskError): StepRunAnswer {
-  return { results: attempts.map(() => ({ kind: 'failed', error, log: [] })), operations: {} };
-}
-
-type Read = { ok: true; evaluated: Evaluated } | { ok: false; error: TaskError };
-type Results = ({ ok: true; json: string } | { ok: false; error: TaskError })[];
-
-/** A condition that is false settles it: what the others come to is not asked then. */
-function evaluatedOf(kinds: readonly ('when' | 'forEach' | 'key')[], results: Results): Read {
-  const evaluated: Evaluated = { when: null, items: null, key: null };
-  for (const [i, kind] of kinds.entries()) {
-    const result = results[i];
-    if (!result) throw new Error('an expression was not answered');
-    if (!result.ok) return { ok: false, error: result.error };
-    const value = JSON.parse(result.json) as unknown;
-    if (kind === 'when') evaluated.when = value === true;
-    if (evaluated.when === false) break;
-    if (kind === 'forEach')
-      evaluated.items = (value as unknown[]).map((one) => JSON.stringify(one));
-    if (kind === 'key') evaluated.key = value as string;
-  }
-  return { ok: true, evaluated };
-}
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

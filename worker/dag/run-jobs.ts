@@ -161,7 +161,7 @@ export class RunJobs {
         operations[kind] = (operations[kind] ?? 0) + count;
       }
       from = state.next;
-      const tooMuch = this.#desk.fitAll(outputs);
+      const tooMuch = this.#desk.held.problemWith(outputs);
       if (tooMuch) return { kind: 'failed', error: tooMuch };
     }
     return { kind: 'done', outputs, next: null, log, operations };
@@ -176,10 +176,10 @@ export class RunJobs {
       if (came.kind === 'failed') return this.#fail(step, attempt, came.error, [], nowMs);
       const { outputs, log, operations } = came;
       desk.count(operations);
-      const tooMuch = desk.fitAll(outputs);
+      const tooMuch = desk.held.problemWith(outputs);
       if (tooMuch) return this.#fail(step, attempt, tooMuch, log, nowMs);
       if (!desk.machine.jobDone(step, attempt, outputs, nowMs)) return;
-      desk.holdOutputs(outputs);
+      desk.held.keepOutputs(outputs);
       this.#note(step, attempt, null, log, nowMs);
     });
     this.#progress.delete(step);
