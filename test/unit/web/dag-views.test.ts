@@ -151,6 +151,21 @@ describe('a layout', () => {
     }
   });
 
+  test('lines that go round boxes lie within the picture, too', () => {
+    const around = [...diamond(2).slice(0, -1), graphStep('end', ['begin', 'm0', 'm1'])];
+    for (const direction of ['right', 'down'] as const) {
+      const graph = drawnGraph(around);
+      const { edges, width, height } = layoutGraph(graph, direction);
+      for (const { path } of edges) {
+        const numbers = path.match(/-?[\d.]+/g)?.map(Number) ?? [];
+        numbers.forEach((value, i) => {
+          expect(value).toBeGreaterThanOrEqual(0);
+          expect(value).toBeLessThanOrEqual(i % 2 === 0 ? width : height);
+        });
+      }
+    }
+  });
+
   test('arrow keys lead to the nearest box ahead, or nowhere', () => {
     const { nodes } = layoutGraph(drawnGraph(diamond(3)), 'right');
     expect(neighbour(nodes, 'begin', 'ArrowLeft')).toBeNull();

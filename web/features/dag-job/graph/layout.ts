@@ -38,26 +38,47 @@ export function layoutGraph({ nodes, edges }: DrawnGraph, direction: Direction):
     rankdir: direction === 'right' ? 'LR' : 'TB',
     nodesep: 20,
     ranksep: direction === 'right' ? 56 : 40,
-    marginx: MARGIN_PX,
-    marginy: MARGIN_PX,
   });
   for (const { id } of nodes) graph.setNode(id, { width: NODE_WIDTH_PX, height: NODE_HEIGHT_PX });
   for (const { from, to } of edges) graph.setEdge(from, to, {});
   layout(graph);
-  const { width = 0, height = 0 } = graph.graph() as { width?: number; height?: number };
+  const bends = edges.map(({ from, to }) => {
+    const { points = [] } = graph.edge(from, to) as { points?: Point[] };
+    // The one point between neighbours is where a label would be.
+    return points.length > 3 ? points.slice(1, -1) : [];
+  });
+  const centres = nodes.map(({ id }) => graph.node(id) as Point);
+  // Dagre makes room for boxes; lines that go round them may lie further out.
+  const x = span([...bends.flat().map((bend) => bend.x), ...edgesOf(centres, 'x', NODE_WIDTH_PX)]);
+  const y = span([...bends.flat().map((bend) => bend.y), ...edgesOf(centres, 'y', NODE_HEIGHT_PX)]);
+  const moved = (point: Point): Point => ({ x: point.x - x.from, y: point.y - y.from });
   return {
-    nodes: nodes.map(({ id }) => {
-      const { x, y } = graph.node(id) as Point;
-      return { id, x: x - NODE_WIDTH_PX / 2, y: y - NODE_HEIGHT_PX / 2 };
+    nodes: nodes.map(({ id }, i) => {
+      const centre = moved(centres[i] as Point);
+      return { id, x: centre.x - NODE_WIDTH_PX / 2, y: centre.y - NODE_HEIGHT_PX / 2 };
     }),
-    edges: edges.map(({ from, to }) => {
-      const { points = [] } = graph.edge(from, to) as { points?: Point[] };
-      const [source, target] = [graph.node(from) as Point, graph.node(to) as Point];
-      return { from, to, path: edgePath(source, points.slice(1, -1), target, direction) };
+    edges: edges.map(({ from, to }, i) => {
+      const source = moved(graph.node(from) as Point);
+      const target = moved(graph.node(to) as Point);
+      const between = (bends[i] ?? []).map(moved);
+      return { from, to, path: edgePath(source, between, target, direction) };
     }),
-    width,
-    height,
+    width: x.to - x.from,
+    height: y.to - y.from,
   };
+}
+
+const edgesOf = (centres: readonly Point[], axis: 'x' | 'y', size: number): number[] =>
+  centres.flatMap((centre) => [centre[axis] - size / 2, centre[axis] + size / 2]);
+
+/** All of these, with a margin around. */
+function span(places: readonly number[]): { from: number; to: number } {
+  let [from, to] = [Infinity, -Infinity];
+  for (const place of places) {
+    if (place < from) from = place;
+    if (place > to) to = place;
+  }
+  return places.length === 0 ? { from: 0, to: 0 } : { from: from - MARGIN_PX, to: to + MARGIN_PX };
 }
 
 /** Leaves a box where its reader leaves it and enters the next where it is entered; between, every bend is round. */
@@ -78,8 +99,7 @@ function edgePath(
           { ...source, y: source.y + along },
           { ...target, y: target.y - along },
         ];
-  // The one point between neighbours is where a label would be.
-  return smoothPath([first, ...(between.length > 1 ? between : []), last], direction);
+  return smoothPath([first, ...between, last], direction);
 }
 
 /** Through all points, at each of them in the direction of reading. */
