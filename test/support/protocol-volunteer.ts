@@ -194,7 +194,7 @@ export class ProtocolVolunteer {
 
 /** A realm of its own: the runtime patches Date and Math.random in it. */
 function evaluate(text: string) {
-  const realm = vm.createContext({ TextEncoder, TextDecoder, setTimeout });
+  const realm = vm.createContext({ TextEncoder, TextDecoder, setTimeout, clearTimeout });
   const runtime = vm.runInContext(`${RUNTIME_SOURCE}; manyhandsRuntime`, realm) as Runtime;
   const factory = vm.runInContext(
     `new Function(${JSON.stringify(`return ${text}\n//# sourceURL=program.js`)})()`,
