@@ -10,8 +10,12 @@ export function createClaimUrl(claim: () => Claim) {
   let url = $state<string | null>(null);
   let gone = $state(false);
 
+  // Whoever polls has a new object each time, and the same payload.
+  const token = $derived(claim().token);
+  const contentType = $derived(claim().contentType);
+
   $effect(() => {
-    const { token, contentType } = claim();
+    const type = contentType;
     const stop = new AbortController();
     let made: string | null = null;
     request(claims.path(token), { signal: stop.signal })
@@ -19,7 +23,7 @@ export function createClaimUrl(claim: () => Claim) {
       .then(
         (bytes) => {
           if (stop.signal.aborted) return;
-          made = URL.createObjectURL(new Blob([bytes], { type: contentType }));
+          made = URL.createObjectURL(new Blob([bytes], { type }));
           url = made;
           gone = false;
         },
@@ -29,6 +33,7 @@ export function createClaimUrl(claim: () => Claim) {
       );
     return () => {
       stop.abort();
+      url = null;
       if (made !== null) URL.revokeObjectURL(made);
     };
   });
