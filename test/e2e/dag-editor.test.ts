@@ -133,6 +133,7 @@ test('a definition is drawn as it is typed, its mistakes lead to their place, an
 const run = (id: string) => edge.rest.json<DagJob>(`/api/jobs/${id}`);
 
 test('the product upload: encoded by this tab once it lends itself, and shown from the shelf', async () => {
+  let third = '';
   await withPage('/patterns/dag', async (page) => {
     await button(page, 'Upload a drawn one').click();
     await page.waitForURL(/run=run_/);
@@ -168,14 +169,17 @@ test('the product upload: encoded by this tab once it lends itself, and shown fr
     const buffer = Buffer.from(await response.arrayBuffer());
     await upload(page, { name: 'clip.webm', mimeType: 'video/webm', buffer });
     await page.waitForURL((url) => ![id, second].includes(url.searchParams.get('run') ?? ''));
-    const third = runShown(page);
+    third = runShown(page);
     await expect.poll(async () => (await run(third)).state, PATIENCE).toBe('done');
     await expect.poll(async () => (await seen(parts.locator('video'))).width, PATIENCE).toBe(400);
     expect((await run(third)).spec.input).toMatchObject({ clip: { contentType: 'image/webp' } });
+  });
 
-    // What is in the address is there again.
-    await page.reload();
+  // Whoever is given the address sees the same.
+  await withPage(`/patterns/dag?run=${third}`, async (page) => {
+    const parts = page.getByRole('list', { name: 'Parts of the product' });
     await parts.waitFor();
+    expect(await widths(parts.getByRole('img'), 4)).toEqual([64, 64, 64, 64]);
     expect(await violations(page)).toEqual([]);
   });
 });
