@@ -7,7 +7,7 @@ import { WEBM } from './webm.ts';
 const ENCODER = `// A short clip of the product, as a WebM video. Runs in a browser that lends a core.
 // In: an animated GIF or WebP (each of its frames), or a still picture (a camera pans over it).
 // Out: VP8. With WebCodecs, where the browser gives them to a sandbox; else each frame is written as a WebP picture,
-// which is a VP8 key frame in another envelope: a true video, three times as large as it could be.
+// which is a VP8 key frame in another envelope: a true video, and larger than it need be.
 const BOX = 480;
 const FRAMES_MAX = 240;
 const CLIP_MS_MAX = 30000;
