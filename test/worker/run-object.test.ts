@@ -1,7 +1,7 @@
 // A RunObject with its steps in real isolates, on a real database: through evictions, failures and retries, time-outs,
 // signals, sleeps and events, cancelled, taken up again and deleted in the middle; and what it costs.
 import { env, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { storeClaim } from '../../worker/claim-check/claims.ts';
 import { FIRST_OUTPUT } from '../../worker/dag/outputs-page.ts';
 import {
@@ -402,6 +402,32 @@ describe('cancelled, taken up again, deleted', () => {
     expect(await run.run.retry()).toMatchObject({ state: 'running' });
     await run.run.signal('go', null);
     expect((await ended(run)).steps['b']?.output).toBe(1);
+  });
+
+  it.each(['cancel', 'forget'] as const)('%s ends the code of a step that runs', async (how) => {
+    let asked = 0;
+    const service = vi.spyOn(globalThis, 'fetch').mockImplementation(async () => {
+      asked++;
+      return Response.json(asked);
+    });
+    try {
+      const services = { counter: { url: 'https://counter.test/{key}' } };
+      const code = `export default async (input, ctx) => {
+        for (;;) await ctx.call('counter', 'k');
+      }`;
+      const run = await submitRun({ a: edge(code, { services, timeoutMs: 60_000 }) });
+      await expect.poll(() => asked).toBeGreaterThan(2);
+      await run.run[how]();
+      // One that was on its way may still arrive; after it nobody asks.
+      let before: number;
+      do {
+        before = asked;
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      } while (asked > before && asked < 100_000);
+      expect(asked).toBe(before);
+    } finally {
+      service.mockRestore();
+    }
   });
 
   it('deleted while it runs, nothing of it comes back', async () => {

@@ -23,6 +23,9 @@ export interface UnitCall {
 export interface RunningCall extends UnitCall {
   startedAtMs: number;
   deadlineMs: number;
+  /** Settles by `stop`: nobody wants it any more. */
+  stopped: Promise<void>;
+  stop(): void;
 }
 
 /** `charsOf`: how long the JSON of a unit's item is. */
@@ -75,7 +78,8 @@ export class Calls {
       const most = 2 * timeoutMsOf(call.step) + PROCESS_GRACE_MS;
       const rounds = call.attempts.length === 1 ? 1 : call.attempts.length + 1;
       const deadlineMs = nowMs + rounds * most + STEP_LOST_GRACE_MS;
-      const running = { ...call, startedAtMs: nowMs, deadlineMs };
+      const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
+      const running = { ...call, startedAtMs: nowMs, deadlineMs, stopped, stop };
       this.#running.add(running);
       begun.push(running);
     }
@@ -90,7 +94,10 @@ export class Calls {
   /** Those that must have answered by now; they are given up. */
   takeOverdue(nowMs: number): RunningCall[] {
     const overdue = [...this.#running].filter(({ deadlineMs }) => deadlineMs <= nowMs);
-    for (const call of overdue) this.#running.delete(call);
+    for (const call of overdue) {
+      this.#running.delete(call);
+      call.stop();
+    }
     return overdue;
   }
 
@@ -108,9 +115,10 @@ export class Calls {
     return null;
   }
 
-  /** What runs is not waited for, what waits is not begun. */
+  /** What runs is stopped and not waited for, what waits is not begun. */
   abandon(): void {
     this.#waiting = [];
+    for (const call of this.#running) call.stop();
     this.#running.clear();
   }
 }

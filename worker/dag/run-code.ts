@@ -92,13 +92,13 @@ export class RunCode {
     const request = this.#request(call);
     try {
       if ('code' in request) answer = allFailed(call, request);
-      else answer = await this.#desk.ports.runner.run(request);
+      else answer = await this.#desk.ports.runner.run(request, () => call.stopped);
       if (answer.results.length !== call.attempts.length) answer = null;
     } catch (error) {
       why = messageOf(error);
-      console.error(`attempts at ${this.#desk.run}/${call.step} were lost`, error);
     }
     if (this.#desk.closed || !this.#desk.calls.ended(call)) return;
+    if (!answer) console.error(`attempts at ${this.#desk.run}/${call.step} were lost: ${why}`);
     try {
       this.#desk.turn((nowMs) => {
         this.#desk.count({ workerRequest: 1 });

@@ -13,8 +13,11 @@ import type {
 } from './step-runner.rpc.ts';
 
 export class StepRunner extends WorkerEntrypoint<Env> implements StepRunnerRpc {
-  run(call: StepRunCall): Promise<StepRunAnswer> {
-    return runUnits(guardBindings(this.env), call, Date.now);
+  run(call: StepRunCall, stopped: () => Promise<void>): Promise<StepRunAnswer> {
+    const work = runUnits(guardBindings(this.env), call, Date.now);
+    // What a call has under way ends with it: its code in the isolate, and what that asked for.
+    const ended = (): StepRunAnswer => ({ results: [], operations: {} });
+    return Promise.race([work, stopped().then(ended, ended)]);
   }
 
   evaluate(call: EvaluateCall): Promise<EvaluateAnswer> {

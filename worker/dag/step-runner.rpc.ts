@@ -61,6 +61,7 @@ export type EvaluateAnswer = ExpressionOutcome & { operations: Record<string, nu
  * that cannot be read): then nobody knows what became of the attempts, and they are lost.
  */
 export interface StepRunnerRpc {
-  run(call: StepRunCall): Promise<StepRunAnswer>;
+  /** `stopped` settles when nobody wants this call any more: it ends then, its code with it, without results. */
+  run(call: StepRunCall, stopped: () => Promise<void>): Promise<StepRunAnswer>;
   evaluate(call: EvaluateCall): Promise<EvaluateAnswer>;
 }
