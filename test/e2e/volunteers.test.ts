@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SpillWriter } from '../../shared/mapreduce/spill.ts';
 import { DIGEST_HEADER, type Grant } from '../../shared/protocol.ts';
+import type { DagJob } from '../../shared/schemas/dag.ts';
 import { startTestEdge, type TestEdge } from '../support/edge.ts';
 import { type Behaviour, ProtocolVolunteer } from '../support/protocol-volunteer.ts';
 
@@ -87,6 +88,45 @@ it('a quorum outvotes a volunteer that lies, and shows the disagreement', async 
   await expect
     .poll(async () => (await edge.rest.volunteers()).find(({ id }) => id === lying.id)?.reputation)
     .toMatchObject({ streak: 0, invalid: blamed.length });
+  await leave();
+});
+
+it('a volunteer step of a DAG is outvoted the same way, and its output is the truth', async () => {
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const lying = await join('liar', {
+    // Works on another item than the one that it was given.
+    distort: (run) => {
+      const line = text(run.input as Uint8Array).replace(
+        /"value":(\d)/,
+        (_, value) => `"value":${(Number(value) + 1) % 10}`,
+      );
+      return { ...run, input: new TextEncoder().encode(line) as typeof run.input };
+    },
+  });
+  await join('honest');
+  await join('honest');
+  const { id } = await edge.rest.post<DagJob>('/api/jobs', {
+    kind: 'dag',
+    steps: {
+      squares: {
+        run: 'volunteer',
+        forEach: 'Array.from({ length: 10 }, (_, n) => n)',
+        verify: { mode: 'quorum', copies: 2 },
+        code: 'export default ({ item }) => item * item;',
+      },
+    },
+  });
+  await expect
+    .poll(async () => (await edge.rest.json<DagJob>(`/api/jobs/${id}`)).state, { timeout: 30_000 })
+    .toBe('done');
+  const { squares } = await edge.rest.json<{ squares: number[] }>(`/api/jobs/${id}/result`);
+  expect(squares).toEqual([0, 1, 4, 9, 16, 25, 36, 49, 64, 81]);
+  expect(lying.mapped.length).toBeGreaterThan(0);
+  const { job } = (await edge.rest.json<DagJob>(`/api/jobs/${id}`)).steps['squares'] ?? {};
+  const blamed = (await edge.rest.tasks(job ?? '')).flatMap(({ attempts }) =>
+    attempts.filter(({ error }) => error?.code === 'disagreement').map(({ by }) => by),
+  );
+  expect(new Set(blamed)).toEqual(new Set([lying.id]));
   await leave();
 });
 
