@@ -1,16 +1,16 @@
 // Evaluates expressions of a DAG job's steps. Each gets its own copy of `{input, steps}`; what it comes to is checked
 // here, where it is still a value: a condition is true or false, `forEach` gives a list, a key is a text.
 import { FOR_EACH_ITEMS_MAX, FOR_EACH_ITEMS_MAX_BYTES, VALUE_MAX_BYTES } from '../limits.ts';
-import { keyText, valueText } from '../mapreduce/strict-json.ts';
+import { keyText, valueText } from '../sandbox/strict-json.ts';
 import {
   BadValueError,
   type ProgramOrigin,
   TaskFailure,
   ValueTooLargeError,
-} from '../mapreduce/task-error.ts';
-import { apply, isArray, isThenable, parse, sliceOf, stringify } from '../streaming/intrinsics.ts';
-import { errorOf, type UserFunction } from '../streaming/load.ts';
-import { StepCount } from '../streaming/step-count.ts';
+} from '../sandbox/task-error.ts';
+import { apply, isArray, isThenable, parse, sliceOf, stringify } from '../sandbox/intrinsics.ts';
+import { errorOf, type UserFunction } from '../sandbox/load.ts';
+import { StepCount } from '../sandbox/step-count.ts';
 import type { ExpressionCall, ExpressionOutcome } from './step.ts';
 
 /** The value of what compileExpressions compiled. */

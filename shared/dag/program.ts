@@ -3,7 +3,7 @@
 import { type Node, parseExpressionAt } from 'acorn';
 import { ancestor } from 'acorn-walk';
 import { compileModule, type ProgramError } from '../mapreduce/program.ts';
-import { wrapProgram } from '../mapreduce/program-text.ts';
+import { wrapProgram } from '../sandbox/program-text.ts';
 import type { DagSpec } from '../schemas/dag.ts';
 
 export type CompiledStep = { ok: true; text: string } | { ok: false; errors: ProgramError[] };

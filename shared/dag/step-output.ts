@@ -4,9 +4,9 @@ import {
   STEP_OUTPUT_BINARY_MAX_BYTES,
   STEP_OUTPUT_MAX_BYTES,
 } from '../limits.ts';
-import { valueText } from '../mapreduce/strict-json.ts';
-import { BadValueError, TaskFailure, ValueTooLargeError } from '../mapreduce/task-error.ts';
-import { apply } from '../streaming/intrinsics.ts';
+import { valueText } from '../sandbox/strict-json.ts';
+import { BadValueError, TaskFailure, ValueTooLargeError } from '../sandbox/task-error.ts';
+import { apply } from '../sandbox/intrinsics.ts';
 
 export type StepReturn =
   | { kind: 'json'; json: string }

@@ -8,10 +8,10 @@ import {
   STEP_LOG_LINES_MAX,
   STEP_UNITS_TOGETHER,
 } from '../limits.ts';
-import { SideOutput } from '../mapreduce/side-output.ts';
-import { utf8Length } from '../mapreduce/strict-json.ts';
-import { type ProgramOrigin, TaskFailure } from '../mapreduce/task-error.ts';
-import type { HostCalls } from '../streaming/host-calls.ts';
+import { SideOutput } from '../sandbox/side-output.ts';
+import { utf8Length } from '../sandbox/strict-json.ts';
+import { type ProgramOrigin, TaskFailure } from '../sandbox/task-error.ts';
+import type { HostCalls } from '../sandbox/host-calls.ts';
 import {
   apply,
   isThenable,
@@ -19,17 +19,17 @@ import {
   RealPromise,
   RealTextEncoder,
   whenSettled,
-} from '../streaming/intrinsics.ts';
+} from '../sandbox/intrinsics.ts';
 import {
   type CodeResult,
   type ProcessorFactory,
   type UserFunction,
   withFunctions,
-} from '../streaming/load.ts';
-import { UserCalls } from '../streaming/user-calls.ts';
-import type { Slot } from '../streaming/slot.ts';
-import type { StepCount } from '../streaming/step-count.ts';
-import type { Work } from '../streaming/work.ts';
+} from '../sandbox/load.ts';
+import { UserCalls } from '../sandbox/user-calls.ts';
+import type { Slot } from '../sandbox/slot.ts';
+import type { StepCount } from '../sandbox/step-count.ts';
+import type { Work } from '../sandbox/work.ts';
 import { readReturn, type StepReturn } from './step-output.ts';
 import type { StepCall, StepHost, StepOutcome, StepResult, StepUnit } from './step.ts';
 

@@ -11,11 +11,11 @@ import {
   VOLUNTEER_OUTPUT_MAX_BYTES,
 } from '../limits.ts';
 import type { ProgramExports } from '../mapreduce/map-run.ts';
-import { settle } from '../mapreduce/settle.ts';
-import { SideOutput } from '../mapreduce/side-output.ts';
-import { utf8Length } from '../mapreduce/strict-json.ts';
+import { settle } from '../sandbox/settle.ts';
+import { SideOutput } from '../sandbox/side-output.ts';
+import { utf8Length } from '../sandbox/strict-json.ts';
 import type { StepPlan } from '../mapreduce/task.ts';
-import { TaskFailure } from '../mapreduce/task-error.ts';
+import { TaskFailure } from '../sandbox/task-error.ts';
 import {
   apply,
   hasOwn,
@@ -27,7 +27,7 @@ import {
   realSetTimeout,
   RealTextEncoder,
   whenSettled,
-} from '../streaming/intrinsics.ts';
+} from '../sandbox/intrinsics.ts';
 import { readReturn, type StepReturn } from './step-output.ts';
 import {
   chunkCount,

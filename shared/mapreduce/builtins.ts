@@ -1,7 +1,7 @@
 // The built-in combines and reduces. An accumulator per key instead of a list of values, so that they run
 // in bounded memory; a `combine` gives partial results that the same built-in's `reduce` understands.
 import type { Json } from '../schemas/common.ts';
-import { BadValueError } from './task-error.ts';
+import { BadValueError } from '../sandbox/task-error.ts';
 
 export const BUILTINS = ['sum', 'count', 'min', 'max', 'first', 'collect'] as const;
 export type BuiltinName = (typeof BUILTINS)[number];

@@ -13,12 +13,12 @@ import {
   type ProgramExports,
   runErrorOf,
 } from './map-run.ts';
-import { SideOutput } from './side-output.ts';
+import { SideOutput } from '../sandbox/side-output.ts';
 import { BlockReader } from './blocks.ts';
 import { SpillWriter } from './spill.ts';
-import { keyText, valueText } from './strict-json.ts';
+import { keyText, valueText } from '../sandbox/strict-json.ts';
 import { Table } from './table.ts';
-import { TaskFailure } from './task-error.ts';
+import { TaskFailure } from '../sandbox/task-error.ts';
 
 /** Records and results shown. */
 const SHOWN_MAX = 100;

@@ -5,9 +5,9 @@ import { GROUP_MAX_BYTES } from '../limits.ts';
 import type { Json } from '../schemas/common.ts';
 import type { RecordBlock } from './blocks.ts';
 import { accumulate, type BuiltinName, initial } from './builtins.ts';
-import { isThenable, settle } from './settle.ts';
-import { shownKey, valueText } from './strict-json.ts';
-import { TaskFailure } from './task-error.ts';
+import { isThenable, settle } from '../sandbox/settle.ts';
+import { shownKey, valueText } from '../sandbox/strict-json.ts';
+import { TaskFailure } from '../sandbox/task-error.ts';
 
 export type ReduceCode = (key: string, values: Json[], ctx: unknown) => unknown;
 export type CombineCode = (key: string, values: Json[]) => unknown;

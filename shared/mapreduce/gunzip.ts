@@ -1,7 +1,7 @@
 // Unpacks gzip in pieces, and believes nothing that its checksums do not confirm: fflate inflates, but reads
 // past a file that was cut off, and does not compare (RFC 1952: each member ends with CRC-32 and size).
 import { Gunzip } from 'fflate';
-import { TaskFailure } from './task-error.ts';
+import { TaskFailure } from '../sandbox/task-error.ts';
 
 const STEP_BYTES = 64 * 1024;
 const TRAILER_BYTES = 8;

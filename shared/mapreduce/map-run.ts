@@ -6,15 +6,15 @@ import { stepMap } from '../dag/volunteer-run.ts';
 import type { Json } from '../schemas/common.ts';
 import type { BadRecord, TaskError } from '../schemas/job.ts';
 import { isBuiltin } from './builtins.ts';
-import { installDeterminism, seededRandom } from './determinism.ts';
+import { installDeterminism, seededRandom } from '../sandbox/determinism.ts';
 import { openRecords, type RecordSource } from './records.ts';
-import { isThenable, settle } from './settle.ts';
-import { SideOutput } from './side-output.ts';
+import { isThenable, settle } from '../sandbox/settle.ts';
+import { SideOutput } from '../sandbox/side-output.ts';
 import { SpillTooLargeError, SpillWriter } from './spill.ts';
-import { keyText, valueText } from './strict-json.ts';
+import { keyText, valueText } from '../sandbox/strict-json.ts';
 import { type Combine, Table } from './table.ts';
 import type { MapPlan, MapResult, MapTask, SpillTrailer } from './task.ts';
-import { type ProgramOrigin, TaskFailure, taskErrorOf } from './task-error.ts';
+import { type ProgramOrigin, TaskFailure, taskErrorOf } from '../sandbox/task-error.ts';
 
 export interface ProgramExports {
   map: (record: unknown, emit: (key: unknown, value: unknown) => void, ctx: Context) => unknown;

@@ -14,7 +14,7 @@ import {
 import { ancestor } from 'acorn-walk';
 import MagicString from 'magic-string';
 import { type BuiltinName, BUILTINS, isBuiltin } from './builtins.ts';
-import { wrapProgram } from './program-text.ts';
+import { wrapProgram } from '../sandbox/program-text.ts';
 
 export type Stage = BuiltinName | 'code' | null;
 

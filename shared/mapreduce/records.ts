@@ -5,7 +5,7 @@ import { RECORD_MAX_BYTES } from '../limits.ts';
 import { headerNames, readRow } from './csv.ts';
 import { gunzip } from './gunzip.ts';
 import type { MapPlan, Split } from './task.ts';
-import { TaskFailure } from './task-error.ts';
+import { TaskFailure } from '../sandbox/task-error.ts';
 
 /** A cursor over records: `next()` moves, the fields say what lies there. */
 export interface RecordSource {

@@ -6,9 +6,9 @@ import { BlockReader } from './blocks.ts';
 import { reductionOf } from './dry-run.ts';
 import { GroupReducer } from './group-reduce.ts';
 import { contextOf, loadProgram, type ProgramFactory, runErrorOf } from './map-run.ts';
-import { SideOutput } from './side-output.ts';
+import { SideOutput } from '../sandbox/side-output.ts';
 import type { MapPlan } from './task.ts';
-import type { ProgramOrigin } from './task-error.ts';
+import type { ProgramOrigin } from '../sandbox/task-error.ts';
 
 export interface ReduceRun {
   factory: ProgramFactory;

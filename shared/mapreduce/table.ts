@@ -9,7 +9,7 @@ import { partitionOf } from './hash.ts';
 import { mergeSync } from './merge.ts';
 import { sortKeys } from './order.ts';
 import { SpillTooLargeError, type SpillWriter } from './spill.ts';
-import { keyText, valueText } from './strict-json.ts';
+import { keyText, valueText } from '../sandbox/strict-json.ts';
 
 export type Combine =
   | { kind: 'none' }

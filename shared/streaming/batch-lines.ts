@@ -9,7 +9,7 @@ import {
   RealTextDecoder,
   sliceOf,
   whenSettled,
-} from './intrinsics.ts';
+} from '../sandbox/intrinsics.ts';
 
 export interface LinesState {
   /** A read is going on: user code waits for the world, not for itself. */

@@ -1,10 +1,10 @@
 // Runs one window through `process(batch, ctx)`: all of it goes well, or none. The events come as a stream and are
 // held one at a time; what is emitted is bounded.
 import { BATCH_RUN_MS, OUTPUT_BATCH_MAX_BYTES, PROCESS_QUIET_MS } from '../limits.ts';
-import { SideOutput } from '../mapreduce/side-output.ts';
-import { type ProgramOrigin, TaskFailure } from '../mapreduce/task-error.ts';
+import { SideOutput } from '../sandbox/side-output.ts';
+import { type ProgramOrigin, TaskFailure } from '../sandbox/task-error.ts';
 import { BatchEvents } from './batch-lines.ts';
-import { type Caller, HostCalls } from './host-calls.ts';
+import { type Caller, HostCalls } from '../sandbox/host-calls.ts';
 import {
   apply,
   dictionary,
@@ -14,7 +14,7 @@ import {
   realNow,
   realSetTimeout,
   whenSettled,
-} from './intrinsics.ts';
+} from '../sandbox/intrinsics.ts';
 import {
   contextFor,
   errorOf,
@@ -22,10 +22,10 @@ import {
   LoadFailure,
   loadFunctions,
   type ProcessorFactory,
-} from './load.ts';
-import { Outputs } from './outputs.ts';
+} from '../sandbox/load.ts';
+import { Outputs } from '../sandbox/outputs.ts';
 import type { BatchCall, BatchOutcome, ProcessHost } from './process.ts';
-import { StepCount } from './step-count.ts';
+import { StepCount } from '../sandbox/step-count.ts';
 
 export interface BatchBounds {
   runMs: number;

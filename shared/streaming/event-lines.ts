@@ -1,6 +1,6 @@
 // Batches of event lines on their way into a run of user code, and the offsets on their way out.
 import type { TaskError } from '../schemas/job.ts';
-import { parse, splitText } from './intrinsics.ts';
+import { parse, splitText } from '../sandbox/intrinsics.ts';
 
 /** The lines of a batch. */
 export function linesOf(text: string): string[] {

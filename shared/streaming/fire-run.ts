@@ -1,11 +1,11 @@
 // Runs what fires, joins that are complete and windows that closed, through `process(value, ctx)`, side by side.
-import { apply, parse } from './intrinsics.ts';
-import { type CodeResult, contextFor, type UserFunction, withFunctions } from './load.ts';
+import { apply, parse } from '../sandbox/intrinsics.ts';
+import { type CodeResult, contextFor, type UserFunction, withFunctions } from '../sandbox/load.ts';
 import type { FireCall, FireOutcome } from './process.ts';
-import { UserCalls } from './user-calls.ts';
-import { gather } from './slot.ts';
-import type { StepCount } from './step-count.ts';
-import type { CodeRun, Work } from './work.ts';
+import { UserCalls } from '../sandbox/user-calls.ts';
+import { gather } from '../sandbox/slot.ts';
+import type { StepCount } from '../sandbox/step-count.ts';
+import type { CodeRun, Work } from '../sandbox/work.ts';
 
 export type FireRun = CodeRun<FireCall>;
 export type FireResult = CodeResult<FireOutcome>;

@@ -8,14 +8,14 @@ import {
   RealError,
   RealPromise,
   whenSettled,
-} from './intrinsics.ts';
+} from '../sandbox/intrinsics.ts';
 import { type FoldCare, FoldStates, type Given } from './fold-states.ts';
 import { type FoldEvent, type KeyState, timeToLive } from './key-state.ts';
-import { contextFor, type ProcessContext, type UserFunction } from './load.ts';
+import { contextFor, type ProcessContext, type UserFunction } from '../sandbox/load.ts';
 import type { FoldCall } from './process.ts';
-import type { UserCalls } from './user-calls.ts';
-import type { Slot } from './slot.ts';
-import type { Work } from './work.ts';
+import type { UserCalls } from '../sandbox/user-calls.ts';
+import type { Slot } from '../sandbox/slot.ts';
+import type { Work } from '../sandbox/work.ts';
 
 export interface FoldFunctions {
   process?: UserFunction;

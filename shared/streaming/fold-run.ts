@@ -7,13 +7,13 @@
 import { failuresByOffset, stoppedBefore } from './event-lines.ts';
 import { FoldPass } from './fold-pass.ts';
 import type { FoldCare } from './fold-states.ts';
-import { realNow } from './intrinsics.ts';
+import { realNow } from '../sandbox/intrinsics.ts';
 import type { FoldEvent, KeyState } from './key-state.ts';
-import { type CodeResult, withFunctions } from './load.ts';
+import { type CodeResult, withFunctions } from '../sandbox/load.ts';
 import type { FoldCall, FoldOutcome } from './process.ts';
-import { UserCalls } from './user-calls.ts';
-import { gather } from './slot.ts';
-import { type CodeRun, PROCESS_BOUNDS } from './work.ts';
+import { UserCalls } from '../sandbox/user-calls.ts';
+import { gather } from '../sandbox/slot.ts';
+import { type CodeRun, PROCESS_BOUNDS } from '../sandbox/work.ts';
 
 export type FoldRun = CodeRun<FoldCall>;
 export type FoldResult = CodeResult<FoldOutcome>;

@@ -1,11 +1,11 @@
 // The states of a fold's keys while it runs: what an event is given, and what it leaves. Texts of large states are put
 // off while all goes well (see fold-run.ts); when one would be needed that is not there, all has to be run again.
 import { FOLD_STATES_MAX_BYTES } from '../limits.ts';
-import { BadValueError, TaskFailure } from '../mapreduce/task-error.ts';
-import { apply, isThenable, parse } from './intrinsics.ts';
+import { BadValueError, TaskFailure } from '../sandbox/task-error.ts';
+import { apply, isThenable, parse } from '../sandbox/intrinsics.ts';
 import { type FoldEvent, KeyState, stateText, type Write } from './key-state.ts';
-import type { UserFunction } from './load.ts';
-import type { Slot } from './slot.ts';
+import type { UserFunction } from '../sandbox/load.ts';
+import type { Slot } from '../sandbox/slot.ts';
 
 /** `careful`: every state's text is made at once. `alone`: and one event runs after the other. */
 export type FoldCare = 'quick' | 'careful' | 'alone';

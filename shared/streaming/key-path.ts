@@ -1,7 +1,7 @@
 // The key that an event's state is kept under: what lies at a path into it, or at several, joined. The same words
 // everywhere, since a wrong path is the most common mistake. Pure.
 import { STATE_KEY_MAX_BYTES } from '../limits.ts';
-import { utf8Length } from '../mapreduce/strict-json.ts';
+import { utf8Length } from '../sandbox/strict-json.ts';
 import type { TaskError } from '../schemas/job.ts';
 import type { KeyPath } from '../schemas/processor.ts';
 

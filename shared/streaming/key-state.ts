@@ -1,9 +1,9 @@
 // What a fold knows of one key: its state as text and as value, and whose turn it is. Events of one key run one
 // after the other; an event of several keys (the windows that it falls into) begins when it is first at all of them.
 import { STATE_MAX_BYTES, STATE_TTL_MAX_MS, STATE_TTL_MIN_MS } from '../limits.ts';
-import { valueText } from '../mapreduce/strict-json.ts';
-import { BadValueError, TaskFailure, ValueTooLargeError } from '../mapreduce/task-error.ts';
-import type { Slot } from './slot.ts';
+import { valueText } from '../sandbox/strict-json.ts';
+import { BadValueError, TaskFailure, ValueTooLargeError } from '../sandbox/task-error.ts';
+import type { Slot } from '../sandbox/slot.ts';
 
 /** One event: its lines, one for each of its keys, are the call's from `first` on. */
 export interface FoldEvent {

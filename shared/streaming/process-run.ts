@@ -1,12 +1,12 @@
 // Runs a batch of events through `process(event, ctx)`, side by side; their outputs stay in the order of the events.
 import { failuresByOffset, linesOf, stoppedBefore } from './event-lines.ts';
-import { apply, isIn, parse } from './intrinsics.ts';
-import { type CodeResult, contextFor, type UserFunction, withFunctions } from './load.ts';
+import { apply, isIn, parse } from '../sandbox/intrinsics.ts';
+import { type CodeResult, contextFor, type UserFunction, withFunctions } from '../sandbox/load.ts';
 import type { ProcessCall, ProcessOutcome } from './process.ts';
-import { UserCalls } from './user-calls.ts';
-import { gather, type Slot } from './slot.ts';
-import type { StepCount } from './step-count.ts';
-import type { CodeRun, Work } from './work.ts';
+import { UserCalls } from '../sandbox/user-calls.ts';
+import { gather, type Slot } from '../sandbox/slot.ts';
+import type { StepCount } from '../sandbox/step-count.ts';
+import type { CodeRun, Work } from '../sandbox/work.ts';
 
 export type ProcessRun = CodeRun<ProcessCall>;
 export type ProcessResult = CodeResult<ProcessOutcome>;

@@ -1,7 +1,7 @@
 // DAG jobs against Cloudflare Workflows in the same local runtime: what a step costs by itself, one after the other and
 // side by side; and random graphs of steps that take their time against the bound that no scheduler can beat.
 import { criticalPath, readGraph } from '../../shared/dag/graph.ts';
-import { seededRandom } from '../../shared/mapreduce/determinism.ts';
+import { seededRandom } from '../../shared/sandbox/determinism.ts';
 import type { DagJob, DagSpecInput } from '../../shared/schemas/dag.ts';
 import type { Rest } from '../../worker/local/rest.ts';
 import { startTestEdge } from '../support/edge.ts';

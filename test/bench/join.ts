@@ -1,7 +1,7 @@
 // A three-way join: products whose upload, image and video arrive in any order, against the way a join is usually
 // written (an object a key, a message an event). How many events a second, how long from arrival to output at a
 // modest rate, and what a million of them write and cost on Cloudflare.
-import { seededRandom } from '../../shared/mapreduce/determinism.ts';
+import { seededRandom } from '../../shared/sandbox/determinism.ts';
 import { usd } from '../../shared/pricing.ts';
 import type { Processor } from '../../shared/schemas/processor.ts';
 import type { EventInput, Stream } from '../../shared/schemas/stream.ts';

@@ -3,7 +3,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { launchChromium } from '../support/chromium.ts';
-import { ALLOWED_GLOBALS, BROWSER_GLOBALS } from '../../shared/mapreduce/realm.ts';
+import { ALLOWED_GLOBALS, BROWSER_GLOBALS } from '../../shared/sandbox/realm.ts';
 import type { StepPlan } from '../../shared/mapreduce/task.ts';
 import { type SandboxPage, serveSandboxPage } from '../support/sandbox-page.ts';
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { readGraph } from '../../shared/dag/graph.ts';
 import { STEP_LOST_MAX } from '../../shared/limits.ts';
-import { seededRandom } from '../../shared/mapreduce/determinism.ts';
+import { seededRandom } from '../../shared/sandbox/determinism.ts';
 import { DagSpec, type StepState } from '../../shared/schemas/dag.ts';
 import { type Command, Machine } from '../../worker/dag/machine.ts';
 import { newRun, type Output, type RunRecord, type Unit } from '../../worker/dag/run-record.ts';

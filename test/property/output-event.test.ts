@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { EventInput } from '../../shared/schemas/stream.ts';
-import { outputLine } from '../../shared/streaming/output-event.ts';
+import { outputLine } from '../../shared/sandbox/output-event.ts';
 
 /** Mostly the first. */
 const sometimes = <Value>(good: fc.Arbitrary<Value>, ...odd: fc.Arbitrary<Value>[]) =>

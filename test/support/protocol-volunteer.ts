@@ -1,8 +1,8 @@
 // A volunteer without a browser: speaks the protocol over a real WebSocket and maps with the real runtime, so
 // that tests can do what an honest page never does: lie, hang, vanish, speak another version.
 import vm from 'node:vm';
-import { NEW_FUNCTION_ORIGIN } from '../../shared/mapreduce/program-text.ts';
-import { RUNTIME_SOURCE } from '../../shared/mapreduce/runtime.generated.ts';
+import { NEW_FUNCTION_ORIGIN } from '../../shared/sandbox/program-text.ts';
+import { RUNTIME_SOURCE } from '../../shared/runtimes/mapreduce.generated.ts';
 import type { MapRun } from '../../shared/mapreduce/map-run.ts';
 import type { MapPlan, MapResult } from '../../shared/mapreduce/task.ts';
 import {

@@ -2,7 +2,7 @@
 // Bundled for the browser by sandbox-page.ts.
 import { compileStep } from '../../shared/dag/program.ts';
 import { compileProgram } from '../../shared/mapreduce/program.ts';
-import { withMember } from '../../shared/mapreduce/program-text.ts';
+import { withMember } from '../../shared/sandbox/program-text.ts';
 import type { MapPlan, MapTask } from '../../shared/mapreduce/task.ts';
 import { dryRun } from '../../web/volunteer/dry-run.ts';
 import type { FromFrame } from '../../web/volunteer/sandbox-messages.ts';

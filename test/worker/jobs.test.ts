@@ -7,7 +7,7 @@ import {
   getQueueResult,
 } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
-import { ALLOWED_GLOBALS } from '../../shared/mapreduce/realm.ts';
+import { ALLOWED_GLOBALS } from '../../shared/sandbox/realm.ts';
 import worker from '../../worker/index.ts';
 import { jobPrefix, spillPrefix } from '../../worker/platform/keys.ts';
 import { jobObject } from '../../worker/platform/objects.ts';

@@ -2,7 +2,7 @@
 import { env } from 'cloudflare:test';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SERVICE_ANSWER_MAX_BYTES, SERVICE_CALLS_MAX } from '../../shared/limits.ts';
-import { ALLOWED_GLOBALS } from '../../shared/mapreduce/realm.ts';
+import { ALLOWED_GLOBALS } from '../../shared/sandbox/realm.ts';
 import type { Json } from '../../shared/schemas/common.ts';
 import type { ProcessOutcome } from '../../shared/streaming/process.ts';
 import { storeClaim } from '../../worker/claim-check/claims.ts';

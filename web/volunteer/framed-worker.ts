@@ -2,7 +2,7 @@
 // worker that stalls, breaks or is ended gives its run a TaskError, and is never used again.
 import { DRY_RUN_RECORDS, TASK_STALL_MS } from '../../shared/limits.ts';
 import type { DryRunResult } from '../../shared/mapreduce/dry-run.ts';
-import { NEW_FUNCTION_ORIGIN } from '../../shared/mapreduce/program-text.ts';
+import { NEW_FUNCTION_ORIGIN } from '../../shared/sandbox/program-text.ts';
 import type { MapPlan, MapResult, MapTask } from '../../shared/mapreduce/task.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 import {

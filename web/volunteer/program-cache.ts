@@ -1,6 +1,6 @@
 // The programs of the jobs that this tab works for: each is downloaded once, kept while it is of use, and shown
 // to the person who lends the machine.
-import { programSource } from '../../shared/mapreduce/program-text.ts';
+import { programSource } from '../../shared/sandbox/program-text.ts';
 import type { MapPlan } from '../../shared/mapreduce/task.ts';
 
 /** Programs kept, as texts to run and as code to show. */

@@ -11,7 +11,7 @@ import {
 } from '../../shared/limits.ts';
 import type { DryRunResult } from '../../shared/mapreduce/dry-run.ts';
 import type { MapPlan, MapResult, MapTask, SpillTrailer } from '../../shared/mapreduce/task.ts';
-import type { ProgramOrigin } from '../../shared/mapreduce/task-error.ts';
+import type { ProgramOrigin } from '../../shared/sandbox/task-error.ts';
 import { BadRecord, TaskError } from '../../shared/schemas/job.ts';
 
 /** Host → frame. `spawn` carries the worker's end of its channel. */

@@ -1,7 +1,7 @@
 // The texts that the sandbox is made of. The two functions travel as their own source, so that they are
 // written, typed and minified like the rest of the page.
-import { ALLOWED_GLOBALS, BROWSER_GLOBALS, CANVAS_CONTEXTS } from '../../shared/mapreduce/realm.ts';
-import { RUNTIME_SOURCE } from '../../shared/mapreduce/runtime.generated.ts';
+import { ALLOWED_GLOBALS, BROWSER_GLOBALS, CANVAS_CONTEXTS } from '../../shared/sandbox/realm.ts';
+import { RUNTIME_SOURCE } from '../../shared/runtimes/mapreduce.generated.ts';
 import { frameMain, TICK_MS } from './sandbox-frame.ts';
 import { type GlobalLists, workerMain } from './sandbox-worker.ts';
 

@@ -1,7 +1,7 @@
 // The claim-check of an append: payloads that are too large for the log go to R2, and claims that events came with
 // are looked up. Afterwards every event is small, and every claim that the log will hold is one that is there.
 import { APPEND_MAX_CLAIMS, CONNECTIONS_MAX } from '../../shared/limits.ts';
-import { utf8Length } from '../../shared/mapreduce/strict-json.ts';
+import { utf8Length } from '../../shared/sandbox/strict-json.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import { R2_DELETE_MAX_KEYS } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';

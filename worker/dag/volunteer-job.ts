@@ -5,7 +5,7 @@
 // `ctx.payload` says so to whoever asks for it.
 import { base64Length } from '../../shared/base64.ts';
 import { RECORD_MAX_BYTES, VOLUNTEER_INPUT_MAX_BYTES } from '../../shared/limits.ts';
-import { utf8Length } from '../../shared/mapreduce/strict-json.ts';
+import { utf8Length } from '../../shared/sandbox/strict-json.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 

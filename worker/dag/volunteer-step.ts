@@ -9,8 +9,8 @@ import {
   VOLUNTEER_CLAIMS_MAX,
   VOLUNTEER_GIVEN_MAX_BYTES,
 } from '../../shared/limits.ts';
-import { withMember } from '../../shared/mapreduce/program-text.ts';
-import { needsBrowser } from '../../shared/mapreduce/realm.ts';
+import { withMember } from '../../shared/sandbox/program-text.ts';
+import { needsBrowser } from '../../shared/sandbox/realm.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import type { Job, MapReduceSpec, TaskError } from '../../shared/schemas/job.ts';
 import { openHeldClaim, storeClaim, touchClaims } from '../claim-check/claims.ts';

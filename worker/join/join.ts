@@ -1,7 +1,7 @@
 // One join, pure: what an event does to the events that wait under its key, and how a join ends. A join that has
 // ended keeps the ids that took part, so that whatever comes after it is known for what it is.
 import { JOIN_MAX_BYTES } from '../../shared/limits.ts';
-import { shownKey, utf8Length } from '../../shared/mapreduce/strict-json.ts';
+import { shownKey, utf8Length } from '../../shared/sandbox/strict-json.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 import type { JoinRules, LateReason } from '../../shared/schemas/processor.ts';
 

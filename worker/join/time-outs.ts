@@ -1,7 +1,7 @@
 // Joins whose time is over: they fire with what has arrived, become dead letters, or are dropped, as was said when they
 // opened. Code that fails is tried again after a back-off, with the same events; and what has ended is forgotten.
 import { backoffMs } from '../../shared/backoff.ts';
-import { shownKey } from '../../shared/mapreduce/strict-json.ts';
+import { shownKey } from '../../shared/sandbox/strict-json.ts';
 import type { Change, Lost, Output } from '../keyed/operator.ts';
 import { writeChanges } from './commit.ts';
 import type { JoinParts, JoinSizes } from './parts.ts';

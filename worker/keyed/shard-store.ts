@@ -7,7 +7,7 @@ import {
   REDONE_KEPT_MS,
   REDONE_MAX,
 } from '../../shared/limits.ts';
-import { utf8Length } from '../../shared/mapreduce/strict-json.ts';
+import { utf8Length } from '../../shared/sandbox/strict-json.ts';
 import type { Operation } from '../../shared/pricing.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 import type { LateEvent, LateReason, ProcessorCounters } from '../../shared/schemas/processor.ts';

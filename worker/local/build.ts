@@ -8,18 +8,18 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Scripts that are carried as text, and the names that they define. */
 const RUNTIMES = [
-  { folder: 'shared/mapreduce', globalName: 'manyhandsRuntime' },
-  { folder: 'shared/streaming', globalName: 'manyhandsProcessing' },
+  { entry: 'shared/runtimes/mapreduce', globalName: 'manyhandsRuntime' },
+  { entry: 'shared/runtimes/streaming', globalName: 'manyhandsProcessing' },
 ];
 
-/** Bundles each runtime.ts to one script beside it, which defines one name: the runtime's exports. */
+/** Bundles each entry to one script beside it, which defines one name: the entry's exports. */
 export async function buildRuntime(): Promise<void> {
-  await Promise.all(RUNTIMES.map(({ folder, globalName }) => buildOne(folder, globalName)));
+  await Promise.all(RUNTIMES.map(({ entry, globalName }) => buildOne(entry, globalName)));
 }
 
-async function buildOne(folder: string, globalName: string): Promise<void> {
+async function buildOne(entry: string, globalName: string): Promise<void> {
   const result = await bundle({
-    entryPoints: [`${ROOT}${folder}/runtime.ts`],
+    entryPoints: [`${ROOT}${entry}.ts`],
     bundle: true,
     minify: true,
     write: false,
@@ -30,9 +30,9 @@ async function buildOne(folder: string, globalName: string): Promise<void> {
   });
   const text = result.outputFiles[0]?.text ?? '';
   const source =
-    `// Made by worker/local/build.ts from runtime.ts. A classic script: defines \`${globalName}\`.\n` +
+    `// Made by worker/local/build.ts from ${entry}.ts. A classic script: defines \`${globalName}\`.\n` +
     `export const RUNTIME_SOURCE = ${JSON.stringify(text)};\n`;
-  const out = `${ROOT}${folder}/runtime.generated.ts`;
+  const out = `${ROOT}${entry}.generated.ts`;
   const before = await readFile(out, 'utf8').catch(() => '');
   if (before !== source) await writeFile(out, source);
 }

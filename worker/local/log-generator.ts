@@ -2,7 +2,7 @@
 // Zipf's law, more traffic by day than by night, times ascending. It is streamed: a chunk is a slice of
 // whole lines, so that memory does not grow with the log.
 import { KIB } from '../../shared/limits.ts';
-import { seededRandom } from '../../shared/mapreduce/determinism.ts';
+import { seededRandom } from '../../shared/sandbox/determinism.ts';
 import { AGENTS, ASSET_REFERRERS, inventAddresses, inventPages, REFERRERS } from './log-pages.ts';
 import type { Page } from './log-pages.ts';
 

@@ -2,14 +2,14 @@
 // all the code in it, since the platform takes the same id for the same code; what a task needs comes with
 // the call. Only plain values, bytes and streams cross.
 import { EDGE_CPU_MS, LOOP_GUARD_STEPS } from '../../shared/limits.ts';
-import { guardProgram } from '../../shared/mapreduce/guard.ts';
-import { MODULE_HEAD } from '../../shared/mapreduce/program-text.ts';
-import { ALLOWED_GLOBALS } from '../../shared/mapreduce/realm.ts';
-import { RUNTIME_SOURCE } from '../../shared/mapreduce/runtime.generated.ts';
+import { guardProgram } from '../../shared/sandbox/guard.ts';
+import { MODULE_HEAD } from '../../shared/sandbox/program-text.ts';
+import { ALLOWED_GLOBALS } from '../../shared/sandbox/realm.ts';
+import { RUNTIME_SOURCE } from '../../shared/runtimes/mapreduce.generated.ts';
 import type { Json } from '../../shared/schemas/common.ts';
 import type { MapFailure, MapOutcome, MapPlan, MapTask } from '../../shared/mapreduce/task.ts';
 import type { ReduceOutcome } from '../../shared/mapreduce/reduce-run.ts';
-import { PROGRAM_FILE } from '../../shared/mapreduce/task-error.ts';
+import { PROGRAM_FILE } from '../../shared/sandbox/task-error.ts';
 import { COMPATIBILITY_DATE, cutRealm, originOf } from '../platform/isolate-realm.ts';
 import { sha256Hex } from '../platform/sha256.ts';
 

@@ -5,7 +5,7 @@ import { MERGE_FAN_IN } from '../../shared/limits.ts';
 import { BlockWriter, type RecordBlock } from '../../shared/mapreduce/blocks.ts';
 import { GroupReducer, type Reduction } from '../../shared/mapreduce/group-reduce.ts';
 import { merge } from '../../shared/mapreduce/merge.ts';
-import { TaskFailure } from '../../shared/mapreduce/task-error.ts';
+import { TaskFailure } from '../../shared/sandbox/task-error.ts';
 import { SpillFormatError } from '../../shared/mapreduce/varint.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 import { meterBucket, type R2Counts } from '../platform/bindings.ts';

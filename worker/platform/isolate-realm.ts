@@ -1,7 +1,7 @@
 // What isolates of user code have in common: how their realm is cut down before any of the program runs, and
 // where stacks find the program's first line.
-import { MODULE_ORIGIN } from '../../shared/mapreduce/program-text.ts';
-import type { ProgramOrigin } from '../../shared/mapreduce/task-error.ts';
+import { MODULE_ORIGIN } from '../../shared/sandbox/program-text.ts';
+import type { ProgramOrigin } from '../../shared/sandbox/task-error.ts';
 
 export const COMPATIBILITY_DATE = '2026-10-01';
 

@@ -3,7 +3,7 @@
 // A time to live runs from a key's last write. What `ctx.expire` said is a property of the key: it holds for later
 // writes as well, until it is said anew or the key is forgotten, so that it does not matter where batches end.
 import { STATE_SWEEP_MAX_MS, STATE_SWEEP_MIN_MS } from '../../shared/limits.ts';
-import { utf8Length } from '../../shared/mapreduce/strict-json.ts';
+import { utf8Length } from '../../shared/sandbox/strict-json.ts';
 import type { FoldOutcome } from '../../shared/streaming/process.ts';
 import { type Held, isOver, type Totals } from './states.ts';
 

@@ -5,7 +5,7 @@ import {
   EVENT_WINDOW_ROW_MAX_BYTES,
   STATE_MAX_BYTES,
 } from '../../shared/limits.ts';
-import { utf8Length } from '../../shared/mapreduce/strict-json.ts';
+import { utf8Length } from '../../shared/sandbox/strict-json.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 import type { KeyedCode } from '../keyed/operator.ts';
 import { keptText } from './kept-events.ts';

@@ -2,7 +2,7 @@
 // what going through its steps one after the other gives, and leaves nothing behind.
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import { seededRandom } from '../../../shared/mapreduce/determinism.ts';
+import { seededRandom } from '../../../shared/sandbox/determinism.ts';
 import { DagSpec, type StepState } from '../../../shared/schemas/dag.ts';
 import { KEY, type Plan, RunWorld } from './run-world.ts';
 

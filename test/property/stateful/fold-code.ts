@@ -1,6 +1,6 @@
 // The code of a fold, twice: as plain JavaScript, and as a program in the runtime that isolates have. Both fail and stop
 // early now and then.
-import { NEW_FUNCTION_ORIGIN } from '../../../shared/mapreduce/program-text.ts';
+import { NEW_FUNCTION_ORIGIN } from '../../../shared/sandbox/program-text.ts';
 import { runFold } from '../../../shared/streaming/fold-run.ts';
 import type { FoldCall, FoldOutcome } from '../../../shared/streaming/process.ts';
 import type { KeyedCode } from '../../../worker/keyed/operator.ts';

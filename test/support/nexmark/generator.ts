@@ -3,7 +3,7 @@
 // to a hot auction, three of four bidders and sellers are hot ones; sizes are about 200, 500 and 100 bytes
 // without the fields' names.
 // Seeded: the same number of events at the same rate is the same events.
-import { seededRandom } from '../../../shared/mapreduce/determinism.ts';
+import { seededRandom } from '../../../shared/sandbox/determinism.ts';
 import type { EventInput } from '../../../shared/schemas/stream.ts';
 
 const PERSONS = 1;

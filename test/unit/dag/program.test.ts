@@ -2,8 +2,8 @@
 // cannot run is refused at its place.
 import { describe, expect, it } from 'vitest';
 import { compileExpressions, compileStep } from '../../../shared/dag/program.ts';
-import { NEW_FUNCTION_ORIGIN } from '../../../shared/mapreduce/program-text.ts';
-import { taskErrorOf } from '../../../shared/mapreduce/task-error.ts';
+import { NEW_FUNCTION_ORIGIN } from '../../../shared/sandbox/program-text.ts';
+import { taskErrorOf } from '../../../shared/sandbox/task-error.ts';
 import { DagSpec } from '../../../shared/schemas/dag.ts';
 import { evaluated } from './programs.ts';
 

@@ -1,5 +1,5 @@
 // Evaluates what the compiler made, as an isolate does, for tests in Node.
-import { PROGRAM_FILE } from '../../../shared/mapreduce/task-error.ts';
+import { PROGRAM_FILE } from '../../../shared/sandbox/task-error.ts';
 
 export type Factory = (step: (by: number) => void) => Record<string, unknown>;
 

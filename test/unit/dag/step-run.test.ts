@@ -4,9 +4,9 @@ import { compileStep } from '../../../shared/dag/program.ts';
 import type { StepCall, StepHost, StepResult, StepUnit } from '../../../shared/dag/step.ts';
 import { runStep, sideBySideFor, type StepRun } from '../../../shared/dag/step-run.ts';
 import { STEP_INLINE_MAX_BYTES, STEP_UNITS_TOGETHER } from '../../../shared/limits.ts';
-import { guardCounted } from '../../../shared/mapreduce/guard.ts';
-import { NEW_FUNCTION_ORIGIN } from '../../../shared/mapreduce/program-text.ts';
-import type { ProcessorFactory } from '../../../shared/streaming/load.ts';
+import { guardCounted } from '../../../shared/sandbox/guard.ts';
+import { NEW_FUNCTION_ORIGIN } from '../../../shared/sandbox/program-text.ts';
+import type { ProcessorFactory } from '../../../shared/sandbox/load.ts';
 import { evaluated } from './programs.ts';
 
 const units = (values: unknown[], attempt = 1): StepUnit[] =>

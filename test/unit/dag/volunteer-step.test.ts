@@ -15,9 +15,9 @@ import {
   VOLUNTEER_OUTPUT_MAX_BYTES,
 } from '../../../shared/limits.ts';
 import { contextOf, type ProgramFactory } from '../../../shared/mapreduce/map-run.ts';
-import { programSource, withMember } from '../../../shared/mapreduce/program-text.ts';
-import { ALLOWED_GLOBALS, BROWSER_GLOBALS, needsBrowser } from '../../../shared/mapreduce/realm.ts';
-import { SideOutput } from '../../../shared/mapreduce/side-output.ts';
+import { programSource, withMember } from '../../../shared/sandbox/program-text.ts';
+import { ALLOWED_GLOBALS, BROWSER_GLOBALS, needsBrowser } from '../../../shared/sandbox/realm.ts';
+import { SideOutput } from '../../../shared/sandbox/side-output.ts';
 import type { MapPlan, StepPlan } from '../../../shared/mapreduce/task.ts';
 import type { Claim } from '../../../shared/schemas/claim.ts';
 import {

@@ -2,7 +2,7 @@
 // what it says it is.
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { seededRandom } from '../../../shared/mapreduce/determinism.ts';
+import { seededRandom } from '../../../shared/sandbox/determinism.ts';
 import { generateLog, zipfPicker } from '../../../worker/local/log-generator.ts';
 
 const MIB = 1024 * 1024;

@@ -1,6 +1,6 @@
 // User code sees one clock, one luck and one time zone, wherever it runs.
 import { afterEach, describe, expect, test } from 'vitest';
-import { installDeterminism, seededRandom } from '../../../shared/mapreduce/determinism.ts';
+import { installDeterminism, seededRandom } from '../../../shared/sandbox/determinism.ts';
 
 const NOW = Date.UTC(2026, 10, 24, 3, 4, 5, 678);
 const zone = process.env['TZ'];

@@ -1,5 +1,5 @@
 // Evaluates a compiled program as a sandboxed worker does.
-import { PROGRAM_FILE } from '../../../shared/mapreduce/task-error.ts';
+import { PROGRAM_FILE } from '../../../shared/sandbox/task-error.ts';
 
 export interface Loaded {
   map: (record: unknown, emit: (key: unknown, value: unknown) => void, ctx: unknown) => unknown;

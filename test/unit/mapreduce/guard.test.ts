@@ -1,9 +1,9 @@
 // The loop guard: whatever never ends is ended, and what ends does the same with it as without it.
 import { describe, expect, test } from 'vitest';
-import { guardProgram } from '../../../shared/mapreduce/guard.ts';
+import { guardProgram } from '../../../shared/sandbox/guard.ts';
 import { compileProgram } from '../../../shared/mapreduce/program.ts';
-import { NEW_FUNCTION_ORIGIN } from '../../../shared/mapreduce/program-text.ts';
-import { taskErrorOf } from '../../../shared/mapreduce/task-error.ts';
+import { NEW_FUNCTION_ORIGIN } from '../../../shared/sandbox/program-text.ts';
+import { taskErrorOf } from '../../../shared/sandbox/task-error.ts';
 import { evaluate, type Loaded } from './evaluate.ts';
 
 function textOf(code: string): string {

@@ -2,8 +2,8 @@
 // written on, and what cannot run is refused at its place.
 import { describe, expect, test } from 'vitest';
 import { compileProgram } from '../../../shared/mapreduce/program.ts';
-import { NEW_FUNCTION_ORIGIN, programSource } from '../../../shared/mapreduce/program-text.ts';
-import { taskErrorOf } from '../../../shared/mapreduce/task-error.ts';
+import { NEW_FUNCTION_ORIGIN, programSource } from '../../../shared/sandbox/program-text.ts';
+import { taskErrorOf } from '../../../shared/sandbox/task-error.ts';
 import { evaluate, type Loaded } from './evaluate.ts';
 
 function load(code: string): Loaded {

@@ -1,7 +1,7 @@
 // Whatever user code throws becomes an error with a stable code and its place in the submitted program.
 import { describe, expect, test } from 'vitest';
 import { ERROR_MESSAGE_MAX_CHARS, ERROR_STACK_MAX_CHARS } from '../../../shared/limits.ts';
-import { BadKeyError, taskErrorOf, TaskFailure } from '../../../shared/mapreduce/task-error.ts';
+import { BadKeyError, taskErrorOf, TaskFailure } from '../../../shared/sandbox/task-error.ts';
 
 const origin = { lines: 2, firstLineColumns: 10 };
 

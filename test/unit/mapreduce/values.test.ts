@@ -3,13 +3,8 @@
 import { describe, expect, test } from 'vitest';
 import { KEY_MAX_BYTES, VALUE_MAX_BYTES } from '../../../shared/limits.ts';
 import { accumulate, BUILTINS, initial, isBuiltin } from '../../../shared/mapreduce/builtins.ts';
-import {
-  checkJson,
-  keyText,
-  utf8Length,
-  valueText,
-} from '../../../shared/mapreduce/strict-json.ts';
-import { BadKeyError, BadValueError } from '../../../shared/mapreduce/task-error.ts';
+import { checkJson, keyText, utf8Length, valueText } from '../../../shared/sandbox/strict-json.ts';
+import { BadKeyError, BadValueError } from '../../../shared/sandbox/task-error.ts';
 import {
   readVarint,
   SpillFormatError,

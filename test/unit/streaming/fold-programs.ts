@@ -1,10 +1,10 @@
 // Runs folds and what fires as an isolate does, for tests in Node.
-import { NEW_FUNCTION_ORIGIN } from '../../../shared/mapreduce/program-text.ts';
+import { NEW_FUNCTION_ORIGIN } from '../../../shared/sandbox/program-text.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
 import { type FireResult, runFire } from '../../../shared/streaming/fire-run.ts';
 import { type FoldResult, runFold } from '../../../shared/streaming/fold-run.ts';
 import type { FireOutcome, FoldCall, FoldOutcome } from '../../../shared/streaming/process.ts';
-import { PROCESS_BOUNDS, type ProcessBounds } from '../../../shared/streaming/work.ts';
+import { PROCESS_BOUNDS, type ProcessBounds } from '../../../shared/sandbox/work.ts';
 import { factoryOf, hostOf, linesOf, NOBODY, type RunOptions } from './programs.ts';
 
 type Options = Omit<RunOptions, 'types'> & { bounds?: Partial<ProcessBounds> };

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compileExpressions, compileStep } from '../../../shared/dag/program.ts';
 import { readGraph } from '../../../shared/dag/graph.ts';
-import { needsBrowser } from '../../../shared/mapreduce/realm.ts';
+import { needsBrowser } from '../../../shared/sandbox/realm.ts';
 import { DagSpec } from '../../../shared/schemas/dag.ts';
 import { checkDefinition, codePath } from '../../../web/features/new-dag/definition.ts';
 import {

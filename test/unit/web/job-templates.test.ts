@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { CODE_MAX_BYTES } from '../../../shared/limits.ts';
 import { runDryRun } from '../../../shared/mapreduce/dry-run.ts';
 import type { ProgramFactory } from '../../../shared/mapreduce/map-run.ts';
-import { NEW_FUNCTION_ORIGIN } from '../../../shared/mapreduce/program-text.ts';
+import { NEW_FUNCTION_ORIGIN } from '../../../shared/sandbox/program-text.ts';
 import { compileProgram } from '../../../shared/mapreduce/program.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
 import { MapReduceSpec } from '../../../shared/schemas/job.ts';

@@ -1,6 +1,6 @@
 // Event lines as text: putting partition and offset in front, packing many into a row, and cutting some out of a
 // row again. Lines are JSON objects, so a newline never occurs within one.
-import { utf8Length } from '../../../shared/mapreduce/strict-json.ts';
+import { utf8Length } from '../../../shared/sandbox/strict-json.ts';
 import type { IdHashes } from './id-index.ts';
 
 export interface ClaimOf {

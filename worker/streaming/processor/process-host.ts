@@ -12,7 +12,7 @@ import {
   SERVICE_TIMEOUT_MS,
 } from '../../../shared/limits.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
-import { Gate } from '../../../shared/streaming/gate.ts';
+import { Gate } from '../../../shared/sandbox/gate.ts';
 import type { HostAnswer, ProcessHost } from '../../../shared/streaming/process.ts';
 import { readPayload } from '../../claim-check/claims.ts';
 import type { Env } from '../../platform/env.ts';

@@ -17,10 +17,10 @@ import type {
   StepHost,
   StepOutcome,
 } from '../../../shared/dag/step.ts';
-import { guardCounted } from '../../../shared/mapreduce/guard.ts';
-import { MODULE_HEAD } from '../../../shared/mapreduce/program-text.ts';
-import { ALLOWED_GLOBALS } from '../../../shared/mapreduce/realm.ts';
-import { PROGRAM_FILE } from '../../../shared/mapreduce/task-error.ts';
+import { guardCounted } from '../../../shared/sandbox/guard.ts';
+import { MODULE_HEAD } from '../../../shared/sandbox/program-text.ts';
+import { ALLOWED_GLOBALS } from '../../../shared/sandbox/realm.ts';
+import { PROGRAM_FILE } from '../../../shared/sandbox/task-error.ts';
 import type { BatchResult } from '../../../shared/streaming/batch-run.ts';
 import type { FireResult } from '../../../shared/streaming/fire-run.ts';
 import type { FoldResult } from '../../../shared/streaming/fold-run.ts';
@@ -31,9 +31,9 @@ import type {
   ProcessCall,
   ProcessHost,
 } from '../../../shared/streaming/process.ts';
-import type { CodeResult } from '../../../shared/streaming/load.ts';
+import type { CodeResult } from '../../../shared/sandbox/load.ts';
 import type { ProcessResult } from '../../../shared/streaming/process-run.ts';
-import { RUNTIME_SOURCE } from '../../../shared/streaming/runtime.generated.ts';
+import { RUNTIME_SOURCE } from '../../../shared/runtimes/streaming.generated.ts';
 import type { Env } from '../../platform/env.ts';
 import { COMPATIBILITY_DATE, cutRealm, originOf } from '../../platform/isolate-realm.ts';
 import { sha256Hex } from '../../platform/sha256.ts';

@@ -6,9 +6,9 @@ import {
   PROCESS_START_MS,
   PROCESS_TIMEOUT_MS,
 } from '../limits.ts';
-import type { ProgramOrigin } from '../mapreduce/task-error.ts';
+import type { ProgramOrigin } from './task-error.ts';
 import type { ProcessorFactory } from './load.ts';
-import type { ProcessHost } from './process.ts';
+import type { ProcessHost } from '../streaming/process.ts';
 import type { Slot } from './slot.ts';
 
 export interface ProcessBounds {

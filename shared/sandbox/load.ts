@@ -1,6 +1,6 @@
 // From a compiled program to its `process`, with fresh module variables, and what user code gets besides its event.
-import type { SideOutput } from '../mapreduce/side-output.ts';
-import { type ProgramOrigin, TaskFailure, taskErrorOf } from '../mapreduce/task-error.ts';
+import type { SideOutput } from './side-output.ts';
+import { type ProgramOrigin, TaskFailure, taskErrorOf } from './task-error.ts';
 import type { Json } from '../schemas/common.ts';
 import type { TaskError } from '../schemas/job.ts';
 import { dictionary, freeze, isArray, keys } from './intrinsics.ts';

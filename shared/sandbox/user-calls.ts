@@ -2,8 +2,8 @@
 // emit stays in order. A call fails alone. What outgrows the bounds of all of them together is not lost: the run
 // then ends early, before the first call that did not fit. What is called, and with what, is the Work's.
 import { OUTPUTS_PER_EVENT_MAX } from '../limits.ts';
-import { SideOutput } from '../mapreduce/side-output.ts';
-import { type ProgramOrigin, TaskFailure } from '../mapreduce/task-error.ts';
+import { SideOutput } from './side-output.ts';
+import { type ProgramOrigin, TaskFailure } from './task-error.ts';
 import type { Json } from '../schemas/common.ts';
 import type { TaskError } from '../schemas/job.ts';
 import { HostCalls } from './host-calls.ts';

@@ -2,7 +2,7 @@
 // evaluate before a program. It defines `manyhandsProcessing`.
 export { runExpressions } from '../dag/expression-run.ts';
 export { runStep } from '../dag/step-run.ts';
-export { runBatch } from './batch-run.ts';
-export { runFire } from './fire-run.ts';
-export { runFold } from './fold-run.ts';
-export { runProcess } from './process-run.ts';
+export { runBatch } from '../streaming/batch-run.ts';
+export { runFire } from '../streaming/fire-run.ts';
+export { runFold } from '../streaming/fold-run.ts';
+export { runProcess } from '../streaming/process-run.ts';

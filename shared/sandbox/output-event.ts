@@ -7,8 +7,8 @@ import {
   EVENT_TYPE_MAX_CHARS,
   OUTPUT_BATCH_MAX_BYTES,
 } from '../limits.ts';
-import { utf8Length, valueText } from '../mapreduce/strict-json.ts';
-import { BadValueError } from '../mapreduce/task-error.ts';
+import { utf8Length, valueText } from './strict-json.ts';
+import { BadValueError } from './task-error.ts';
 import { isArray, keys, RealDate, RealPromise, stringify } from './intrinsics.ts';
 
 const FIELDS = 'type, key, payload, claim, id, time';

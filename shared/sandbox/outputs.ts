@@ -1,7 +1,7 @@
 // What one call of user code emits, checked and written down at once: the program may change an object after
 // it has emitted it. A refused event fails the whole call, also when the program swallows the error.
-import { utf8Length } from '../mapreduce/strict-json.ts';
-import { BadValueError, TaskFailure } from '../mapreduce/task-error.ts';
+import { utf8Length } from './strict-json.ts';
+import { BadValueError, TaskFailure } from './task-error.ts';
 import { isArray, RealError } from './intrinsics.ts';
 import { outputLine } from './output-event.ts';
 

@@ -5,7 +5,7 @@ import {
   SERVICE_CALLS_MAX,
   SERVICE_CALLS_WAITING_MAX,
 } from '../limits.ts';
-import { keyText } from '../mapreduce/strict-json.ts';
+import { keyText } from './strict-json.ts';
 import type { Json } from '../schemas/common.ts';
 import { Gate } from './gate.ts';
 import {
@@ -20,7 +20,7 @@ import {
   stringify,
   whenSettled,
 } from './intrinsics.ts';
-import type { HostAnswer, ProcessHost } from './process.ts';
+import type { HostAnswer, ProcessHost } from '../streaming/process.ts';
 
 /** One event, or one window: whoever calls. */
 export interface Caller {
