@@ -41,6 +41,16 @@ export default defineConfig(
     ['**/worker/**', '**/web/**', '**/test/**'],
     'shared/ imports nothing but shared/',
   ),
+  zone(
+    ['shared/sandbox/**'],
+    ['**/mapreduce/**', '**/streaming/**', '**/dag/**', '**/runtimes/**'],
+    'shared/: sandbox <- mapreduce, streaming <- dag <- runtimes',
+  ),
+  zone(
+    ['shared/{mapreduce,streaming}/**'],
+    ['../{mapreduce,streaming}/**', '**/dag/**', '**/runtimes/**'],
+    'shared/: sandbox <- mapreduce, streaming <- dag <- runtimes',
+  ),
   zone(['web/**'], ['**/worker/**', '**/test/**'], 'the page imports shared/ only'),
   zone(
     [

@@ -2,7 +2,7 @@
 // definition (`when`, `forEach`, `key`) are one program together. Runs at submission, and in the editor while one types.
 import { type Node, parseExpressionAt } from 'acorn';
 import { ancestor } from 'acorn-walk';
-import { compileModule, type ProgramError } from '../mapreduce/program.ts';
+import { compileModule, type ProgramError } from '../sandbox/program.ts';
 import { wrapProgram } from '../sandbox/program-text.ts';
 import type { DagSpec } from '../schemas/dag.ts';
 

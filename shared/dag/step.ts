@@ -1,6 +1,6 @@
 // What crosses between the edge and an isolate that runs steps of a DAG job. Plain values only; nothing computes.
 import type { TaskError } from '../schemas/job.ts';
-import type { HostAnswer, ProcessHost } from '../streaming/process.ts';
+import type { HostAnswer, ProcessHost } from '../sandbox/host.ts';
 
 /** One step, or one item of a `forEach`, tried once. */
 export interface StepUnit {

@@ -5,7 +5,8 @@ import { GROUP_MAX_BYTES } from '../limits.ts';
 import type { Json } from '../schemas/common.ts';
 import type { RecordBlock } from './blocks.ts';
 import { accumulate, type BuiltinName, initial } from './builtins.ts';
-import { isThenable, settle } from '../sandbox/settle.ts';
+import { isThenable } from '../sandbox/intrinsics.ts';
+import { settle } from '../sandbox/settle.ts';
 import { shownKey, valueText } from '../sandbox/strict-json.ts';
 import { TaskFailure } from '../sandbox/task-error.ts';
 

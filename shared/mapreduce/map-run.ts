@@ -2,18 +2,18 @@
 // at the edge, so that two honest attempts give the same bytes. User code gets plain values and closures;
 // whatever it throws becomes a TaskError with its place in the program.
 import { BAD_RECORDS_LISTED_PER_TASK, PROGRESS_MS } from '../limits.ts';
-import { stepMap } from '../dag/volunteer-run.ts';
 import type { Json } from '../schemas/common.ts';
 import type { BadRecord, TaskError } from '../schemas/job.ts';
 import { isBuiltin } from './builtins.ts';
 import { installDeterminism, seededRandom } from '../sandbox/determinism.ts';
 import { openRecords, type RecordSource } from './records.ts';
-import { isThenable, settle } from '../sandbox/settle.ts';
+import { isThenable } from '../sandbox/intrinsics.ts';
+import { settle } from '../sandbox/settle.ts';
 import { SideOutput } from '../sandbox/side-output.ts';
 import { SpillTooLargeError, SpillWriter } from './spill.ts';
 import { keyText, valueText } from '../sandbox/strict-json.ts';
 import { type Combine, Table } from './table.ts';
-import type { MapPlan, MapResult, MapTask, SpillTrailer } from './task.ts';
+import type { MapPlan, MapResult, MapTask, SpillTrailer, StepPlan } from './task.ts';
 import { type ProgramOrigin, TaskFailure, taskErrorOf } from '../sandbox/task-error.ts';
 
 export interface ProgramExports {
@@ -52,15 +52,25 @@ export interface MapRun {
   onProgress?: (fraction: number) => void;
 }
 
+/**
+ * Makes the `map` of a program that is a step's function (`plan.step`). The entry of the bundle hands it in, so that the
+ * engine knows no DAG.
+ */
+export type StepMap = (
+  program: ProgramExports,
+  step: StepPlan,
+  alive: () => void,
+) => ProgramExports['map'];
+
 /** Kept before user code runs in this realm. */
 const realNow = Date.now.bind(Date);
 
 /** Never rejects. */
-export async function runMap(run: MapRun): Promise<MapResult> {
+export async function runMap(run: MapRun, stepMap?: StepMap): Promise<MapResult> {
   const side = new SideOutput();
   const { plan, task, input, origin } = run;
   try {
-    const program = loadProgram(run);
+    const program = loadProgram(run, stepMap);
     const table = new Table(combineOf(program), plan.partitions);
     const counts = await mapRecords(run, program, side, (key, value) => table.emit(key, value));
     const writer = new SpillWriter(plan.partitions);
@@ -83,18 +93,21 @@ export async function runMap(run: MapRun): Promise<MapResult> {
 }
 
 /** Seeds the realm and evaluates the program's top level. */
-export function loadProgram({
-  factory,
-  plan,
-  task,
-  realm,
-  onProgress,
-}: Pick<MapRun, 'factory' | 'plan' | 'task' | 'realm' | 'onProgress'>): ProgramExports {
+export function loadProgram(
+  {
+    factory,
+    plan,
+    task,
+    realm,
+    onProgress,
+  }: Pick<MapRun, 'factory' | 'plan' | 'task' | 'realm' | 'onProgress'>,
+  stepMap?: StepMap,
+): ProgramExports {
   const random = seededRandom(`${plan.programHash}/realm/${task.task}`);
   installDeterminism(realm as Parameters<typeof installDeterminism>[0], random, plan.nowMs);
   try {
     const program = factory();
-    if (plan.step) return { map: stepMap(program, plan.step, () => onProgress?.(0)) };
+    if (plan.step && stepMap) return { map: stepMap(program, plan.step, () => onProgress?.(0)) };
     if (typeof program.map !== 'function') {
       throw new TaskFailure('bad_program', '`map` is not a function');
     }

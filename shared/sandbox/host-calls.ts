@@ -20,7 +20,7 @@ import {
   stringify,
   whenSettled,
 } from './intrinsics.ts';
-import type { HostAnswer, ProcessHost } from '../streaming/process.ts';
+import type { HostAnswer, ProcessHost } from './host.ts';
 
 /** One event, or one window: whoever calls. */
 export interface Caller {

@@ -49,8 +49,8 @@ export function whenSettled(
   }
 }
 
-export function isThenable(value: unknown): boolean {
-  if (value instanceof RealPromise) return true;
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
   if (typeof value !== 'object' || value === null) return false;
+  if (value instanceof RealPromise) return true;
   return typeof (value as { then?: unknown }).then === 'function';
 }

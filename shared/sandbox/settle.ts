@@ -7,15 +7,6 @@ import { TaskFailure } from './task-error.ts';
 /** Kept before user code runs in this realm. */
 const realSetTimeout = setTimeout;
 
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'then' in value &&
-    typeof value.then === 'function'
-  );
-}
-
 /** Far more than any promise of user code needs: the timer itself fires only once all of them have run. */
 const SETTLE_MS = 2_000;
 

@@ -8,7 +8,7 @@ import {
 } from '../limits.ts';
 import type { ProgramOrigin } from './task-error.ts';
 import type { ProcessorFactory } from './load.ts';
-import type { ProcessHost } from '../streaming/process.ts';
+import type { ProcessHost } from './host.ts';
 import type { Slot } from './slot.ts';
 
 export interface ProcessBounds {

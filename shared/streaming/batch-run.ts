@@ -24,7 +24,8 @@ import {
   type ProcessorFactory,
 } from '../sandbox/load.ts';
 import { Outputs } from '../sandbox/outputs.ts';
-import type { BatchCall, BatchOutcome, ProcessHost } from './process.ts';
+import type { ProcessHost } from '../sandbox/host.ts';
+import type { BatchCall, BatchOutcome } from './process.ts';
 import { StepCount } from '../sandbox/step-count.ts';
 
 export interface BatchBounds {

@@ -47,17 +47,6 @@ export type BatchOutcome =
   | { ok: true; outputs: string; outputCount: number; log: string[] }
   | { ok: false; error: TaskError; log: string[] };
 
-/** Failures cross as values: an exception that crosses is logged as the edge's own. */
-export type HostAnswer<Value> = { ok: true; value: Value } | { ok: false; message: string };
-
-/** What user code may ask of the world, through the host: everything else is closed. */
-export interface ProcessHost {
-  /** JSON of a declared service's answer; null for a 404. Everything else that is no success fails. */
-  call(service: string, key: string): Promise<HostAnswer<Json>>;
-  /** A claim's bytes, checked against its hash. Fails when it is gone, too large, or not what it was. */
-  payload(token: string): Promise<HostAnswer<{ bytes: Uint8Array; contentType: string }>>;
-}
-
 // --- Keyed state: folds over keys, and what fires --------------------------------------------------
 
 /** What every call of keyed code carries. */

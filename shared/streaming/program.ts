@@ -5,7 +5,7 @@ import {
   type ModuleView,
   type ProgramError,
   requireFunction,
-} from '../mapreduce/program.ts';
+} from '../sandbox/program.ts';
 import type { EventWindow, ProcessorKind } from '../schemas/processor.ts';
 
 /** What a program is for, as a ProcessorSpec says it. */

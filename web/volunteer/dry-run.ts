@@ -2,7 +2,8 @@
 // tab's own sandbox. Each run gets a fresh worker, since the last one may be in an endless loop.
 import { DRY_RUN_BYTES, DRY_RUN_MS } from '../../shared/limits.ts';
 import type { DryRunResult } from '../../shared/mapreduce/dry-run.ts';
-import { compileProgram, type ProgramError } from '../../shared/mapreduce/program.ts';
+import { compileProgram } from '../../shared/mapreduce/program.ts';
+import type { ProgramError } from '../../shared/sandbox/program.ts';
 import type { MapPlan, Split } from '../../shared/mapreduce/task.ts';
 import type { Json } from '../../shared/schemas/common.ts';
 import type { Format, TaskError } from '../../shared/schemas/job.ts';

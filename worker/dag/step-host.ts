@@ -2,7 +2,7 @@
 // counted here, so that the isolate only names one by its number and cannot pass another claim off as its own.
 import type { StepHost } from '../../shared/dag/step.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
-import type { HostAnswer } from '../../shared/streaming/process.ts';
+import type { HostAnswer } from '../../shared/sandbox/host.ts';
 import { storeClaim } from '../claim-check/claims.ts';
 import type { Env } from '../platform/env.ts';
 import { processHost } from '../streaming/processor/process-host.ts';

@@ -1,15 +1,11 @@
 // Compiles and evaluates processors as an isolate does, for tests in Node; and events as the log keeps them.
 import { guardCounted } from '../../../shared/sandbox/guard.ts';
+import type { HostAnswer, ProcessHost } from '../../../shared/sandbox/host.ts';
 import { NEW_FUNCTION_ORIGIN } from '../../../shared/sandbox/program-text.ts';
 import { PROGRAM_FILE } from '../../../shared/sandbox/task-error.ts';
 import { type BatchBounds, BATCH_BOUNDS, runBatch } from '../../../shared/streaming/batch-run.ts';
 import type { ProcessorFactory } from '../../../shared/sandbox/load.ts';
-import type {
-  BatchOutcome,
-  HostAnswer,
-  ProcessHost,
-  ProcessOutcome,
-} from '../../../shared/streaming/process.ts';
+import type { BatchOutcome, ProcessOutcome } from '../../../shared/streaming/process.ts';
 import { type ProcessResult, runProcess } from '../../../shared/streaming/process-run.ts';
 import { PROCESS_BOUNDS, type ProcessBounds } from '../../../shared/sandbox/work.ts';
 import { compileProcessor, type ProgramUse } from '../../../shared/streaming/program.ts';

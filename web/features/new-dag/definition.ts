@@ -3,7 +3,8 @@
 import { compileExpressions, compileStep } from '../../../shared/dag/program.ts';
 import { graphErrors, readGraph } from '../../../shared/dag/graph.ts';
 import { DAG_SPEC_MAX_BYTES, DAG_STEPS_MAX } from '../../../shared/limits.ts';
-import { compileProgram, type ProgramError } from '../../../shared/mapreduce/program.ts';
+import { compileProgram } from '../../../shared/mapreduce/program.ts';
+import type { ProgramError } from '../../../shared/sandbox/program.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
 import { DagSpec, type DagSpecInput, Step } from '../../../shared/schemas/dag.ts';
 import type { GraphStep, StepMark } from '../dag-job/graph/graph-step.ts';

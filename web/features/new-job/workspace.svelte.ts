@@ -1,5 +1,5 @@
 // The state of the New job page: the draft, what is wrong with it, its dry run, and submitting it.
-import type { ProgramError } from '../../../shared/mapreduce/program.ts';
+import type { ProgramError } from '../../../shared/sandbox/program.ts';
 import { compileProgram } from '../../../shared/mapreduce/program.ts';
 import type { DryRunResult } from '../../../shared/mapreduce/dry-run.ts';
 import type { Job } from '../../../shared/schemas/job.ts';

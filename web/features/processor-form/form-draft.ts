@@ -1,6 +1,6 @@
 // What the processor form holds, as one plain value: it becomes a specification, and comes from one. Numbers
 // may be null while somebody types. Pure.
-import type { ProgramError } from '../../../shared/mapreduce/program.ts';
+import type { ProgramError } from '../../../shared/sandbox/program.ts';
 import {
   RETRY_ATTEMPTS_DEFAULT,
   RETRY_BASE_DEFAULT_MS,

@@ -1,5 +1,5 @@
 // The state of the form of a processor: the draft, what is wrong with it, and putting it.
-import type { ProgramError } from '../../../shared/mapreduce/program.ts';
+import type { ProgramError } from '../../../shared/sandbox/program.ts';
 import { compileProgram } from '../../../shared/mapreduce/program.ts';
 import { compileProcessor } from '../../../shared/streaming/program.ts';
 import type { FieldError, Problem } from '../../../shared/schemas/problem.ts';

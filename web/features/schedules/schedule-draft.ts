@@ -1,6 +1,7 @@
 // What the form of a schedule holds, and the specification that it becomes. Pure: the time comes as an argument.
 import { PARTITIONS_DEFAULT } from '../../../shared/limits.ts';
-import { compileProgram, type ProgramError } from '../../../shared/mapreduce/program.ts';
+import { compileProgram } from '../../../shared/mapreduce/program.ts';
+import type { ProgramError } from '../../../shared/sandbox/program.ts';
 import { ResourceName } from '../../../shared/schemas/common.ts';
 import type { FieldError } from '../../../shared/schemas/problem.ts';
 import { ScheduleSpec, type ScheduleSpecInput } from '../../../shared/schemas/schedule.ts';

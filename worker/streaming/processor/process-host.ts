@@ -13,7 +13,7 @@ import {
 } from '../../../shared/limits.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
 import { Gate } from '../../../shared/sandbox/gate.ts';
-import type { HostAnswer, ProcessHost } from '../../../shared/streaming/process.ts';
+import type { HostAnswer, ProcessHost } from '../../../shared/sandbox/host.ts';
 import { readPayload } from '../../claim-check/claims.ts';
 import type { Env } from '../../platform/env.ts';
 import { answerService } from '../../services/answer.ts';

@@ -18,6 +18,7 @@ import type {
   StepOutcome,
 } from '../../../shared/dag/step.ts';
 import { guardCounted } from '../../../shared/sandbox/guard.ts';
+import type { ProcessHost } from '../../../shared/sandbox/host.ts';
 import { MODULE_HEAD } from '../../../shared/sandbox/program-text.ts';
 import { ALLOWED_GLOBALS } from '../../../shared/sandbox/realm.ts';
 import { PROGRAM_FILE } from '../../../shared/sandbox/task-error.ts';
@@ -29,7 +30,6 @@ import type {
   FireCall,
   FoldCall,
   ProcessCall,
-  ProcessHost,
 } from '../../../shared/streaming/process.ts';
 import type { CodeResult } from '../../../shared/sandbox/load.ts';
 import type { ProcessResult } from '../../../shared/streaming/process-run.ts';
