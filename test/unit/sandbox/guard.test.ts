@@ -4,7 +4,7 @@ import { guardProgram } from '../../../shared/sandbox/guard.ts';
 import { compileProgram } from '../../../shared/mapreduce/program.ts';
 import { NEW_FUNCTION_ORIGIN } from '../../../shared/sandbox/program-text.ts';
 import { taskErrorOf } from '../../../shared/sandbox/task-error.ts';
-import { evaluate, type Loaded } from './evaluate.ts';
+import { evaluate, type Loaded } from '../mapreduce/evaluate.ts';
 
 function textOf(code: string): string {
   const compiled = compileProgram(code);
