@@ -1,25 +1,25 @@
 // What the platform calls: requests, queue messages, and the Durable Objects' classes. Nothing else.
 import { app } from './app.ts';
-import { answerBells } from './bells.ts';
+import { answerBells } from './queue.ts';
 import { guardBindings } from './platform/bindings.ts';
 import type { Env, MapBell, ReduceBell, StreamBell } from './platform/env.ts';
 
-export { WindowObject } from './batching/window.object.ts';
+export { WindowObject } from './processors/batch/batch.object.ts';
 export { CatalogObject } from './catalog/catalog.object.ts';
 export { ClaimObject } from './claim-check/claim.object.ts';
-export { JobSteps } from './dag/job-steps.entrypoint.ts';
-export { RunObject } from './dag/run.object.ts';
-export { StepRunner } from './dag/step-runner.entrypoint.ts';
-export { BufferObject } from './join/buffer.object.ts';
-export { ScheduleObject } from './kappa/schedule.object.ts';
-export { JobObject } from './mapreduce/job.object.ts';
-export { UserServiceObject } from './services/users.object.ts';
-export { StoreObject } from './stateful/store.object.ts';
-export { ConsumerObject } from './streaming/consumer/consumer.object.ts';
-export { LogObject } from './streaming/log/log.object.ts';
-export { ProcessorObject } from './streaming/processor/processor.object.ts';
+export { JobSteps } from './jobs/dag/job-steps.entrypoint.ts';
+export { RunObject } from './jobs/dag/run.object.ts';
+export { StepRunner } from './jobs/dag/step-runner.entrypoint.ts';
+export { BufferObject } from './processors/join/join.object.ts';
+export { ScheduleObject } from './schedules/schedule.object.ts';
+export { JobObject } from './jobs/mapreduce/job.object.ts';
+export { UserServiceObject } from './demo-services/users.object.ts';
+export { StoreObject } from './processors/state/state.object.ts';
+export { ConsumerObject } from './processors/consumer/consumer.object.ts';
+export { LogObject } from './log/partition/log.object.ts';
+export { ProcessorObject } from './processors/definition/processor.object.ts';
 export { LobbyObject } from './volunteers/lobby.object.ts';
-export { PaneObject } from './windowing/pane.object.ts';
+export { PaneObject } from './processors/window/window.object.ts';
 
 export default {
   fetch: (request, env, ctx) => app.fetch(request, guardBindings(env), ctx),

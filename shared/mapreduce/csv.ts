@@ -1,4 +1,4 @@
-// CSV (RFC 4180), one row at a time, from text that may still grow. The same rules as worker/mapreduce/
+// CSV (RFC 4180), one row at a time, from text that may still grow. The same rules as worker/jobs/mapreduce/
 // csv-scan.ts, which finds rows in bytes: a quote opens a field only at its start, and a newline ends a
 // row unless it is quoted. A library would parse whole texts and guess line ends; splits must not guess.
 

@@ -6,8 +6,13 @@ import { readGraph } from '../../shared/dag/graph.ts';
 import { STEP_LOST_MAX } from '../../shared/limits.ts';
 import { seededRandom } from '../../shared/sandbox/determinism.ts';
 import { DagSpec, type StepState } from '../../shared/schemas/dag.ts';
-import { type Command, Machine } from '../../worker/dag/machine.ts';
-import { newRun, type Output, type RunRecord, type Unit } from '../../worker/dag/run-record.ts';
+import { type Command, Machine } from '../../worker/jobs/dag/machine.ts';
+import {
+  newRun,
+  type Output,
+  type RunRecord,
+  type Unit,
+} from '../../worker/jobs/dag/run-record.ts';
 
 type Kind = 'edge' | 'forEach' | 'sleep' | 'wait' | 'job';
 

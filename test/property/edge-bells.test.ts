@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EDGE_MAPPERS_MAX, EDGE_RING_AGAIN_MS, EDGE_UNANSWERED_MS } from '../../shared/limits.ts';
-import { EdgeBells } from '../../worker/mapreduce/edge-bells.ts';
+import { EdgeBells } from '../../worker/jobs/mapreduce/edge-wake-ups.ts';
 
 type Step =
   | { kind: 'work'; work: number }

@@ -13,8 +13,8 @@ import {
 import { merge } from '../../shared/mapreduce/merge.ts';
 import { SpillVerifier } from '../../shared/mapreduce/spill.ts';
 import type { MapPlan, Split } from '../../shared/mapreduce/task.ts';
-import { alignRange } from '../../worker/mapreduce/align.ts';
-import { planSplits, splitCount, splitOf } from '../../worker/mapreduce/plan.ts';
+import { alignRange } from '../../worker/jobs/mapreduce/align.ts';
+import { planSplits, splitCount, splitOf } from '../../worker/jobs/mapreduce/plan.ts';
 
 const mapPlan = (partitions: number): MapPlan => ({
   job: 'job',

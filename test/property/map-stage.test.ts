@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { SpillReceipt } from '../../shared/mapreduce/task.ts';
 import type { MapReduceSpec, TaskError } from '../../shared/schemas/job.ts';
-import { type AttemptRecord, EDGE } from '../../worker/mapreduce/attempts.ts';
-import { type Changes, MapStage, noChanges } from '../../worker/mapreduce/map-stage.ts';
+import { type AttemptRecord, EDGE } from '../../worker/jobs/mapreduce/attempts.ts';
+import { type Changes, MapStage, noChanges } from '../../worker/jobs/mapreduce/map-stage.ts';
 
 const LEASE = 1000;
 const VOLUNTEERS = ['volunteer-a', 'volunteer-b', 'volunteer-c'];

@@ -9,9 +9,14 @@ import { headerNames, readHeader } from '../../shared/mapreduce/csv.ts';
 import { openRecords } from '../../shared/mapreduce/records.ts';
 import type { MapPlan, RecordFormat, Split } from '../../shared/mapreduce/task.ts';
 import type { JobInput } from '../../shared/schemas/job.ts';
-import { alignRange } from '../../worker/mapreduce/align.ts';
-import { csvScanChunk, csvScanEnd, csvScanStart } from '../../worker/mapreduce/csv-scan.ts';
-import { planSplits, splitCount, splitOf, type SplitPlan } from '../../worker/mapreduce/plan.ts';
+import { alignRange } from '../../worker/jobs/mapreduce/align.ts';
+import { csvScanChunk, csvScanEnd, csvScanStart } from '../../worker/jobs/mapreduce/csv-scan.ts';
+import {
+  planSplits,
+  splitCount,
+  splitOf,
+  type SplitPlan,
+} from '../../worker/jobs/mapreduce/plan.ts';
 import { anyBytes, cut } from './texts.ts';
 
 interface Seen {

@@ -8,7 +8,7 @@ import {
   type End,
   type Takeover,
   type TakeoverCrew,
-} from '../../worker/streaming/processor/takeover.ts';
+} from '../../worker/processors/definition/cutover.ts';
 
 const PARTITIONS = 3;
 const STREAM = 'stream_1';

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { WindowLimits } from '../../shared/schemas/processor.ts';
-import type { Measured } from '../../worker/streaming/log/log.rpc.ts';
+import type { Measured } from '../../worker/contracts/log.rpc.ts';
 import {
   commit,
   count,
@@ -15,7 +15,7 @@ import {
   type Question,
   questionOf,
   type Windows,
-} from '../../worker/batching/window-machine.ts';
+} from '../../worker/processors/batch/batch-machine.ts';
 
 interface LoggedEvent {
   bytes: number;

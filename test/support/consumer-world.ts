@@ -11,12 +11,12 @@ import type { TaskError } from '../../shared/schemas/job.ts';
 import type { RetrySpec } from '../../shared/schemas/processor.ts';
 import type { ProcessOutcome } from '../../shared/streaming/process.ts';
 import { ProblemError } from '../../worker/platform/problem.ts';
-import { consume } from '../../worker/streaming/consumer/consume.ts';
-import type { ConsumeWorld } from '../../worker/streaming/consumer/consume-world.ts';
-import type { ConsumerConfig, Effects } from '../../worker/streaming/consumer/consumer.rpc.ts';
-import { Consumer } from '../../worker/streaming/consumer/consumer.ts';
-import type { ConsumerStorage, Letter } from '../../worker/streaming/consumer/consumer-storage.ts';
-import type { OutputEvents } from '../../worker/streaming/consumer/effects.ts';
+import { consume } from '../../worker/processors/consumer/consume.ts';
+import type { ConsumeWorld } from '../../worker/processors/consumer/consume-ports.ts';
+import type { ConsumerConfig, Effects } from '../../worker/contracts/consumer.rpc.ts';
+import { Consumer } from '../../worker/processors/consumer/consumer.ts';
+import type { ConsumerStorage, Letter } from '../../worker/processors/consumer/consumer-storage.ts';
+import type { OutputEvents } from '../../worker/processors/consumer/effects.ts';
 
 /** What an event does to the code that runs it. */
 export type Behaviour =

@@ -2,12 +2,9 @@
 import { env, evictDurableObject } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
 import { DEAD_LETTERS_MAX } from '../../shared/limits.ts';
-import { consumerObject } from '../../worker/platform/objects.ts';
-import type {
-  AdoptedLetter,
-  ConsumerConfig,
-} from '../../worker/streaming/consumer/consumer.rpc.ts';
-import { consumerName, type ConsumerRef } from '../../worker/streaming/names.ts';
+import { consumerObject } from '../../worker/stubs.ts';
+import type { AdoptedLetter, ConsumerConfig } from '../../worker/contracts/consumer.rpc.ts';
+import { consumerName, type ConsumerRef } from '../../worker/contracts/names.ts';
 import { newStream } from './streams.ts';
 
 async function paused(stream: string): Promise<ConsumerRef> {

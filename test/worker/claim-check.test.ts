@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { APPEND_MAX_CLAIMS, KIB } from '../../shared/limits.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import { claimKey } from '../../worker/platform/keys.ts';
-import { appendEvents } from '../../worker/streaming/append.ts';
-import { parseEventBody } from '../../worker/streaming/events.ts';
-import { streamNamed } from '../../worker/streaming/streams.ts';
+import { appendEvents } from '../../worker/log/append.edge.ts';
+import { parseEventBody } from '../../worker/log/events.ts';
+import { streamNamed } from '../../worker/log/streams.edge.ts';
 import { passClaimTime } from './claim-time.ts';
 import { call } from './rest.ts';
 import {

@@ -1,6 +1,6 @@
 // Lets time pass for claims: what waits in a token's shard is due, and its alarm rings.
 import { env, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
-import { claimShardOf } from '../../worker/platform/objects.ts';
+import { claimShardOf } from '../../worker/stubs.ts';
 
 export const claimShardStub = (token: string) =>
   env.CLAIMS.get(env.CLAIMS.idFromName(`claims-${claimShardOf(token)}`));

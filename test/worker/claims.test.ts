@@ -11,10 +11,10 @@ import {
 } from '../../shared/limits.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import type { Problem } from '../../shared/schemas/problem.ts';
-import { ClaimStore } from '../../worker/claim-check/claim-store.ts';
-import { openClaim, readPayload, storeClaim } from '../../worker/claim-check/claims.ts';
+import { ClaimStore } from '../../worker/claim-check/claim.store.ts';
+import { openClaim, readPayload, storeClaim } from '../../worker/claim-check/claims.edge.ts';
 import { claimKey } from '../../worker/platform/keys.ts';
-import { claimObject } from '../../worker/platform/objects.ts';
+import { claimObject } from '../../worker/stubs.ts';
 import { ProblemError } from '../../worker/platform/problem.ts';
 import { claimShardStub, passClaimTime } from './claim-time.ts';
 import { call, problemOf } from './rest.ts';

@@ -3,10 +3,10 @@ import { env } from 'cloudflare:test';
 import { compileExpressions, compileStep } from '../../shared/dag/program.ts';
 import { readGraph } from '../../shared/dag/graph.ts';
 import { DagSpec, type DagJob, type DagSpecInput } from '../../shared/schemas/dag.ts';
-import { storeStepProgram } from '../../worker/dag/step-program.ts';
-import type { RunRpc, RunSubmission } from '../../worker/dag/run.rpc.ts';
+import { storeStepProgram } from '../../worker/jobs/dag/step-program.ts';
+import type { RunRpc, RunSubmission } from '../../worker/contracts/run.rpc.ts';
 import { newId } from '../../worker/platform/ids.ts';
-import { runObject } from '../../worker/platform/objects.ts';
+import { runObject } from '../../worker/stubs.ts';
 
 export interface NewRun {
   id: string;

@@ -8,9 +8,9 @@ import type { Dataset, UploadedPart } from '../../shared/schemas/dataset.ts';
 import type { Problem } from '../../shared/schemas/problem.ts';
 import { byteRange } from '../../worker/datasets/byte-range.ts';
 import { partErrors } from '../../worker/datasets/part-sizes.ts';
-import { storeDataset } from '../../worker/datasets/upload.ts';
+import { storeDataset } from '../../worker/datasets/upload.edge.ts';
 import { partBytesFor } from '../../worker/platform/body-writer.ts';
-import { catalog } from '../../worker/platform/objects.ts';
+import { catalog } from '../../worker/stubs.ts';
 import { call as callApi, problemOf } from './rest.ts';
 
 const call = (path: string, init: RequestInit = {}) => callApi(`/datasets${path}`, init);

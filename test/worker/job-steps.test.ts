@@ -11,7 +11,7 @@ import {
 } from '../../shared/limits.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import { MapReduceStep, VolunteerStep } from '../../shared/schemas/dag.ts';
-import { openClaim, storeClaim } from '../../worker/claim-check/claims.ts';
+import { openClaim, storeClaim } from '../../worker/claim-check/claims.edge.ts';
 import {
   cancelStepJob,
   collectMapReduceStep,
@@ -19,16 +19,16 @@ import {
   forgetStepJob,
   submitMapReduceStep,
   submitVolunteerStep,
-} from '../../worker/dag/job-steps.ts';
+} from '../../worker/jobs/dag/job-steps.ts';
 import type {
   StepJobState,
   StepJobSubmitted,
   VolunteerStepCall,
-} from '../../worker/dag/job-steps.rpc.ts';
-import type { Output } from '../../worker/dag/run-record.ts';
+} from '../../worker/contracts/job-steps.rpc.ts';
+import type { Output } from '../../worker/jobs/dag/run-record.ts';
 import { newId } from '../../worker/platform/ids.ts';
 import { jobPrefix } from '../../worker/platform/keys.ts';
-import { jobObject } from '../../worker/platform/objects.ts';
+import { jobObject } from '../../worker/stubs.ts';
 import { sha256Hex } from '../../worker/platform/sha256.ts';
 import { call as rest, ended, result } from './rest.ts';
 

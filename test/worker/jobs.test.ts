@@ -10,7 +10,7 @@ import { describe, expect, it } from 'vitest';
 import { ALLOWED_GLOBALS } from '../../shared/sandbox/realm.ts';
 import worker from '../../worker/index.ts';
 import { jobPrefix, spillPrefix } from '../../worker/platform/keys.ts';
-import { jobObject } from '../../worker/platform/objects.ts';
+import { jobObject } from '../../worker/stubs.ts';
 import { call, ended, events, job, postJson, problemOf, result, run, submit } from './rest.ts';
 
 const WORDS = `export function map(line, emit) { for (const word of line.split(' ')) emit(word, 1) }

@@ -5,11 +5,11 @@ import { describe, expect, it, vi } from 'vitest';
 import { JOIN_MAX_BYTES, STATE_KEY_MAX_BYTES } from '../../shared/limits.ts';
 import type { JoinRules, WaitingKey } from '../../shared/schemas/processor.ts';
 import type { EventInput } from '../../shared/schemas/stream.ts';
-import type { BufferRpc } from '../../worker/join/buffer.rpc.ts';
-import { type RoutedBatch, type ShardConfig, shardName } from '../../worker/keyed/shard.rpc.ts';
-import { bufferObject, logObject } from '../../worker/platform/objects.ts';
-import type { StreamDefinition } from '../../worker/streaming/names.ts';
-import { storeProgram } from '../../worker/streaming/processor/processor-program.ts';
+import type { BufferRpc } from '../../worker/contracts/join.rpc.ts';
+import { type RoutedBatch, type ShardConfig, shardName } from '../../worker/contracts/shard.rpc.ts';
+import { bufferObject, logObject } from '../../worker/stubs.ts';
+import type { StreamDefinition } from '../../worker/contracts/names.ts';
+import { storeProgram } from '../../worker/isolates/processor-program.edge.ts';
 import { newStream } from './streams.ts';
 
 const CODE = `export function process(joined, ctx) {

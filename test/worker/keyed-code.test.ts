@@ -3,15 +3,12 @@ import { env } from 'cloudflare:test';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Json } from '../../shared/schemas/common.ts';
 import type { FireOutcome, FoldOutcome } from '../../shared/streaming/process.ts';
-import { keyedCode } from '../../worker/keyed/code.ts';
-import type { KeyedCode } from '../../worker/keyed/operator.ts';
-import type { ShardConfig } from '../../worker/keyed/shard.rpc.ts';
+import { keyedCode } from '../../worker/processors/keyed/code.edge.ts';
+import type { KeyedCode } from '../../worker/processors/keyed/operator.ts';
+import type { ShardConfig } from '../../worker/contracts/shard.rpc.ts';
 import { ProblemError } from '../../worker/platform/problem.ts';
-import {
-  IsolateCrashError,
-  ProgramLoadError,
-} from '../../worker/streaming/processor/isolate-run.ts';
-import { storeProgram } from '../../worker/streaming/processor/processor-program.ts';
+import { IsolateCrashError, ProgramLoadError } from '../../worker/isolates/isolate-run.ts';
+import { storeProgram } from '../../worker/isolates/processor-program.edge.ts';
 
 type Config = Parameters<typeof keyedCode>[1];
 

@@ -10,9 +10,9 @@ import type {
 } from '../../shared/schemas/processor.ts';
 import type { Problem } from '../../shared/schemas/problem.ts';
 import type { EventInput, EventsPage, StreamEvent } from '../../shared/schemas/stream.ts';
-import { type KeyedKind, type ShardRef, shardName } from '../../worker/keyed/shard.rpc.ts';
-import { catalog, processorObject } from '../../worker/platform/objects.ts';
-import type { KeyedPlaces } from '../../worker/streaming/processor/processor.rpc.ts';
+import { type KeyedKind, type ShardRef, shardName } from '../../worker/contracts/shard.rpc.ts';
+import { catalog, processorObject } from '../../worker/stubs.ts';
+import type { KeyedPlaces } from '../../worker/contracts/processor.rpc.ts';
 import { call, postJson, problemOf } from './rest.ts';
 
 export const SOON = { timeout: 20_000, interval: 30 };

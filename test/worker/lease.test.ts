@@ -10,7 +10,7 @@ import {
   signLease,
   signReceipt,
   unpackReceiptSections,
-} from '../../worker/mapreduce/lease.ts';
+} from '../../worker/jobs/mapreduce/lease.ts';
 import { signToken } from '../../worker/platform/token.ts';
 
 const plan: MapPlan = {

@@ -8,10 +8,10 @@ import {
 } from 'cloudflare:test';
 import { describe, expect, it, vi } from 'vitest';
 import { SEGMENT_BYTES } from '../../shared/limits.ts';
-import { claimShard, claimShardOf, logObject } from '../../worker/platform/objects.ts';
-import type { Append, LogConfig } from '../../worker/streaming/log/log.rpc.ts';
-import { PartitionLog } from '../../worker/streaming/log/log-partition.ts';
-import type { LogPorts } from '../../worker/streaming/log/log-ports.ts';
+import { claimShard, claimShardOf, logObject } from '../../worker/stubs.ts';
+import type { Append, LogConfig } from '../../worker/contracts/log.rpc.ts';
+import { PartitionLog } from '../../worker/log/partition/partition.store.ts';
+import type { LogPorts } from '../../worker/log/partition/ports.ts';
 
 const batch = (ids: (string | null)[], more: Partial<Append> = {}, pad = 0): Append => ({
   text: ids

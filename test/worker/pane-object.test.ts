@@ -4,10 +4,10 @@ import { env, evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { STATE_MAX_BYTES } from '../../shared/limits.ts';
 import type { EventWindow } from '../../shared/schemas/processor.ts';
-import { type RoutedBatch, type ShardConfig, shardName } from '../../worker/keyed/shard.rpc.ts';
-import { consumerObject, logObject, paneObject } from '../../worker/platform/objects.ts';
-import type { StreamDefinition } from '../../worker/streaming/names.ts';
-import { storeProgram } from '../../worker/streaming/processor/processor-program.ts';
+import { type RoutedBatch, type ShardConfig, shardName } from '../../worker/contracts/shard.rpc.ts';
+import { consumerObject, logObject, paneObject } from '../../worker/stubs.ts';
+import type { StreamDefinition } from '../../worker/contracts/names.ts';
+import { storeProgram } from '../../worker/isolates/processor-program.edge.ts';
 import { newStream } from './streams.ts';
 
 const COUNT = `export const add = (state, event) => ({ n: (state ? state.n : 0) + 1, ids: [...(state ? state.ids : []), event.id] });

@@ -5,15 +5,15 @@ import { SERVICE_ANSWER_MAX_BYTES, SERVICE_CALLS_MAX } from '../../shared/limits
 import { ALLOWED_GLOBALS } from '../../shared/sandbox/realm.ts';
 import type { Json } from '../../shared/schemas/common.ts';
 import type { ProcessOutcome } from '../../shared/streaming/process.ts';
-import { storeClaim } from '../../worker/claim-check/claims.ts';
+import { storeClaim } from '../../worker/claim-check/claims.edge.ts';
 import { ProblemError } from '../../worker/platform/problem.ts';
-import type { ConsumerConfig } from '../../worker/streaming/consumer/consumer.rpc.ts';
-import { storeProgram } from '../../worker/streaming/processor/processor-program.ts';
+import type { ConsumerConfig } from '../../worker/contracts/consumer.rpc.ts';
+import { storeProgram } from '../../worker/isolates/processor-program.edge.ts';
 import {
   IsolateCrashError,
   runBatchFunction,
   runStateless,
-} from '../../worker/streaming/processor/stateless.ts';
+} from '../../worker/isolates/stateless.edge.ts';
 
 async function configOf(code: string, more: Partial<ConsumerConfig> = {}): Promise<ConsumerConfig> {
   const { key, hash } = await storeProgram(env, code);

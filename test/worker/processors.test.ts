@@ -17,8 +17,8 @@ import type {
   ProcessorSummary,
 } from '../../shared/schemas/processor.ts';
 import type { EventInput, EventsPage, StreamEvent } from '../../shared/schemas/stream.ts';
-import { catalog } from '../../worker/platform/objects.ts';
-import { consumerName } from '../../worker/streaming/names.ts';
+import { catalog } from '../../worker/stubs.ts';
+import { consumerName } from '../../worker/contracts/names.ts';
 import worker from '../../worker/index.ts';
 import { claimShardStub } from './claim-time.ts';
 import { call, postJson, problemOf } from './rest.ts';

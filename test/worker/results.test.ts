@@ -8,12 +8,12 @@ import { CONNECTIONS_MAX, MIB, RESULT_CHUNK_MAX_BYTES } from '../../shared/limit
 import { compareKeys } from '../../shared/mapreduce/order.ts';
 import type { Json } from '../../shared/schemas/common.ts';
 import type { ResultRecord, TopQuery } from '../../shared/schemas/job.ts';
-import { type LongLine, wholeLines } from '../../worker/mapreduce/result-lines.ts';
-import { csvRows } from '../../worker/mapreduce/result-csv.ts';
-import { type ResultOptions, resultStream } from '../../worker/mapreduce/result.ts';
-import { topOf } from '../../worker/mapreduce/top-scan.ts';
-import { TopRecords } from '../../worker/mapreduce/top.ts';
-import { jobObject } from '../../worker/platform/objects.ts';
+import { type LongLine, wholeLines } from '../../worker/jobs/mapreduce/result-lines.ts';
+import { csvRows } from '../../worker/jobs/mapreduce/result-csv.ts';
+import { type ResultOptions, resultStream } from '../../worker/jobs/mapreduce/result.edge.ts';
+import { topOf } from '../../worker/jobs/mapreduce/top-scan.edge.ts';
+import { TopRecords } from '../../worker/jobs/mapreduce/top.ts';
+import { jobObject } from '../../worker/stubs.ts';
 import { call, problemOf, run, submit } from './rest.ts';
 
 const lineOf = ({ key, value }: ResultRecord) =>

@@ -2,17 +2,11 @@
 // signals, sleeps and events, cancelled, taken up again and deleted in the middle; and what it costs.
 import { env, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { describe, expect, it, vi } from 'vitest';
-import { storeClaim } from '../../worker/claim-check/claims.ts';
-import { FIRST_OUTPUT } from '../../worker/dag/outputs-page.ts';
-import {
-  catalog,
-  claimShardOf,
-  jobObject,
-  runObject,
-  userService,
-} from '../../worker/platform/objects.ts';
-import { appendEvents } from '../../worker/streaming/append.ts';
-import { parseEventBody } from '../../worker/streaming/events.ts';
+import { storeClaim } from '../../worker/claim-check/claims.edge.ts';
+import { FIRST_OUTPUT } from '../../worker/jobs/dag/outputs-page.ts';
+import { catalog, claimShardOf, jobObject, runObject, userService } from '../../worker/stubs.ts';
+import { appendEvents } from '../../worker/log/append.edge.ts';
+import { parseEventBody } from '../../worker/log/events.ts';
 import { ended, type NewRun, stubOf, submissionOf, submitRun, until } from './dag-runs.ts';
 import { newStream } from './streams.ts';
 

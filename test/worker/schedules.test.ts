@@ -14,9 +14,9 @@ import {
 import type { List } from '../../shared/schemas/common.ts';
 import type { Job } from '../../shared/schemas/job.ts';
 import type { Schedule, ScheduleRun, ScheduleSpecInput } from '../../shared/schemas/schedule.ts';
-import type { RunRecord } from '../../worker/kappa/runs.ts';
-import type { ScheduleRecord } from '../../worker/kappa/schedule-record.ts';
-import { catalog, scheduleObject } from '../../worker/platform/objects.ts';
+import type { RunRecord } from '../../worker/schedules/firings.ts';
+import type { ScheduleRecord } from '../../worker/schedules/schedule-record.ts';
+import { catalog, scheduleObject } from '../../worker/stubs.ts';
 import { call, ended, job, postJson, problemOf, result } from './rest.ts';
 
 const NEVER_SOON = '0 0 1 1 *';

@@ -7,9 +7,9 @@ import {
 } from 'cloudflare:test';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { StreamEvent } from '../../shared/schemas/stream.ts';
-import { catalog, logObject, userService } from '../../worker/platform/objects.ts';
-import { answerService } from '../../worker/services/answer.ts';
-import { deleteStream, streamNamed } from '../../worker/streaming/streams.ts';
+import { catalog, logObject, userService } from '../../worker/stubs.ts';
+import { answerService } from '../../worker/demo-services/answer.edge.ts';
+import { deleteStream, streamNamed } from '../../worker/log/streams.edge.ts';
 import { call, problemOf } from './rest.ts';
 
 const put = (path: string, body: unknown) =>

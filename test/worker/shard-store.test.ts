@@ -1,10 +1,10 @@
 // What every shard keeps, in a real database: each statement, texts longer than a row, and what a change costs.
 import { env, runInDurableObject } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
-import type { Late } from '../../worker/keyed/operator.ts';
-import type { Outbox } from '../../worker/keyed/outbox.ts';
-import { type ShardRecord, ShardStore } from '../../worker/keyed/shard-store.ts';
-import type { ShardConfig } from '../../worker/keyed/shard.rpc.ts';
+import type { Late } from '../../worker/processors/keyed/operator.ts';
+import type { Outbox } from '../../worker/processors/keyed/outbox.ts';
+import { type ShardRecord, ShardStore } from '../../worker/processors/keyed/shard.store.ts';
+import type { ShardConfig } from '../../worker/contracts/shard.rpc.ts';
 
 /** A store in the database of an object that is nothing else; opened again in each call. */
 function withStore<Result>(name: string, work: (store: ShardStore) => Result): Promise<Result> {

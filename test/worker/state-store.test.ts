@@ -8,9 +8,9 @@ import {
   STATE_PAGE_BYTES,
 } from '../../shared/limits.ts';
 import type { Operation } from '../../shared/pricing.ts';
-import { type Held, NO_TOTALS } from '../../worker/stateful/states.ts';
-import { StateStore } from '../../worker/stateful/state-store.ts';
-import { LogSql } from '../../worker/streaming/log/log-sql.ts';
+import { type Held, NO_TOTALS } from '../../worker/processors/state/states.ts';
+import { StateStore } from '../../worker/processors/state/state.store.ts';
+import { LogSql } from '../../worker/platform/sql.ts';
 
 const NOW = 1_000_000;
 

@@ -8,9 +8,9 @@ import {
 import { describe, expect, it, vi } from 'vitest';
 import { STATE_KEY_MAX_BYTES, STATE_MAX_BYTES } from '../../shared/limits.ts';
 import type { StateEntry } from '../../shared/schemas/processor.ts';
-import { type RoutedBatch, type ShardConfig, shardName } from '../../worker/keyed/shard.rpc.ts';
-import { storeObject } from '../../worker/platform/objects.ts';
-import { storeProgram } from '../../worker/streaming/processor/processor-program.ts';
+import { type RoutedBatch, type ShardConfig, shardName } from '../../worker/contracts/shard.rpc.ts';
+import { storeObject } from '../../worker/stubs.ts';
+import { storeProgram } from '../../worker/isolates/processor-program.edge.ts';
 
 const orders = (items: { order: string | number }[]) => items.map(({ order }) => order);
 

@@ -15,13 +15,17 @@ import {
 import type { StepUnit } from '../../shared/dag/step.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import { DagSpec } from '../../shared/schemas/dag.ts';
-import { openClaim, storeClaim } from '../../worker/claim-check/claims.ts';
-import type { Output } from '../../worker/dag/run-record.ts';
-import { storeStepProgram } from '../../worker/dag/step-program.ts';
-import { evaluateExpressions, runUnits } from '../../worker/dag/step-runner.ts';
-import type { StepRunAnswer, StepRunCall, UnitResult } from '../../worker/dag/step-runner.rpc.ts';
+import { openClaim, storeClaim } from '../../worker/claim-check/claims.edge.ts';
+import type { Output } from '../../worker/jobs/dag/run-record.ts';
+import { storeStepProgram } from '../../worker/jobs/dag/step-program.ts';
+import { evaluateExpressions, runUnits } from '../../worker/jobs/dag/step-runner.ts';
+import type {
+  StepRunAnswer,
+  StepRunCall,
+  UnitResult,
+} from '../../worker/contracts/step-runner.rpc.ts';
 import { claimKey } from '../../worker/platform/keys.ts';
-import type { ProcessIsolate } from '../../worker/streaming/processor/process-isolate.ts';
+import type { ProcessIsolate } from '../../worker/isolates/process-isolate.edge.ts';
 import { passClaimTime } from './claim-time.ts';
 
 const items = (values: unknown[]): StepRunCall['units'] =>

@@ -7,10 +7,10 @@ import {
 } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
 import type { Job } from '../../shared/schemas/job.ts';
-import type { JobObject } from '../../worker/mapreduce/job.object.ts';
-import type { LogObject } from '../../worker/streaming/log/log.object.ts';
-import { catalog, jobObject, logObject } from '../../worker/platform/objects.ts';
-import { logName } from '../../worker/streaming/names.ts';
+import type { JobObject } from '../../worker/jobs/mapreduce/job.object.ts';
+import type { LogObject } from '../../worker/log/partition/log.object.ts';
+import { catalog, jobObject, logObject } from '../../worker/stubs.ts';
+import { logName } from '../../worker/contracts/names.ts';
 import { call, ended, postJson, problemOf, result, run } from './rest.ts';
 import { appendNumbers, newStream } from './streams.ts';
 

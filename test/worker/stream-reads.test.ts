@@ -3,10 +3,10 @@ import { env, runDurableObjectAlarm } from 'cloudflare:test';
 import { describe, expect, it, vi } from 'vitest';
 import type { StreamEvent } from '../../shared/schemas/stream.ts';
 import type { Env } from '../../worker/platform/env.ts';
-import { logObject } from '../../worker/platform/objects.ts';
-import { logName } from '../../worker/streaming/names.ts';
-import { readEvents, streamRange } from '../../worker/streaming/read.ts';
-import { streamNamed } from '../../worker/streaming/streams.ts';
+import { logObject } from '../../worker/stubs.ts';
+import { logName } from '../../worker/contracts/names.ts';
+import { readEvents, streamRange } from '../../worker/log/read.edge.ts';
+import { streamNamed } from '../../worker/log/streams.edge.ts';
 import { call } from './rest.ts';
 import { create, live, numbered, page, publish, put, read, refusal, show } from './stream-calls.ts';
 

@@ -5,9 +5,9 @@ import { APPEND_MAX_BYTES, APPEND_MAX_EVENTS, KIB } from '../../shared/limits.ts
 import type { List } from '../../shared/schemas/common.ts';
 import type { Appended, Stream, StreamEvent } from '../../shared/schemas/stream.ts';
 import type { Env } from '../../worker/platform/env.ts';
-import { appendEvents } from '../../worker/streaming/append.ts';
-import { parseEventBody } from '../../worker/streaming/events.ts';
-import { streamNamed } from '../../worker/streaming/streams.ts';
+import { appendEvents } from '../../worker/log/append.edge.ts';
+import { parseEventBody } from '../../worker/log/events.ts';
+import { streamNamed } from '../../worker/log/streams.edge.ts';
 import { call } from './rest.ts';
 import {
   create,

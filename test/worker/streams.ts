@@ -1,10 +1,10 @@
 // Streams for tests inside workerd: made and filled through the same doors that the routes use.
 import { env } from 'cloudflare:test';
-import { appendEvents } from '../../worker/streaming/append.ts';
-import { parseEventBody } from '../../worker/streaming/events.ts';
-import type { StreamDefinition } from '../../worker/streaming/names.ts';
-import { configureStream } from '../../worker/streaming/streams.ts';
-import { catalog } from '../../worker/platform/objects.ts';
+import { appendEvents } from '../../worker/log/append.edge.ts';
+import { parseEventBody } from '../../worker/log/events.ts';
+import type { StreamDefinition } from '../../worker/contracts/names.ts';
+import { configureStream } from '../../worker/log/streams.edge.ts';
+import { catalog } from '../../worker/stubs.ts';
 
 export async function newStream(name: string, partitions: number): Promise<StreamDefinition> {
   const put = await catalog(env).putStream(name, { partitions });

@@ -11,7 +11,7 @@ import type { Env } from '../platform/env.ts';
 import { migrate } from '../platform/migrations.ts';
 import { Timers } from '../platform/timers.ts';
 import { base64url } from '../platform/token.ts';
-import type { StreamDefinition } from '../streaming/names.ts';
+import type { StreamDefinition } from '../contracts/names.ts';
 import type {
   CatalogRpc,
   Deleted,
@@ -23,10 +23,10 @@ import type {
   StoredDataset,
   Upload,
   UploadPart,
-} from './catalog.rpc.ts';
-import { Definitions, DEFINITIONS_MIGRATION } from './definitions.ts';
-import { listJobs } from './job-list.ts';
-import { page } from './page.ts';
+} from '../contracts/catalog.rpc.ts';
+import { Definitions, DEFINITIONS_MIGRATION } from './definitions.store.ts';
+import { listJobs } from './job-list.store.ts';
+import { page } from '../platform/page.ts';
 
 const MIGRATIONS = [
   {

@@ -6,8 +6,8 @@ import { guardBindings, R2_DELETE_MAX_KEYS } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { claimKey } from '../platform/keys.ts';
 import { Timers } from '../platform/timers.ts';
-import { ClaimStore } from './claim-store.ts';
-import type { ClaimRpc, FoundClaim } from './claim.rpc.ts';
+import { ClaimStore } from './claim.store.ts';
+import type { ClaimRpc, FoundClaim } from '../contracts/claim.rpc.ts';
 
 const RETRY_MS = 60_000;
 

@@ -1,19 +1,19 @@
 // The bindings of wrangler.toml, typed. `export type` only: nothing here runs.
-import type { WindowObject } from '../batching/window.object.ts';
+import type { WindowObject } from '../processors/batch/batch.object.ts';
 import type { CatalogObject } from '../catalog/catalog.object.ts';
 import type { ClaimObject } from '../claim-check/claim.object.ts';
-import type { BufferObject } from '../join/buffer.object.ts';
-import type { RunObject } from '../dag/run.object.ts';
-import type { ScheduleObject } from '../kappa/schedule.object.ts';
-import type { JobObject } from '../mapreduce/job.object.ts';
-import type { UserServiceObject } from '../services/users.object.ts';
-import type { StoreObject } from '../stateful/store.object.ts';
-import type { ConsumerObject } from '../streaming/consumer/consumer.object.ts';
-import type { LogObject } from '../streaming/log/log.object.ts';
-import type { ProcessorObject } from '../streaming/processor/processor.object.ts';
+import type { BufferObject } from '../processors/join/join.object.ts';
+import type { RunObject } from '../jobs/dag/run.object.ts';
+import type { ScheduleObject } from '../schedules/schedule.object.ts';
+import type { JobObject } from '../jobs/mapreduce/job.object.ts';
+import type { UserServiceObject } from '../demo-services/users.object.ts';
+import type { StoreObject } from '../processors/state/state.object.ts';
+import type { ConsumerObject } from '../processors/consumer/consumer.object.ts';
+import type { LogObject } from '../log/partition/log.object.ts';
+import type { ProcessorObject } from '../processors/definition/processor.object.ts';
 import type { LobbyObject } from '../volunteers/lobby.object.ts';
-import type { PaneObject } from '../windowing/pane.object.ts';
-import type { MapBell, ReduceBell, StreamBell } from './bell-messages.ts';
+import type { PaneObject } from '../processors/window/window.object.ts';
+import type { MapBell, ReduceBell, StreamBell } from '../contracts/wake-ups.ts';
 
 export type { MapBell, ReduceBell, StreamBell };
 

@@ -1,7 +1,7 @@
 // Signed texts: base64url(JSON) "." base64url(HMAC-SHA-256). Whoever holds one may do what it says; nobody
 // can make or change one without the secret, and checking it needs no look-up.
 import type { Env } from './env.ts';
-import { catalog } from './objects.ts';
+import { catalog } from '../stubs.ts';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

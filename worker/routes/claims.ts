@@ -3,7 +3,7 @@ import { Hono } from 'hono';
 import * as z from 'zod';
 import { CONTENT_TYPE_MAX_CHARS } from '../../shared/limits.ts';
 import { Claim } from '../../shared/schemas/claim.ts';
-import { openClaim, storeClaim } from '../claim-check/claims.ts';
+import { openClaim, storeClaim } from '../claim-check/claims.edge.ts';
 import type { AppEnv } from '../platform/env.ts';
 import { parse } from '../platform/validate.ts';
 

@@ -4,12 +4,12 @@ import * as z from 'zod';
 import { CONTENT_TYPE_MAX_CHARS } from '../../shared/limits.ts';
 import { ListQuery, ResourceName } from '../../shared/schemas/common.ts';
 import { type Dataset, PartQuery } from '../../shared/schemas/dataset.ts';
-import type { StoredDataset } from '../catalog/catalog.rpc.ts';
-import { abortParts, completeParts, storePart } from '../datasets/parts.ts';
-import { serveBytes } from '../datasets/serve.ts';
-import { storeDataset } from '../datasets/upload.ts';
+import type { StoredDataset } from '../contracts/catalog.rpc.ts';
+import { abortParts, completeParts, storePart } from '../datasets/parts.edge.ts';
+import { serveBytes } from '../datasets/serve.edge.ts';
+import { storeDataset } from '../datasets/upload.edge.ts';
 import type { AppEnv } from '../platform/env.ts';
-import { catalog } from '../platform/objects.ts';
+import { catalog } from '../stubs.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
 import { parse, parseQuery } from '../platform/validate.ts';
 

@@ -3,12 +3,12 @@ import { Hono } from 'hono';
 import { ListQuery } from '../../shared/schemas/common.ts';
 import { JobListQuery } from '../../shared/schemas/job.ts';
 import type { AnyJob } from '../../shared/schemas/jobs.ts';
-import { readJobSpec } from '../dag/read-spec.ts';
-import { submitRun } from '../dag/submit.ts';
-import { eventStream } from '../mapreduce/event-stream.ts';
-import { submitJob } from '../mapreduce/submit.ts';
+import { readJobSpec } from '../jobs/dag/read-spec.ts';
+import { submitRun } from '../jobs/dag/submit.ts';
+import { eventStream } from '../jobs/mapreduce/event-stream.ts';
+import { submitJob } from '../jobs/mapreduce/submit.edge.ts';
 import type { AppEnv } from '../platform/env.ts';
-import { anyJob, catalog, mapReduceJob } from '../platform/objects.ts';
+import { anyJob, catalog, mapReduceJob } from '../stubs.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
 import { idempotencyKey, jsonBodyAndText, parseQuery } from '../platform/validate.ts';
 

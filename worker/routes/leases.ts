@@ -2,9 +2,9 @@
 // program and one object. No Durable Object is asked.
 import { Hono, type Context } from 'hono';
 import { DIGEST_HEADER, INPUT_START_HEADER } from '../../shared/protocol.ts';
-import { openLease } from '../mapreduce/lease.ts';
-import { InputMissingError, openInput, storeSpill } from '../mapreduce/lease-data.ts';
-import { RecordTooLongError } from '../mapreduce/align.ts';
+import { openLease } from '../jobs/mapreduce/lease.ts';
+import { InputMissingError, openInput, storeSpill } from '../jobs/mapreduce/lease-data.edge.ts';
+import { RecordTooLongError } from '../jobs/mapreduce/align.ts';
 import type { AppEnv } from '../platform/env.ts';
 import { programKey } from '../platform/keys.ts';
 import { ProblemError } from '../platform/problem.ts';

@@ -20,14 +20,18 @@ import {
   stateExport,
   states,
   waiting,
-} from '../keyed/reading.ts';
-import { KEYED_KINDS } from '../keyed/shard.rpc.ts';
+} from '../processors/keyed/reading.edge.ts';
+import { KEYED_KINDS } from '../contracts/shard.rpc.ts';
 import type { AppEnv } from '../platform/env.ts';
-import { catalog, processorObject } from '../platform/objects.ts';
+import { catalog, processorObject } from '../stubs.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
 import { sideBySide } from '../platform/side-by-side.ts';
 import { jsonBody, parse, parseQuery } from '../platform/validate.ts';
-import { defineProcessor, deleteProcessor, processorNamed } from '../streaming/processor/define.ts';
+import {
+  defineProcessor,
+  deleteProcessor,
+  processorNamed,
+} from '../processors/definition/define.edge.ts';
 
 /** A rebuilt version may take over while its state is asked for. */
 const STATE_TRIES = 3;

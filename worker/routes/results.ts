@@ -3,16 +3,16 @@
 import { type Context, Hono } from 'hono';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import { type JobState, ResultQuery, TopQuery } from '../../shared/schemas/job.ts';
-import { openHeldClaim } from '../claim-check/claims.ts';
-import { FIRST_OUTPUT, type OutputsPlace } from '../dag/outputs-page.ts';
-import { resultBytes } from '../dag/result.ts';
-import type { Part } from '../mapreduce/job.rpc.ts';
-import { resultStream } from '../mapreduce/result.ts';
-import { topOf } from '../mapreduce/top-scan.ts';
+import { openHeldClaim } from '../claim-check/claims.edge.ts';
+import { FIRST_OUTPUT, type OutputsPlace } from '../jobs/dag/outputs-page.ts';
+import { resultBytes } from '../jobs/dag/result.ts';
+import type { Part } from '../contracts/job.rpc.ts';
+import { resultStream } from '../jobs/mapreduce/result.edge.ts';
+import { topOf } from '../jobs/mapreduce/top-scan.edge.ts';
 import { streamOf } from '../platform/byte-stream.ts';
 import type { AppEnv } from '../platform/env.ts';
 import { isRunId } from '../platform/ids.ts';
-import { dagJob, mapReduceJob } from '../platform/objects.ts';
+import { dagJob, mapReduceJob } from '../stubs.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
 import { parseQuery } from '../platform/validate.ts';
 

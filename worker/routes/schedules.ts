@@ -2,12 +2,12 @@
 import { Hono } from 'hono';
 import { ListQuery, ResourceName } from '../../shared/schemas/common.ts';
 import { ScheduleSpec } from '../../shared/schemas/schedule.ts';
-import { checkSchedule } from '../kappa/check.ts';
-import { putSchedule } from '../kappa/define.ts';
-import { listSchedules } from '../kappa/list.ts';
-import type { ScheduleRpc } from '../kappa/schedule.rpc.ts';
+import { checkSchedule } from '../schedules/check.edge.ts';
+import { putSchedule } from '../schedules/define.edge.ts';
+import { listSchedules } from '../schedules/list.edge.ts';
+import type { ScheduleRpc } from '../contracts/schedule.rpc.ts';
 import type { AppEnv, Env } from '../platform/env.ts';
-import { catalog, scheduleObject } from '../platform/objects.ts';
+import { catalog, scheduleObject } from '../stubs.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
 import { jsonBody, parse, parseQuery } from '../platform/validate.ts';
 

@@ -3,11 +3,11 @@ import { Hono } from 'hono';
 import { USER_EVENTS_OWED_MAX } from '../../shared/limits.ts';
 import { Faults, type User, UserBody, UserId } from '../../shared/schemas/service.ts';
 import type { AppEnv } from '../platform/env.ts';
-import { userService } from '../platform/objects.ts';
+import { userService } from '../stubs.ts';
 import { ProblemError } from '../platform/problem.ts';
 import { jsonBody, parse } from '../platform/validate.ts';
-import { playFaults, readUser } from '../services/answer.ts';
-import { USERS_STREAM } from '../services/user-events.ts';
+import { playFaults, readUser } from '../demo-services/answer.edge.ts';
+import { USERS_STREAM } from '../demo-services/user-events.edge.ts';
 
 export const serviceRoutes = new Hono<AppEnv>()
   // Before the users: it is no user's id.

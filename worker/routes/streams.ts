@@ -9,11 +9,11 @@ import {
 } from '../../shared/schemas/stream.ts';
 import type { AppEnv } from '../platform/env.ts';
 import { jsonBody, parse, parseQuery } from '../platform/validate.ts';
-import { eventsPage } from '../streaming/events-page.ts';
-import { liveEvents } from '../streaming/live.ts';
-import { receiveEvents } from '../streaming/receive.ts';
-import { shownStream, shownStreams } from '../streaming/show.ts';
-import { deleteStream, partitionOfStream, putStream, streamNow } from '../streaming/streams.ts';
+import { eventsPage } from '../log/events-page.edge.ts';
+import { liveEvents } from '../log/live.edge.ts';
+import { receiveEvents } from '../log/receive.edge.ts';
+import { shownStream, shownStreams } from '../log/show.edge.ts';
+import { deleteStream, partitionOfStream, putStream, streamNow } from '../log/streams.edge.ts';
 
 type NamedContext = Context<AppEnv, '/:name'>;
 

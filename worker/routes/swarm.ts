@@ -3,14 +3,14 @@ import { Hono } from 'hono';
 import { ListQuery } from '../../shared/schemas/common.ts';
 import { VolunteerId } from '../../shared/protocol.ts';
 import type { AppEnv } from '../platform/env.ts';
-import { lobbyByName, lobbyNameOf } from '../platform/objects.ts';
+import { lobbyByName, lobbyNameOf } from '../stubs.ts';
 import { ProblemError } from '../platform/problem.ts';
 import { leaseSecret } from '../platform/token.ts';
 import { parse, parseQuery } from '../platform/validate.ts';
 import { VERSION } from '../platform/version.ts';
 import { NETWORK_HEADER } from '../volunteers/lobby-headers.ts';
 import { networkHash } from '../volunteers/network.ts';
-import { swarmNow, volunteersNow } from '../volunteers/swarm.ts';
+import { swarmNow, volunteersNow } from '../volunteers/swarm.edge.ts';
 
 export const swarmRoutes = new Hono<AppEnv>()
   .get('/health', (c) => c.json({ ok: true, version: VERSION }))

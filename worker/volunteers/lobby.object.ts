@@ -20,15 +20,15 @@ import {
   type RefusalCode,
   REFUSALS,
 } from '../../shared/protocol.ts';
-import type { Credit, Exchanged, Report, Want } from '../mapreduce/job.rpc.ts';
-import { openLease } from '../mapreduce/lease.ts';
+import type { Credit, Exchanged, Report, Want } from '../contracts/job.rpc.ts';
+import { openLease } from '../jobs/mapreduce/lease.ts';
 import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
-import { catalog, jobObject } from '../platform/objects.ts';
+import { catalog, jobObject } from '../stubs.ts';
 import { leaseSecret } from '../platform/token.ts';
 import { FrameBudget, shouldAsk } from './grants.ts';
 import { NETWORK_HEADER } from './lobby-headers.ts';
-import type { LobbyRpc } from './lobby.rpc.ts';
+import type { LobbyRpc } from '../contracts/lobby.rpc.ts';
 import { TaskRate } from './task-rate.ts';
 import { Connected, type Identity, type Visitor } from './volunteers.ts';
 

@@ -4,12 +4,12 @@
 import { DatabaseSync } from 'node:sqlite';
 import { readGraph } from '../../../shared/dag/graph.ts';
 import type { DagSpec } from '../../../shared/schemas/dag.ts';
-import type { JobStepsRpc, StepJobState } from '../../../worker/dag/job-steps.rpc.ts';
-import { RunDesk } from '../../../worker/dag/run-desk.ts';
-import type { RunPorts } from '../../../worker/dag/run-ports.ts';
-import type { Output } from '../../../worker/dag/run-record.ts';
-import { RunStore, type StreamEnds } from '../../../worker/dag/run-store.ts';
-import type { StepRunnerRpc, UnitResult } from '../../../worker/dag/step-runner.rpc.ts';
+import type { JobStepsRpc, StepJobState } from '../../../worker/contracts/job-steps.rpc.ts';
+import { RunDesk } from '../../../worker/jobs/dag/run-desk.ts';
+import type { RunPorts } from '../../../worker/jobs/dag/run-ports.ts';
+import type { Output } from '../../../worker/jobs/dag/run-record.ts';
+import { RunStore, type StreamEnds } from '../../../worker/jobs/dag/run-store.ts';
+import type { StepRunnerRpc, UnitResult } from '../../../worker/contracts/step-runner.rpc.ts';
 import { sqliteStorage } from '../log/sqlite-storage.ts';
 
 export interface Plan {

@@ -5,10 +5,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { compareKeys } from '../../../shared/mapreduce/order.ts';
 import type { LateReason, RetrySpec, JoinRules } from '../../../shared/schemas/processor.ts';
 import type { FireCall, FireOutcome } from '../../../shared/streaming/process.ts';
-import { BufferOperator } from '../../../worker/join/buffer-operator.ts';
-import { JOIN_MIGRATIONS, type JoinSql } from '../../../worker/join/join-store.ts';
-import { JOIN_SIZES, type JoinSizes } from '../../../worker/join/parts.ts';
-import type { Arrival, Change, KeyedCode } from '../../../worker/keyed/operator.ts';
+import { BufferOperator } from '../../../worker/processors/join/join-operator.ts';
+import { JOIN_MIGRATIONS, type JoinSql } from '../../../worker/processors/join/join.store.ts';
+import { JOIN_SIZES, type JoinSizes } from '../../../worker/processors/join/parts.ts';
+import type { Arrival, Change, KeyedCode } from '../../../worker/processors/keyed/operator.ts';
 
 export class Crash extends Error {}
 

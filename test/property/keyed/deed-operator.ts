@@ -9,8 +9,8 @@ import type {
   Operator,
   Output,
   Place,
-} from '../../../worker/keyed/operator.ts';
-import type { LogSql } from '../../../worker/streaming/log/log-sql.ts';
+} from '../../../worker/processors/keyed/operator.ts';
+import type { LogSql } from '../../../worker/platform/sql.ts';
 
 export type Deed =
   /** Is added to the state of its key, and emits so many outputs. */

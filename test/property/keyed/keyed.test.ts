@@ -2,7 +2,7 @@
 // what is given up on, each exactly once.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Place } from '../../../worker/keyed/operator.ts';
+import type { Place } from '../../../worker/processors/keyed/operator.ts';
 import type { Deed } from './deed-operator.ts';
 import { type Event, KeyedWorld, type Plan } from './keyed-world.ts';
 

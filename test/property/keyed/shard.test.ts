@@ -8,12 +8,12 @@ import {
   type Late,
   NO_CHANGE,
   type Operator,
-} from '../../../worker/keyed/operator.ts';
-import type { RoutedBatch, ShardConfig } from '../../../worker/keyed/shard.rpc.ts';
-import { Shard } from '../../../worker/keyed/shard.ts';
-import { ShardStore } from '../../../worker/keyed/shard-store.ts';
-import type { AdoptedLetter } from '../../../worker/streaming/consumer/consumer.rpc.ts';
-import type { OutputEvents } from '../../../worker/streaming/consumer/effects.ts';
+} from '../../../worker/processors/keyed/operator.ts';
+import type { RoutedBatch, ShardConfig } from '../../../worker/contracts/shard.rpc.ts';
+import { Shard } from '../../../worker/processors/keyed/shard.ts';
+import { ShardStore } from '../../../worker/processors/keyed/shard.store.ts';
+import type { AdoptedLetter } from '../../../worker/contracts/consumer.rpc.ts';
+import type { OutputEvents } from '../../../worker/processors/consumer/effects.ts';
 import { sqliteStorage } from '../log/sqlite-storage.ts';
 
 const error = { code: 'program_threw' as const, message: 'no' };

@@ -1,8 +1,8 @@
 // Single cases of a partition's life that the comparison with an array does not reach.
 import { describe, expect, test } from 'vitest';
 import { BELL_RING_AGAIN_MS, IDEMPOTENCY_MS, PINS_KEEP_MS } from '../../../shared/limits.ts';
-import type { Append, LogConfig } from '../../../worker/streaming/log/log.rpc.ts';
-import { LOG_SIZES } from '../../../worker/streaming/log/log-ports.ts';
+import type { Append, LogConfig } from '../../../worker/contracts/log.rpc.ts';
+import { LOG_SIZES } from '../../../worker/log/partition/ports.ts';
 import { LogWorld } from './log-world.ts';
 
 const SMALL = { segmentBytes: 400, segmentRows: 5, blockBytes: 100, rowBytes: 300, dedupIds: 1e6 };

@@ -2,10 +2,10 @@
 // moved by hand, and a process that can be killed at any of its calls. What was committed survives.
 import { DatabaseSync } from 'node:sqlite';
 import type { StreamBell } from '../../../worker/platform/env.ts';
-import type { LogPorts } from '../../../worker/streaming/log/log-ports.ts';
-import { PartitionLog } from '../../../worker/streaming/log/log-partition.ts';
-import type { LogSizes } from '../../../worker/streaming/log/log-ports.ts';
-import type { LogStorage } from '../../../worker/streaming/log/log-sql.ts';
+import type { LogPorts } from '../../../worker/log/partition/ports.ts';
+import { PartitionLog } from '../../../worker/log/partition/partition.store.ts';
+import type { LogSizes } from '../../../worker/log/partition/ports.ts';
+import type { LogStorage } from '../../../worker/platform/sql.ts';
 import { sqliteStorage } from './sqlite-storage.ts';
 
 export class Killed extends Error {

@@ -2,8 +2,8 @@
 // the process killed at any of its calls. Nothing that was accepted is lost, nothing is there twice.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Append, Located } from '../../../worker/streaming/log/log.rpc.ts';
-import type { LogSizes } from '../../../worker/streaming/log/log-ports.ts';
+import type { Append, Located } from '../../../worker/contracts/log.rpc.ts';
+import type { LogSizes } from '../../../worker/log/partition/ports.ts';
 import { Killed, LogWorld } from './log-world.ts';
 
 const SIZES: LogSizes = {

@@ -1,6 +1,6 @@
 // A Durable Object's storage on Node's own SQLite: as much of it as is used.
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
-import type { LogStorage } from '../../../worker/streaming/log/log-sql.ts';
+import type { LogStorage } from '../../../worker/platform/sql.ts';
 
 /** `check` throws when whoever asks is dead. */
 export function sqliteStorage(db: DatabaseSync, check: () => void): LogStorage {

@@ -1,6 +1,6 @@
 // Circles of processors and streams, through outputs and through late events.
 import { describe, expect, it } from 'vitest';
-import { circleWith, type Flow } from '../../../worker/catalog/circles.ts';
+import { circleWith, type Flow } from '../../../worker/catalog/cycles.ts';
 
 const flow = (processor: string, streams: string[], ...outputs: string[]): Flow => ({
   processor,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { DAG_SPEC_MAX_BYTES } from '../../../shared/limits.ts';
 import { DagSpec, type DagSpecInput } from '../../../shared/schemas/dag.ts';
-import { compileDag } from '../../../worker/dag/definition.ts';
+import { compileDag } from '../../../worker/jobs/dag/definition.ts';
 import { ProblemError } from '../../../worker/platform/problem.ts';
 
 const sleep = (...needs: string[]) => ({ run: 'sleep' as const, ms: 1, needs });

@@ -3,9 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { RESULT_CLAIMS_MAX } from '../../../shared/limits.ts';
 import type { Claim } from '../../../shared/schemas/claim.ts';
 import { DagSpec } from '../../../shared/schemas/dag.ts';
-import { FIRST_OUTPUT, outputsPage } from '../../../worker/dag/outputs-page.ts';
-import { newRun, newUnit, type Output, type RunRecord } from '../../../worker/dag/run-record.ts';
-import { resultBytes } from '../../../worker/dag/result.ts';
+import { FIRST_OUTPUT, outputsPage } from '../../../worker/jobs/dag/outputs-page.ts';
+import {
+  newRun,
+  newUnit,
+  type Output,
+  type RunRecord,
+} from '../../../worker/jobs/dag/run-record.ts';
+import { resultBytes } from '../../../worker/jobs/dag/result.ts';
 
 const json = (value: unknown): Output => ({ kind: 'json', json: JSON.stringify(value) });
 const claim = (token: string): Claim => ({

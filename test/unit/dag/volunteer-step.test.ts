@@ -24,12 +24,12 @@ import {
   tokensIn,
   type VolunteerLines,
   volunteerLines,
-} from '../../../worker/dag/volunteer-job.ts';
+} from '../../../worker/jobs/dag/volunteer-job.ts';
 import {
   BadOutputError,
   collectOutputs,
   type Line,
-} from '../../../worker/dag/volunteer-outputs.ts';
+} from '../../../worker/jobs/dag/volunteer-outputs.ts';
 
 const PLAN: StepPlan = {
   run: 'run_1',

@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { JOIN_MAX_BYTES } from '../../../shared/limits.ts';
 import type { JoinRules, RetrySpec } from '../../../shared/schemas/processor.ts';
-import { idAndType } from '../../../worker/join/join.ts';
-import type { JoinSizes } from '../../../worker/join/parts.ts';
+import { idAndType } from '../../../worker/processors/join/join.ts';
+import type { JoinSizes } from '../../../worker/processors/join/parts.ts';
 import { JoinWorld, type Sent, type Trait } from '../../property/join/join-world.ts';
 
 const RULES: JoinRules = {

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareKeys } from '../../../shared/mapreduce/order.ts';
 import type { List } from '../../../shared/schemas/common.ts';
-import { mergedPage, type Merging } from '../../../worker/keyed/merged-page.ts';
-import type { ShardPage } from '../../../worker/keyed/shard.rpc.ts';
+import { mergedPage, type Merging } from '../../../worker/processors/keyed/merged-page.ts';
+import type { ShardPage } from '../../../worker/contracts/shard.rpc.ts';
 
 interface Item {
   key: string;

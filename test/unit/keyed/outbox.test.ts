@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { deliver } from '../../../worker/keyed/deliver.ts';
+import { deliver } from '../../../worker/processors/keyed/deliver.ts';
 import {
   lateToAppend,
   type Outbox,
@@ -7,11 +7,11 @@ import {
   outboxText,
   outputsToAppend,
   readOutbox,
-} from '../../../worker/keyed/outbox.ts';
-import type { ShardConfig } from '../../../worker/keyed/shard.rpc.ts';
+} from '../../../worker/processors/keyed/outbox.ts';
+import type { ShardConfig } from '../../../worker/contracts/shard.rpc.ts';
 import { ProblemError } from '../../../worker/platform/problem.ts';
-import { OutputMissingError } from '../../../worker/streaming/consumer/consume-world.ts';
-import type { OutputEvents } from '../../../worker/streaming/consumer/effects.ts';
+import { OutputMissingError } from '../../../worker/processors/consumer/consume-ports.ts';
+import type { OutputEvents } from '../../../worker/processors/consumer/effects.ts';
 
 const config = {
   ref: { processor: 'p', processorUid: 'processor_12345678', generation: 2, shard: 5 },

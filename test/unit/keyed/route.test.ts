@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { partitionOf } from '../../../shared/mapreduce/hash.ts';
-import { route, RoutedCrashError } from '../../../worker/keyed/route.ts';
-import type { Routed, RoutedBatch, Routing } from '../../../worker/keyed/shard.rpc.ts';
+import { route, RoutedCrashError } from '../../../worker/processors/keyed/route.ts';
+import type { Routed, RoutedBatch, Routing } from '../../../worker/contracts/shard.rpc.ts';
 
 const routing: Routing = { kind: 'stateful', shards: 4, keyBy: 'key', source: 3, time: null };
 const applied: Routed = { kind: 'applied', failures: [], stoppedAt: null };

@@ -1,7 +1,7 @@
 // What volunteers earn: work for what was right, reputation only for what was compared.
 import { expect, it } from 'vitest';
-import type { AttemptRecord } from '../../../worker/mapreduce/attempts.ts';
-import { CreditBook } from '../../../worker/mapreduce/credits.ts';
+import type { AttemptRecord } from '../../../worker/jobs/mapreduce/attempts.ts';
+import { CreditBook } from '../../../worker/jobs/mapreduce/credits.ts';
 
 const attempt = (fields: Partial<AttemptRecord>): AttemptRecord => ({
   task: 0,

@@ -3,8 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { ATTEMPTS_MAX } from '../../../shared/limits.ts';
 import type { SpillReceipt } from '../../../shared/mapreduce/task.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
-import { type AttemptRecord, EDGE, leaseLengthMs } from '../../../worker/mapreduce/attempts.ts';
-import { MapStage, type MapStageOptions } from '../../../worker/mapreduce/map-stage.ts';
+import {
+  type AttemptRecord,
+  EDGE,
+  leaseLengthMs,
+} from '../../../worker/jobs/mapreduce/attempts.ts';
+import { MapStage, type MapStageOptions } from '../../../worker/jobs/mapreduce/map-stage.ts';
 
 const timing = { nowMs: 0, leaseMs: 1000, freshForEdge: false };
 const fresh = { ...timing, freshForEdge: true };

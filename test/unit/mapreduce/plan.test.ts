@@ -7,14 +7,14 @@ import {
   TASKS_MAX,
 } from '../../../shared/limits.ts';
 import type { JobInput } from '../../../shared/schemas/job.ts';
-import { nextRecordStart, RecordTooLongError } from '../../../worker/mapreduce/align.ts';
+import { nextRecordStart, RecordTooLongError } from '../../../worker/jobs/mapreduce/align.ts';
 import {
   pieceOf,
   planSplits,
   recordFormat,
   splitCount,
   splitOf,
-} from '../../../worker/mapreduce/plan.ts';
+} from '../../../worker/jobs/mapreduce/plan.ts';
 
 const lines: JobInput = { dataset: 'd', format: 'lines' };
 const csv: JobInput = { dataset: 'd', format: 'csv' };

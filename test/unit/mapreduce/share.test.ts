@@ -1,6 +1,6 @@
 // How much one mapper may hold, and who counts as a mapper.
 import { describe, expect, it } from 'vitest';
-import { fairShare, RecentMappers } from '../../../worker/mapreduce/share.ts';
+import { fairShare, RecentMappers } from '../../../worker/jobs/mapreduce/share.ts';
 
 describe('a fair share', () => {
   it('is half of an equal share of what is open, and shrinks with it', () => {

@@ -1,7 +1,7 @@
 // What a job's points in a stream mean in each partition, and what is refused.
 import { describe, expect, test } from 'vitest';
 import { MapReduceSpec, type StreamInput } from '../../../shared/schemas/job.ts';
-import { resolveRanges } from '../../../worker/mapreduce/stream-range.ts';
+import { resolveRanges } from '../../../worker/jobs/mapreduce/stream-range.ts';
 
 /** Partition 0 holds 10 … 99, of which one came every second; partition 1 holds 0 … 4; partition 2 nothing. */
 const HELD = [

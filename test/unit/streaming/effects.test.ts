@@ -1,8 +1,8 @@
 // What a run of user code comes to: which outputs are appended, who has failed, what is counted.
 import { describe, expect, test } from 'vitest';
 import type { ProcessOutcome } from '../../../shared/streaming/process.ts';
-import type { ConsumerConfig } from '../../../worker/streaming/consumer/consumer.rpc.ts';
-import { decide, latencyOf, outputEvents } from '../../../worker/streaming/consumer/effects.ts';
+import type { ConsumerConfig } from '../../../worker/contracts/consumer.rpc.ts';
+import { decide, latencyOf, outputEvents } from '../../../worker/processors/consumer/effects.ts';
 
 const config: ConsumerConfig = {
   ref: {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { EVENT_KEY_MAX_BYTES } from '../../../shared/limits.ts';
 import { EventInput } from '../../../shared/schemas/stream.ts';
 import { ProblemError } from '../../../worker/platform/problem.ts';
-import { parseEventBody, parseEventLines } from '../../../worker/streaming/events.ts';
+import { parseEventBody, parseEventLines } from '../../../worker/log/events.ts';
 
 function refusal(work: () => unknown): ProblemError {
   try {

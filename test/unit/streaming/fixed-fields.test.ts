@@ -1,7 +1,7 @@
 // What a keyed processor keeps for good, and what may change under it.
 import { describe, expect, it } from 'vitest';
 import { ProcessorSpec } from '../../../shared/schemas/processor.ts';
-import { fixedField } from '../../../worker/streaming/processor/fixed-fields.ts';
+import { fixedField } from '../../../worker/processors/definition/fixed-fields.ts';
 
 const code = 'export function process() {}';
 const define = (spec: object, adds?: boolean) => ({

@@ -1,7 +1,7 @@
 // The set of id hashes behaves like a Set, whatever is added and removed; the hash is the published one.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { hashId, type IdHashes, IdIndex } from '../../../worker/streaming/log/id-index.ts';
+import { hashId, type IdHashes, IdIndex } from '../../../worker/log/partition/id-index.ts';
 
 const hashOf = (id: string, key: readonly [number, number] = [1, 2]): IdHashes => {
   const hash = new Uint32Array(2);

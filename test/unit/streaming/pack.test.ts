@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { APPEND_CALL_MAX_BYTES } from '../../../shared/limits.ts';
 import { partitionOf } from '../../../shared/mapreduce/hash.ts';
 import type { Claim } from '../../../shared/schemas/claim.ts';
-import type { NewEvent } from '../../../worker/streaming/events.ts';
-import { byPartition, type Packing, type Piece, piecesOf } from '../../../worker/streaming/pack.ts';
+import type { NewEvent } from '../../../worker/log/events.ts';
+import { byPartition, type Packing, type Piece, piecesOf } from '../../../worker/log/pack.ts';
 
 const event = (changes: Partial<NewEvent> = {}): NewEvent => ({
   id: null,

@@ -1,6 +1,6 @@
 // The ids of live events.
 import { describe, expect, it } from 'vitest';
-import { parsePlaces, placesText } from '../../../worker/streaming/places.ts';
+import { parsePlaces, placesText } from '../../../worker/log/places.ts';
 
 describe('places', () => {
   it('are read back as they were written', () => {

@@ -9,7 +9,7 @@ import {
   movedTo,
   type Place,
   placeAt,
-} from '../../../worker/streaming/consumer/retry.ts';
+} from '../../../worker/processors/consumer/retry.ts';
 
 const retry = { maxAttempts: 3, baseMs: 100, maxMs: 1_000 };
 const ran = (to: number, failures: number[], final = false) => ({

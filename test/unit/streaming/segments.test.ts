@@ -11,7 +11,7 @@ import {
   placeAfter,
   placeNotAfter,
   rangeFrom,
-} from '../../../worker/streaming/log/segments.ts';
+} from '../../../worker/log/partition/segments.ts';
 
 const BLOCK_BYTES = 40;
 const bytesOf = (text: string) => new TextEncoder().encode(text).length;

@@ -1,7 +1,7 @@
 // Whom a partition rings, and when again.
 import { describe, expect, test } from 'vitest';
 import { BELL_RING_AGAIN_MAX_MS, BELL_RING_AGAIN_MS } from '../../../shared/limits.ts';
-import { Subscriptions } from '../../../worker/streaming/log/subscriptions.ts';
+import { Subscriptions } from '../../../worker/log/partition/subscriptions.ts';
 
 const bell = { kind: 'look', window: 'w', streamUid: 's', partition: 0 } as const;
 const rung = (readers: Subscriptions, nowMs: number) =>

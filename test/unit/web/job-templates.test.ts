@@ -8,7 +8,7 @@ import { NEW_FUNCTION_ORIGIN } from '../../../shared/sandbox/program-text.ts';
 import { compileProgram } from '../../../shared/mapreduce/program.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
 import { MapReduceSpec } from '../../../shared/schemas/job.ts';
-import { recordFormat } from '../../../worker/mapreduce/plan.ts';
+import { recordFormat } from '../../../worker/jobs/mapreduce/plan.ts';
 import {
   TEMPLATE_IDS,
   TEMPLATES,

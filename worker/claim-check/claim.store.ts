@@ -1,0 +1,171 @@
+// The ClaimObject's tables and every statement on them. A claim has a due time while nobody holds it: then it is
+// collected. Held claims have none, so that the index is as small as what there is to do.
+import {
+  CLAIM_ORPHAN_MS,
+  CLAIM_RELEASE_GRACE_MS,
+  CLAIM_TOMBSTONE_MS,
+} from '../../shared/limits.ts';
+import type { Claim } from '../../shared/schemas/claim.ts';
+import { claimKey } from '../platform/keys.ts';
+import { migrate } from '../platform/migrations.ts';
+import type { FoundClaim } from '../contracts/claim.rpc.ts';
+
+const MIGRATIONS = [
+  {
+    id: 'claims-1',
+    sql: `
+      CREATE TABLE claims (token TEXT PRIMARY KEY, state TEXT NOT NULL, claim TEXT, dueMs INTEGER) WITHOUT ROWID;
+      CREATE INDEX claims_due ON claims (dueMs) WHERE dueMs IS NOT NULL;
+      CREATE TABLE holders (token TEXT NOT NULL, holder TEXT NOT NULL, PRIMARY KEY (token, holder)) WITHOUT ROWID;
+    `,
+  },
+];
+
+/** `collecting`: its object is being deleted, and nothing brings it back. `collected`: the object is gone. */
+type State = 'there' | 'collecting' | 'collected';
+
+interface ClaimRow {
+  state: State;
+  claim: Claim | null;
+  dueMs: number | null;
+}
+
+export class ClaimStore {
+  readonly #storage: DurableObjectStorage;
+  readonly #sql: SqlStorage;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    migrate(storage, MIGRATIONS);
+  }
+
+  register(claims: readonly Claim[], nowMs: number): void {
+    this.#storage.transactionSync(() => {
+      for (const claim of claims) {
+        this.#sql.exec(
+          "INSERT OR IGNORE INTO claims (token, state, claim, dueMs) VALUES (?, 'there', ?, ?)",
+          claim.token,
+          JSON.stringify(claim),
+          nowMs + CLAIM_ORPHAN_MS,
+        );
+      }
+    });
+  }
+
+  find(token: string): FoundClaim {
+    const row = this.#row(token);
+    if (!row) return { kind: 'unknown' };
+    if (row.state !== 'there' || !row.claim) return { kind: 'collected' };
+    return { kind: 'there', claim: row.claim, key: claimKey(token) };
+  }
+
+  /** Finds, and sees to it that what nobody holds stays for half an orphan's time at least. */
+  touch(tokens: readonly string[], nowMs: number): FoundClaim[] {
+    return this.#storage.transactionSync(() =>
+      tokens.map((token) => {
+        const dueMs = this.#row(token)?.dueMs ?? null;
+        const found = this.find(token);
+        if (found.kind === 'there' && dueMs !== null && dueMs < nowMs + CLAIM_ORPHAN_MS / 2) {
+          this.#setDue(token, nowMs + CLAIM_ORPHAN_MS);
+        }
+        return found;
+      }),
+    );
+  }
+
+  hold(holder: string, tokens: readonly string[]): void {
+    this.#storage.transactionSync(() => {
+      for (const token of tokens) {
+        const row = this.#row(token);
+        if (row?.state !== 'there') continue;
+        this.#sql.exec(
+          'INSERT OR IGNORE INTO holders (token, holder) VALUES (?, ?)',
+          token,
+          holder,
+        );
+        if (row.dueMs !== null) this.#setDue(token, null);
+      }
+    });
+  }
+
+  release(holder: string, tokens: readonly string[], nowMs: number): void {
+    this.#storage.transactionSync(() => {
+      for (const token of tokens) {
+        const released = this.#sql.exec(
+          'DELETE FROM holders WHERE token = ? AND holder = ?',
+          token,
+          holder,
+        ).rowsWritten;
+        if (released > 0 && !this.#isHeld(token)) {
+          this.#setDue(token, nowMs + CLAIM_RELEASE_GRACE_MS);
+        }
+      }
+    });
+  }
+
+  /** When the first claim or tombstone is due; null: nothing waits. */
+  nextDueMs(): number | null {
+    return this.#sql
+      .exec<{ dueMs: number | null }>(
+        'SELECT min(dueMs) AS dueMs FROM claims WHERE dueMs IS NOT NULL',
+      )
+      .one().dueMs;
+  }
+
+  /** Forgets tombstones whose time is over, and takes claims to be collected. Both bounded by `limit`. */
+  takeDue(nowMs: number, limit: number): string[] {
+    return this.#storage.transactionSync(() => {
+      const rows = [
+        ...this.#sql.exec<{ token: string; state: State }>(
+          'SELECT token, state FROM claims WHERE dueMs <= ? ORDER BY dueMs LIMIT ?',
+          nowMs,
+          limit,
+        ),
+      ];
+      const tokens: string[] = [];
+      for (const { token, state } of rows) {
+        if (state === 'collected') {
+          this.#sql.exec('DELETE FROM claims WHERE token = ?', token);
+          continue;
+        }
+        if (state === 'there') {
+          this.#sql.exec("UPDATE claims SET state = 'collecting' WHERE token = ?", token);
+        }
+        tokens.push(token);
+      }
+      return tokens;
+    });
+  }
+
+  /** Their objects are gone: what stays is that they were there. */
+  collected(tokens: readonly string[], nowMs: number): void {
+    this.#storage.transactionSync(() => {
+      for (const token of tokens) {
+        this.#sql.exec(
+          "UPDATE claims SET state = 'collected', claim = NULL, dueMs = ? WHERE token = ?",
+          nowMs + CLAIM_TOMBSTONE_MS,
+          token,
+        );
+      }
+    });
+  }
+
+  #row(token: string): ClaimRow | null {
+    const rows = this.#sql.exec<{ state: State; claim: string | null; dueMs: number | null }>(
+      'SELECT state, claim, dueMs FROM claims WHERE token = ?',
+      token,
+    );
+    const row = [...rows][0];
+    if (!row) return null;
+    return { ...row, claim: row.claim === null ? null : (JSON.parse(row.claim) as Claim) };
+  }
+
+  #isHeld(token: string): boolean {
+    return [...this.#sql.exec('SELECT 1 FROM holders WHERE token = ? LIMIT 1', token)].length > 0;
+  }
+
+  #setDue(token: string, dueMs: number | null): void {
+    this.#sql.exec('UPDATE claims SET dueMs = ? WHERE token = ?', dueMs, token);
+  }
+}

@@ -1,0 +1,57 @@
+// What others may ask of a RunObject: one run of a DAG.
+import type { Json, List } from '../../shared/schemas/common.ts';
+import type {
+  DagJob,
+  DagSpec,
+  StepAttempt,
+  StepItem,
+  StepStatus,
+} from '../../shared/schemas/dag.ts';
+import type { JobEvent } from '../../shared/schemas/job.ts';
+import type { OutputsPage, OutputsPlace } from '../jobs/dag/outputs-page.ts';
+import type { Watching } from '../jobs/dag/run-watches.ts';
+
+export interface RunSubmission {
+  job: string;
+  spec: DagSpec;
+  levels: string[][];
+  /** Step → its compiled program in R2 (steps that run code). */
+  programs: Record<string, { key: string; hash: string }>;
+  /** All expressions of the definition, one program; null: there are none. */
+  expressions: { key: string; hash: string } | null;
+  guard: boolean;
+}
+
+export interface RunRpc {
+  /** Idempotent by job id. */
+  submit(submission: RunSubmission): Promise<DagJob>;
+  get(): Promise<DagJob | null>;
+  /** With its output, also where `get` leaves it out. */
+  step(step: string): Promise<StepStatus | null>;
+  items(step: string, cursor: string | undefined, limit: number): Promise<List<StepItem> | null>;
+  attempts(step: string, item: number | null): Promise<StepAttempt[] | null>;
+  /** What the result is made of, in the order of the levels, a page at a time: see outputs-page.ts. */
+  outputs(from: OutputsPlace): Promise<({ state: DagJob['state'] } & OutputsPage) | null>;
+  /** 'conflict': the run is over. 'full': too many wait already. 'unknown': no step waits for one of this name. */
+  signal(name: string, body: Json): Promise<'taken' | 'conflict' | 'full' | 'unknown' | null>;
+  /** What a step waits for in a partition of its stream; null: nothing (any more). */
+  watching(step: string, partition: number): Promise<Watching | null>;
+  /** A watched partition was read up to `to`, and these events have the key. Answers what is waited for from there on. */
+  arrived(
+    step: string,
+    partition: number,
+    to: number,
+    events: { type: string; json: string }[],
+  ): Promise<Watching | null>;
+  /** A job that a step submitted has ended. */
+  jobEnded(job: string): Promise<void>;
+  cancel(): Promise<DagJob | 'conflict' | null>;
+  retry(): Promise<DagJob | 'conflict' | null>;
+  forget(): Promise<boolean>;
+  events(after: number, limit: number): Promise<JobEvent[] | null>;
+  eventsAfter(
+    after: number,
+    limit: number,
+    waitMs: number,
+  ): Promise<{ events: JobEvent[]; ended: boolean } | null>;
+}

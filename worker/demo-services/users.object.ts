@@ -1,0 +1,128 @@
+// Users, and the events about them that are still owed to the stream `users`: a change and its event are stored
+// together, and the event is sent until it is there, in the order of the changes.
+import { DurableObject } from 'cloudflare:workers';
+import { USER_EVENTS_OWED_MAX, USER_EVENTS_TOLD_AT_ONCE } from '../../shared/limits.ts';
+import type { Faults, User } from '../../shared/schemas/service.ts';
+import { guardBindings } from '../platform/bindings.ts';
+import type { Env } from '../platform/env.ts';
+import { migrate } from '../platform/migrations.ts';
+import { Timers } from '../platform/timers.ts';
+import { backoffMs } from '../processors/consumer/retry.ts';
+import { tellChanges, type UserChange } from './user-events.edge.ts';
+import type { UserServiceRpc } from '../contracts/user-service.rpc.ts';
+
+const MIGRATIONS = [
+  {
+    id: 'users-1',
+    sql: `
+      CREATE TABLE users (id TEXT PRIMARY KEY, user TEXT NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE TABLE faults (only INTEGER PRIMARY KEY, faults TEXT NOT NULL);
+      CREATE TABLE owed (place INTEGER PRIMARY KEY AUTOINCREMENT, change TEXT NOT NULL);
+    `,
+  },
+];
+
+const NO_FAULTS: Faults = { latencyMs: 0, errorRate: 0 };
+/** A telling that was cut off is begun again after this long. */
+const TELL_AGAIN_MS = 10_000;
+const RETRY = { maxAttempts: Infinity, baseMs: 500, maxMs: 60_000 };
+
+export class UserServiceObject extends DurableObject<Env> implements UserServiceRpc {
+  readonly #sql: SqlStorage;
+  readonly #timers: Timers;
+  #telling = false;
+  #failures = 0;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, guardBindings(env));
+    this.#sql = ctx.storage.sql;
+    migrate(ctx.storage, MIGRATIONS);
+    this.#timers = new Timers(ctx.storage);
+  }
+
+  async get(id: string): Promise<{ user: User | null; faults: Faults }> {
+    const found = this.#find(id);
+    return { user: found?.user ?? null, faults: await this.faults() };
+  }
+
+  async put(user: User): Promise<{ faults: Faults } | 'owing'> {
+    const owed = this.#sql.exec<{ n: number }>('SELECT count(*) AS n FROM owed').one().n;
+    if (owed >= USER_EVENTS_OWED_MAX) return 'owing';
+    const nowMs = Date.now();
+    this.ctx.storage.transactionSync(() => {
+      const revision = (this.#find(user.id)?.revision ?? 0) + 1;
+      this.#sql.exec(
+        'INSERT OR REPLACE INTO users (id, user, revision) VALUES (?, ?, ?)',
+        user.id,
+        JSON.stringify(user),
+        revision,
+      );
+      const change: UserChange = { user, revision, atMs: nowMs };
+      this.#sql.exec('INSERT INTO owed (change) VALUES (?)', JSON.stringify(change));
+    });
+    // Told at once; the timer is for when this is cut off. While telling fails, its own timer says when to go on.
+    if (this.#failures === 0) {
+      this.#timers.set('tell', nowMs + TELL_AGAIN_MS);
+      this.ctx.waitUntil(this.#tell());
+    }
+    return { faults: await this.faults() };
+  }
+
+  async faults(): Promise<Faults> {
+    const row = [...this.#sql.exec<{ faults: string }>('SELECT faults FROM faults')][0];
+    return row ? (JSON.parse(row.faults) as Faults) : NO_FAULTS;
+  }
+
+  async setFaults(faults: Faults): Promise<void> {
+    this.#sql.exec(
+      'INSERT OR REPLACE INTO faults (only, faults) VALUES (1, ?)',
+      JSON.stringify(faults),
+    );
+  }
+
+  override async alarm(): Promise<void> {
+    if (this.#timers.due(Date.now()).includes('tell')) await this.#tell();
+    this.#timers.rearm();
+  }
+
+  #find(id: string): { user: User; revision: number } | null {
+    const rows = this.#sql.exec<{ user: string; revision: number }>(
+      'SELECT user, revision FROM users WHERE id = ?',
+      id,
+    );
+    const row = [...rows][0];
+    return row ? { user: JSON.parse(row.user) as User, revision: row.revision } : null;
+  }
+
+  /** Sends what is owed, oldest first, one batch after the other; what does not arrive is sent again later. */
+  async #tell(): Promise<void> {
+    if (this.#telling) return;
+    this.#telling = true;
+    try {
+      for (let owed = this.#owed(); owed.length > 0; owed = this.#owed()) {
+        await tellChanges(
+          this.env,
+          owed.map(({ change }) => JSON.parse(change) as UserChange),
+        );
+        this.#sql.exec('DELETE FROM owed WHERE place <= ?', owed.at(-1)?.place ?? 0);
+        this.#failures = 0;
+      }
+      this.#timers.clear('tell');
+    } catch (error) {
+      console.error('the stream users was not told of a change', error);
+      const delayMs = backoffMs(RETRY, Math.min(++this.#failures, 20), Math.random());
+      this.#timers.set('tell', Date.now() + RETRY.baseMs + delayMs);
+    } finally {
+      this.#telling = false;
+    }
+  }
+
+  #owed(): { place: number; change: string }[] {
+    return [
+      ...this.#sql.exec<{ place: number; change: string }>(
+        'SELECT place, change FROM owed ORDER BY place LIMIT ?',
+        USER_EVENTS_TOLD_AT_ONCE,
+      ),
+    ];
+  }
+}

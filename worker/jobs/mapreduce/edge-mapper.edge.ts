@@ -1,0 +1,159 @@
+// The edge mapper: woken by a bell on the `map` queue, it leases like a volunteer, maps in isolates and
+// reports, for a few seconds; while there is more to do the JobObject rings the next bell.
+import { EDGE_BATCH_MS, EDGE_TASK_MS, GRANT_MAX_TASKS } from '../../../shared/limits.ts';
+import type { MapPlan } from '../../../shared/mapreduce/task.ts';
+import type { TaskError } from '../../../shared/schemas/job.ts';
+import type { Env, MapBell } from '../../platform/env.ts';
+import { jobObject } from '../../stubs.ts';
+import { ProblemError } from '../../platform/problem.ts';
+import { leaseSecret } from '../../platform/token.ts';
+import { EDGE } from './attempts.ts';
+import { scanInput } from './csv-input.edge.ts';
+import { type ProgramIsolate, programIsolate } from '../../isolates/map-isolate.edge.ts';
+import { openLease } from './lease.ts';
+import { InputMissingError, openInput, storeSpill } from './lease-data.edge.ts';
+import type { EdgeWork, Granted, Report } from '../../contracts/job.rpc.ts';
+
+/** Tasks in flight at once: one maps while another's bytes come or go. */
+const IN_FLIGHT = 2;
+/** A batch of leases is sized to take about this long. */
+const BATCH_AIM_MS = 1_000;
+
+export async function answerMapBell(env: Env, { job, ring }: MapBell): Promise<void> {
+  const stub = jobObject(env, job);
+  const work = await stub.edgeBegin(ring);
+  if (!work) return;
+  if (work.kind === 'scan') return scanInput(env, job, ring, work);
+  await mapForAWhile(env, job, ring, work);
+}
+
+async function mapForAWhile(
+  env: Env,
+  job: string,
+  ring: number,
+  work: EdgeWork & { kind: 'map' },
+): Promise<void> {
+  const stub = jobObject(env, job);
+  const secret = await leaseSecret(env);
+  const isolate = await programIsolate(
+    env.LOADER,
+    { hash: work.programHash, guard: work.guard },
+    async () => {
+      const program = await env.BUCKET.get(work.programKey);
+      if (!program) throw new Error(`the program of ${job} is gone`);
+      return program.text();
+    },
+  );
+  const untilMs = Date.now() + EDGE_BATCH_MS;
+  let reports: Report[] = [];
+  let outstanding = 1;
+  for (;;) {
+    const leaving = Date.now() >= untilMs;
+    const answer = await stub.exchange({
+      lobby: EDGE,
+      reports,
+      wants: leaving ? [] : [{ by: EDGE, name: EDGE, network: EDGE, outstanding }],
+      gone: [],
+      ring: { ring, leaving },
+    });
+    reports = [];
+    const { plan, grants } = answer;
+    if (leaving || !plan) return;
+    if (grants.length === 0) {
+      await stub.exchange({
+        lobby: EDGE,
+        reports,
+        wants: [],
+        gone: [],
+        ring: { ring, leaving: true },
+      });
+      return;
+    }
+    const beganMs = Date.now();
+    reports = await mapAll(env, secret, isolate, plan, grants);
+    const tookMs = Math.max(1, Date.now() - beganMs);
+    const fitting = Math.ceil((grants.length * BATCH_AIM_MS) / tookMs);
+    outstanding = Math.max(1, Math.min(GRANT_MAX_TASKS, outstanding * 4, fitting));
+  }
+}
+
+async function mapAll(
+  env: Env,
+  secret: string,
+  isolate: ProgramIsolate,
+  plan: MapPlan,
+  grants: Granted[],
+): Promise<Report[]> {
+  const reports: Report[] = [];
+  const waiting = grants.values();
+  const lane = async () => {
+    for (const grant of waiting) {
+      const beganMs = Date.now();
+      const outcome = await mapOne(env, secret, isolate, plan, grant);
+      const ms = Date.now() - beganMs;
+      reports.push({ task: grant.task.task, attempt: grant.attempt, by: EDGE, ms, outcome });
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+  return reports;
+}
+
+async function mapOne(
+  env: Env,
+  secret: string,
+  isolate: ProgramIsolate,
+  plan: MapPlan,
+  grant: Granted,
+): Promise<Report['outcome']> {
+  try {
+    const claims = await openLease(secret, grant.lease, Date.now());
+    if (!claims) return { kind: 'returned', reason: 'the lease ran out before the edge began' };
+    const input = claims.input ? await openInput(env.BUCKET, claims.input) : null;
+    const { task } = grant;
+    const split = input
+      ? { kind: 'bytes' as const, start: input.start, end: input.end }
+      : task.split;
+    const body = input ? (input.body ?? emptyStream()) : null;
+    const bytes = input ? input.end - input.start : 0;
+    const mapped = await withDeadline(isolate.map(plan, { ...task, split }, body, bytes));
+    if (!('spill' in mapped)) return { kind: 'failed', error: mapped.result.error };
+    const { digest } = mapped.result;
+    const upload = { claims, body: mapped.spill, bytes: mapped.spillBytes, digest };
+    return { kind: 'done', receipt: await storeSpill(env.BUCKET, secret, upload) };
+  } catch (error) {
+    return { kind: 'failed', error: edgeError(error) };
+  }
+}
+
+const emptyStream = () => new Response(new Uint8Array(0)).body as ReadableStream<Uint8Array>;
+
+class DeadlineError extends Error {}
+
+/** The platform ends code that computes too long; this ends code that waits for ever. */
+export async function withDeadline<Result>(
+  work: Promise<Result>,
+  ms: number = EDGE_TASK_MS,
+): Promise<Result> {
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new DeadlineError(`nothing came back within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([work, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What an exception around user code means. The isolate's own failures come as values, not as these. */
+export function edgeError(error: unknown): TaskError {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof InputMissingError) return { code: 'input_missing', message };
+  if (error instanceof ProblemError)
+    return { code: error.code === 'too_large' ? 'memory' : 'bad_spill', message };
+  if (error instanceof DeadlineError || /CPU time limit|hung|canceled/i.test(message)) {
+    return { code: 'deadline', message };
+  }
+  if (/memory limit/i.test(message)) return { code: 'memory', message };
+  return { code: 'internal', message };
+}

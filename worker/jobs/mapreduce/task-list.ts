@@ -1,0 +1,22 @@
+// A job's tasks as one list: its map tasks, then one reduce task a partition. The cursor is a position in it.
+import type { List } from '../../../shared/schemas/common.ts';
+import type { Task } from '../../../shared/schemas/job.ts';
+import { type JobStore, reduceTask } from './job.store.ts';
+
+export function listTasks(
+  store: JobStore,
+  { splits, partitions }: { splits: number; partitions: number },
+  cursor: string | undefined,
+  limit: number,
+): List<Task> {
+  const from = Math.max(0, Number.parseInt(cursor ?? '0', 10) || 0);
+  const mapTasks = Math.max(0, Math.min(limit, splits - from));
+  const items = mapTasks > 0 ? store.tasksFrom(from, mapTasks) : [];
+  const rows = new Map(store.partRows().map((row) => [row.partition, row]));
+  let next = from + mapTasks;
+  while (items.length < limit && next >= splits && next < splits + partitions) {
+    items.push(reduceTask(next - splits, rows.get(next - splits) ?? null));
+    next++;
+  }
+  return { items, next: next < splits + partitions ? String(next) : null };
+}

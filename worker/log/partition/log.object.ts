@@ -1,0 +1,134 @@
+// One partition of a stream. A thin shell: log-partition.ts does it, this gives it storage, R2, the queue, the
+// claims, and one alarm.
+import { DurableObject } from 'cloudflare:workers';
+import { guardBindings } from '../../platform/bindings.ts';
+import type { Env, StreamBell } from '../../platform/env.ts';
+import { claimShard, claimShardOf } from '../../stubs.ts';
+import { PartitionLog } from './partition.store.ts';
+import type {
+  Append,
+  AppendOutcome,
+  InputPiece,
+  Located,
+  LogConfig,
+  LogRpc,
+  LogStatus,
+  Measured,
+  Point,
+} from '../../contracts/log.rpc.ts';
+
+/** An alarm that should have fired so long ago is dead: local alarms do not survive a reload. */
+const ALARM_DEAD_MS = 5_000;
+
+export class LogObject extends DurableObject<Env> implements LogRpc {
+  #log: PartitionLog;
+  /** What the alarm is set to, as far as this instance knows. */
+  #armedMs: number | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, guardBindings(env));
+    this.#log = this.#open();
+    this.#arm();
+  }
+
+  #open(): PartitionLog {
+    return new PartitionLog({
+      storage: this.ctx.storage,
+      bucket: this.env.BUCKET,
+      claims: {
+        shardOf: claimShardOf,
+        hold: (shard, holder, tokens) => claimShard(this.env, shard).hold(holder, tokens),
+        release: (shard, holder, tokens) => claimShard(this.env, shard).release(holder, tokens),
+      },
+      ring: async (bells) => {
+        await this.env.STREAM_QUEUE.sendBatch(bells.map((body) => ({ body })));
+      },
+      later: (work) => this.ctx.waitUntil(work.finally(() => this.#arm())),
+      randomKey: () => {
+        const [a = 0, b = 0] = crypto.getRandomValues(new Int32Array(2));
+        return [a, b];
+      },
+      now: Date.now,
+    });
+  }
+
+  /** Counts the call, and sets the alarm to what follows from it. */
+  #do<Result>(call: (log: PartitionLog) => Result): Result {
+    this.#log.called();
+    const result = call(this.#log);
+    this.#arm();
+    return result;
+  }
+
+  #arm(): void {
+    const atMs = this.#log.nextMs();
+    const armedMs = this.#armedMs;
+    // One that fires early finds nothing due and is set again: cheaper than a write for every change.
+    const stands = armedMs !== null && atMs !== null && armedMs <= atMs;
+    if (atMs === null || (stands && armedMs > Date.now() - ALARM_DEAD_MS)) return;
+    this.#armedMs = atMs;
+    this.#log.alarmSet();
+    void this.ctx.storage.setAlarm(atMs);
+  }
+
+  override async alarm(): Promise<void> {
+    this.#armedMs = null;
+    this.#log.called();
+    await this.#log.work();
+    if (this.#log.swept) await this.#close();
+    this.#arm();
+  }
+
+  async #close(): Promise<void> {
+    this.#log.close();
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    this.#armedMs = null;
+    this.#log = this.#open();
+  }
+
+  async configure(config: LogConfig): Promise<void> {
+    this.#do((log) => log.configure(config));
+  }
+  async append(batch: Append): Promise<AppendOutcome> {
+    return this.#do((log) => log.append(batch));
+  }
+  async claimRequest(key: string, bodyDigest: string) {
+    return this.#do((log) => log.claimRequest(key, bodyDigest));
+  }
+  async locate(from: number, maxEvents: number, maxBytes: number): Promise<Located> {
+    return this.#do((log) => log.locate(from, maxEvents, maxBytes));
+  }
+  async waitPast(after: number, waitMs: number): Promise<number> {
+    return this.#do((log) => log.waitPast(after, waitMs));
+  }
+  async resolve(point: Point): Promise<number> {
+    return this.#do((log) => log.resolve(point));
+  }
+  async status(): Promise<LogStatus | null> {
+    return this.#do((log) => log.status());
+  }
+  async measure(from: number, maxEvents: number, maxBytes: number): Promise<Measured> {
+    return this.#do((log) => log.measure(from, maxEvents, maxBytes));
+  }
+  async pin(holder: string, from: number, to: number, pieceBytes: number): Promise<InputPiece[]> {
+    return this.#do((log) => log.pin(holder, from, to, pieceBytes));
+  }
+  async unpin(holder: string): Promise<void> {
+    this.#do((log) => log.unpin(holder));
+  }
+  async subscribe(reader: string, bell: StreamBell, from: Point): Promise<number> {
+    return this.#do((log) => log.subscribe(reader, bell, from));
+  }
+  async unsubscribe(reader: string): Promise<void> {
+    this.#do((log) => log.unsubscribe(reader));
+  }
+  async caughtUp(reader: string, at: number): Promise<boolean> {
+    return this.#do((log) => log.caughtUp(reader, at));
+  }
+  async forget(): Promise<void> {
+    this.#log.called();
+    if (await this.#log.forget()) await this.#close();
+    else this.#arm();
+  }
+}

@@ -1,0 +1,93 @@
+// Who is rung after an append, and when again. A reader with a bell out is not rung until it says that it has
+// caught up; a bell that nobody answers is rung again, less and less often: it may be lost, or its reader paused.
+import { BELL_RING_AGAIN_MAX_MS, BELL_RING_AGAIN_MS } from '../../../shared/limits.ts';
+import type { StreamBell } from '../../contracts/wake-ups.ts';
+
+interface Subscription {
+  bell: StreamBell;
+  /** Where it rests, or last rested. Storage may know an older place: then a bell too many is rung. */
+  place: number;
+  /** When its bell is to be rung (again). Null: it rests. */
+  ringAtMs: number | null;
+  againMs: number;
+}
+
+/** A bell could not be sent at all: soon again. */
+const SEND_AGAIN_MS = 1_000;
+
+export class Subscriptions {
+  readonly #readers = new Map<string, Subscription>();
+
+  get size(): number {
+    return this.#readers.size;
+  }
+
+  /** It has read up to `place`. Where there is more, its bell is due at once. */
+  set(reader: string, bell: StreamBell, place: number, next: number, nowMs: number): void {
+    this.#readers.set(reader, {
+      bell,
+      place,
+      ringAtMs: place < next ? nowMs : null,
+      againMs: BELL_RING_AGAIN_MS,
+    });
+  }
+
+  has(reader: string): boolean {
+    return this.#readers.has(reader);
+  }
+
+  delete(reader: string): boolean {
+    return this.#readers.delete(reader);
+  }
+
+  /** Something was appended: who rests is to be rung. */
+  appended(nowMs: number): void {
+    for (const one of this.#readers.values()) one.ringAtMs ??= nowMs;
+  }
+
+  /** The bells that are due now, with who is to hear them; they are taken as rung. */
+  due(nowMs: number): { reader: string; bell: StreamBell }[] {
+    const bells: { reader: string; bell: StreamBell }[] = [];
+    for (const [reader, one] of this.#readers) {
+      if (one.ringAtMs === null || one.ringAtMs > nowMs) continue;
+      bells.push({ reader, bell: one.bell });
+      one.ringAtMs = nowMs + one.againMs;
+      one.againMs = Math.min(one.againMs * 2, BELL_RING_AGAIN_MAX_MS);
+    }
+    return bells;
+  }
+
+  /** The bells were not sent. */
+  failed(readers: readonly string[], nowMs: number): void {
+    for (const reader of readers) {
+      const one = this.#readers.get(reader);
+      if (!one || one.ringAtMs === null) continue;
+      one.ringAtMs = nowMs + SEND_AGAIN_MS;
+      one.againMs = BELL_RING_AGAIN_MS;
+    }
+  }
+
+  /** The reader has read up to `at`. True: that is all there is, and it rests. */
+  caughtUp(reader: string, at: number, next: number, nowMs: number): boolean {
+    const one = this.#readers.get(reader);
+    // Nobody would ring it: it has unsubscribed, or the stream is gone.
+    if (!one) return true;
+    one.place = at;
+    one.againMs = BELL_RING_AGAIN_MS;
+    one.ringAtMs = at < next ? nowMs + BELL_RING_AGAIN_MS : null;
+    return one.ringAtMs === null;
+  }
+
+  /** When the next bell is due. */
+  nextMs(): number | null {
+    let next: number | null = null;
+    for (const { ringAtMs } of this.#readers.values()) {
+      if (ringAtMs !== null && (next === null || ringAtMs < next)) next = ringAtMs;
+    }
+    return next;
+  }
+
+  places(): Record<string, number> {
+    return Object.fromEntries([...this.#readers].map(([reader, { place }]) => [reader, place]));
+  }
+}

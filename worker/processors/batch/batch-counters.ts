@@ -1,0 +1,175 @@
+// What a batch processor's windows counted so far, and how windows are shown. Plain values.
+import { LATENCY_HALF_MS, LOG_LINES_MAX } from '../../../shared/limits.ts';
+import type {
+  Batch,
+  DeadLetter,
+  OpenWindow,
+  PartitionLag,
+  ProcessorCounters,
+  WindowLimits,
+} from '../../../shared/schemas/processor.ts';
+import { addLatency, emptyLatency, mergeLatency } from '../consumer/latency.ts';
+import type { WindowConfig } from '../../contracts/batch.rpc.ts';
+import { type Cursor, firesAtMs, samePartition, type Windows } from './batch-machine.ts';
+import type { Runs, WindowRecord } from './batch-attempts.ts';
+
+export interface Tally {
+  counters: ProcessorCounters;
+  operations: Record<string, number>;
+  /** The last lines that the code logged. */
+  log: string[];
+  /** Two halves that take turns, so that what is shown covers the last minutes. */
+  latency: { sinceMs: number; now: number[]; before: number[] };
+}
+
+export const newTally = (nowMs: number): Tally => ({
+  counters: {
+    processed: 0,
+    passedOver: 0,
+    emitted: 0,
+    retried: 0,
+    deadLettered: 0,
+    redriven: 0,
+    duplicates: 0,
+    expired: 0,
+  },
+  operations: {},
+  log: [],
+  latency: { sinceMs: nowMs, now: emptyLatency(), before: emptyLatency() },
+});
+
+export function addOperations(tally: Tally, operations: Record<string, number>): void {
+  for (const [name, count] of Object.entries(operations)) {
+    tally.operations[name] = (tally.operations[name] ?? 0) + count;
+  }
+}
+
+export function addLines(tally: Tally, lines: string[]): void {
+  tally.log = [...tally.log, ...lines].slice(-LOG_LINES_MAX);
+}
+
+/** A window's events count with the longest wait among them: that of the first, which is the one that is known. */
+export function countDone(tally: Tally, record: WindowRecord, nowMs: number): void {
+  tally.counters.processed += record.events;
+  rotate(tally, nowMs);
+  addLatency(tally.latency.now, nowMs - record.openedAtMs, record.events);
+}
+
+export function shownLatency(tally: Tally, nowMs: number): number[] {
+  rotate(tally, nowMs);
+  const shown = [...tally.latency.before];
+  mergeLatency(shown, tally.latency.now);
+  return shown;
+}
+
+function rotate(tally: Tally, nowMs: number): void {
+  const { sinceMs, now } = tally.latency;
+  const ageMs = nowMs - sinceMs;
+  if (ageMs < LATENCY_HALF_MS) return;
+  const before = ageMs < 2 * LATENCY_HALF_MS ? now : emptyLatency();
+  tally.latency = { sinceMs: nowMs, now: emptyLatency(), before };
+}
+
+const iso = (ms: number) => new Date(ms).toISOString();
+
+export function batchView(record: WindowRecord): Batch {
+  const { number, reason, ranges, events, bytes, openedAtMs, firedAtMs, state, attempts } = record;
+  const only = ranges.length === 1 ? ranges[0] : undefined;
+  return {
+    window: number,
+    reason,
+    from: only?.from ?? null,
+    to: only?.to ?? null,
+    ranges: ranges.map(({ stream, partition, from, to }) => ({ stream, partition, from, to })),
+    events,
+    bytes,
+    openedAt: iso(openedAtMs),
+    firedAt: iso(firedAtMs),
+    state,
+    attempts,
+    error: record.error,
+    ...(record.job !== null && { job: record.job }),
+  };
+}
+
+export function openView(windows: Windows, limits: WindowLimits): OpenWindow {
+  const { number, events, bytes, openedAtMs } = windows.open;
+  const firesMs = firesAtMs(windows, limits);
+  return {
+    window: number,
+    events,
+    bytes,
+    openedAt: openedAtMs === null ? null : iso(openedAtMs),
+    firesAt: firesMs === null ? null : iso(firesMs),
+  };
+}
+
+const LETTER = /^window-(\d+)$/;
+const letterId = (number: number) => `window-${number}`;
+
+/** The window that a dead letter's id stands for. */
+export function windowOfLetter(id: string): number | null {
+  const number = LETTER.exec(id)?.[1];
+  return number === undefined ? null : Number(number);
+}
+
+export function letterView(record: WindowRecord): DeadLetter {
+  const first = record.ranges[0];
+  return {
+    id: letterId(record.number),
+    event: null,
+    stream: first?.stream ?? '',
+    partition: first?.partition ?? 0,
+    offset: first?.from ?? 0,
+    error: record.error ?? { code: 'internal', message: 'it is tried again' },
+    attempts: record.attempts,
+    at: iso(record.deadAtMs ?? record.firedAtMs),
+    state: record.state === 'failed' ? 'dead' : 'redriving',
+    batch: record.number,
+  };
+}
+
+/** Where each partition is, and why it waits. */
+export function lagView(
+  config: WindowConfig,
+  windows: Windows,
+  runs: Runs,
+  nowMs: number,
+): Omit<PartitionLag, 'lag'>[] {
+  return windows.cursors.map((cursor) => {
+    const { stream, partition, committed } = cursor;
+    return { stream, partition, committed, ...placeOf(cursor, config, windows, runs, nowMs) };
+  });
+}
+
+function placeOf(
+  cursor: Cursor,
+  { paused, spec }: WindowConfig,
+  windows: Windows,
+  runs: Runs,
+  nowMs: number,
+): Pick<PartitionLag, 'state' | 'reason'> {
+  if (paused) return { state: 'paused', reason: 'paused' };
+  const covers = ({ ranges }: Pick<WindowRecord, 'ranges'>) =>
+    ranges.some((range) => samePartition(range, cursor));
+  const first = runs.all.filter(covers).sort((a, b) => a.number - b.number)[0];
+  if (first) {
+    if (first.state === 'running') {
+      return { state: 'running', reason: first.job ? `window ${first.number} is a job` : '' };
+    }
+    const { why, blocks, number } = first;
+    const state = blocks > 0 && why !== '' ? 'blocked' : 'waiting';
+    return { state, reason: `window ${number} ${why === '' ? 'waits for its turn' : why}` };
+  }
+  const { open } = windows;
+  if (open.openedAtMs === null || !covers(open)) return { state: 'idle', reason: '' };
+  const seconds = Math.max(
+    0,
+    Math.round(((firesAtMs(windows, spec.batch) ?? nowMs) - nowMs) / 1000),
+  );
+  const filled = `${open.events} of ${spec.batch.maxEvents} events, ${open.bytes} of ${spec.batch.maxBytes} bytes`;
+  return {
+    state: 'waiting',
+    reason: `window ${open.number} is open: ${filled}, and ${seconds} s left`,
+  };
+}

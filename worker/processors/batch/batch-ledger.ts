@@ -1,0 +1,219 @@
+// Where fired windows are handed out and come back: turns reports into changes of the runs, counts them once and
+// stores them. Runs inside the WindowObject's transactions.
+import { WINDOWS_REDRIVEN_MAX } from '../../../shared/limits.ts';
+import type { Job, TaskError } from '../../../shared/schemas/job.ts';
+import type { RedriveBody } from '../../../shared/schemas/processor.ts';
+import type {
+  WindowConfig,
+  WindowEffects,
+  WindowReport,
+  WindowWork,
+} from '../../contracts/batch.rpc.ts';
+import { commit, type Counted, samePartition } from './batch-machine.ts';
+import { newRecord, Runs, type WindowRecord } from './batch-attempts.ts';
+import type { WindowState, WindowStore } from './batch.store.ts';
+import {
+  addLines,
+  addOperations,
+  countDone,
+  type Tally,
+  windowOfLetter,
+} from './batch-counters.ts';
+import { workOf } from './batch-work.ts';
+
+/** A batch processor's windows in memory: what is stored, and what decides about it. */
+export interface Loaded {
+  config: WindowConfig;
+  state: WindowState;
+  tally: Tally;
+  runs: Runs;
+  /** Windows among the dead letters. */
+  dead: number;
+}
+
+export interface Clock {
+  nowMs: number;
+  /** 0 ≤ random < 1. */
+  random: number;
+}
+
+const hasEnded = ({ state }: Job) =>
+  state === 'done' || state === 'failed' || state === 'cancelled';
+
+export class WindowDesk {
+  readonly #store: WindowStore;
+
+  constructor(store: WindowStore) {
+    this.#store = store;
+  }
+
+  load(): Loaded | null {
+    const config = this.#store.loadConfig();
+    const state = this.#store.loadState();
+    const tally = this.#store.loadTally();
+    if (!config || !state || !tally) return null;
+    const runs = new Runs(this.#store.unfinished());
+    return { config, state, tally, runs, dead: this.#store.deadCount() };
+  }
+
+  /** What an answer of the log, or time, has changed. */
+  enter(
+    { state, tally, runs }: Loaded,
+    { fired, expired }: Pick<Counted, 'fired' | 'expired'>,
+  ): void {
+    if (fired) {
+      const record = newRecord(fired);
+      runs.add(record);
+      this.#store.saveWindow(record);
+    }
+    tally.counters.expired += expired;
+    addOperations(tally, { durableObjectRequest: 2, rowWritten: fired ? 4 : 1 });
+    this.#store.saveState(state);
+    if (fired) this.#store.saveTally(tally);
+  }
+
+  begin(loaded: Loaded, record: WindowRecord, nowMs: number): WindowWork {
+    const { runs, tally, config } = loaded;
+    if (record.runs > 0 && record.attempts > 0) tally.counters.retried++;
+    runs.begin(record, nowMs);
+    this.#save(loaded, record);
+    const effects = record.prepared ? this.#store.effects(record.number) : null;
+    return workOf(config, record, effects);
+  }
+
+  alive(loaded: Loaded, record: WindowRecord, nowMs: number): void {
+    loaded.runs.alive(record, nowMs);
+    this.#save(loaded, record);
+  }
+
+  prepare(loaded: Loaded, record: WindowRecord, effects: WindowEffects, nowMs: number): void {
+    record.prepared = true;
+    this.#store.saveEffects(record.number, effects);
+    this.alive(loaded, record, nowMs);
+  }
+
+  settle(loaded: Loaded, record: WindowRecord, report: WindowReport, clock: Clock): void {
+    const { runs, tally } = loaded;
+    switch (report.kind) {
+      case 'done':
+        tally.counters.emitted += report.emitted;
+        tally.counters.duplicates += report.duplicates;
+        addLines(tally, report.log);
+        addOperations(tally, report.operations);
+        this.#done(loaded, record, clock);
+        break;
+      case 'failed':
+        addLines(tally, report.log);
+        this.#failed(loaded, record, report, clock);
+        break;
+      case 'submitted':
+        runs.handOver(record, report.job);
+        break;
+      case 'expired':
+        this.#expired(loaded, record, report, clock);
+        break;
+      case 'blocked':
+        runs.blocked(record, report.reason, clock);
+        break;
+    }
+    this.#save(loaded, record);
+  }
+
+  /** The lease ran out: nobody knows why. */
+  lapse(loaded: Loaded, record: WindowRecord, clock: Clock): void {
+    const message = 'whoever ran the window fell silent: out of memory, or the edge restarted';
+    // What its code decided is known: only the append has to be done again.
+    if (record.prepared) loaded.runs.blocked(record, message, clock);
+    else
+      this.#failed(loaded, record, { error: { code: 'deadline', message }, final: false }, clock);
+    this.#save(loaded, record);
+  }
+
+  /** A window follows its job. False: the job goes on. */
+  follow(loaded: Loaded, record: WindowRecord, job: Job | null, clock: Clock): boolean {
+    if (job && !hasEnded(job)) return false;
+    if (job?.state === 'done') this.#done(loaded, record, clock);
+    else {
+      const message = job ? `its job was ${job.state}` : 'its job was deleted';
+      const error = job?.error ?? { code: 'internal', message };
+      this.#failed(loaded, record, { error, final: true }, clock);
+    }
+    this.#save(loaded, record);
+    return true;
+  }
+
+  /** How many windows are tried again. */
+  redrive(loaded: Loaded, body: RedriveBody, nowMs: number): number {
+    const numbers = body.ids
+      ? [...new Set(body.ids.flatMap((id) => windowOfLetter(id) ?? []))]
+      : this.#store.failedNumbers(WINDOWS_REDRIVEN_MAX);
+    const stepMs = body.ratePerSecond ? 1000 / body.ratePerSecond : 0;
+    let count = 0;
+    for (const number of numbers) {
+      const record = this.#store.window(number);
+      if (record?.state !== 'failed') continue;
+      if (loaded.runs.redriven >= WINDOWS_REDRIVEN_MAX) break;
+      loaded.runs.redrive(record, nowMs + stepMs * count++);
+      this.#save(loaded, record);
+    }
+    return count;
+  }
+
+  #done(loaded: Loaded, record: WindowRecord, { nowMs }: Clock): void {
+    loaded.runs.done(record);
+    countDone(loaded.tally, record, nowMs);
+    if (record.redriven > 0) {
+      loaded.tally.counters.redriven++;
+      loaded.dead--;
+    }
+    this.#finish(loaded, record);
+    this.#store.prune(record.number);
+  }
+
+  #failed(
+    loaded: Loaded,
+    record: WindowRecord,
+    failure: { error: TaskError; final: boolean },
+    clock: Clock,
+  ): void {
+    if (!loaded.runs.failed(record, failure, loaded.config.spec.retry, clock)) return;
+    if (record.redriven === 0) {
+      loaded.tally.counters.deadLettered++;
+      loaded.dead++;
+    }
+    this.#finish(loaded, record);
+  }
+
+  /** Run or given up: its partitions are further, and nothing is left to append. */
+  #finish(loaded: Loaded, record: WindowRecord): void {
+    if (record.redriven === 0) commit(loaded.state.windows, record.ranges);
+    if (record.prepared) this.#store.deleteEffects(record.number);
+    record.prepared = false;
+    this.#store.saveState(loaded.state);
+  }
+
+  /** Retention was faster: what is left of the window is run; it is done when nothing is. */
+  #expired(
+    loaded: Loaded,
+    record: WindowRecord,
+    gone: { streamUid: string; partition: number; first: number },
+    clock: Clock,
+  ): void {
+    const range = record.ranges.find((one) => samePartition(one, gone));
+    if (range) {
+      const from = Math.min(range.to, Math.max(range.from, gone.first));
+      loaded.tally.counters.expired += from - range.from;
+      record.events -= from - range.from;
+      range.from = from;
+    }
+    if (record.events === 0) return this.#done(loaded, record, clock);
+    // A range that has become empty stays: nothing is read of it.
+    loaded.runs.blocked(record, 'retention took a part of it', { ...clock, random: 0 });
+  }
+
+  #save(loaded: Loaded, record: WindowRecord): void {
+    addOperations(loaded.tally, { durableObjectRequest: 1, rowWritten: 2 });
+    this.#store.saveWindow(record);
+    this.#store.saveTally(loaded.tally);
+  }
+}

@@ -1,0 +1,89 @@
+// The partitions that windows read: who is subscribed, who may have more, and what lies between two places.
+import { CONNECTIONS_MAX } from '../../../shared/limits.ts';
+import type { Env } from '../../platform/env.ts';
+import { logObject } from '../../stubs.ts';
+import { sideBySide } from '../../platform/side-by-side.ts';
+import type { LogRpc, Measured, Point } from '../../contracts/log.rpc.ts';
+import type { Cursor, Question } from './batch-machine.ts';
+
+type Place = Pick<Cursor, 'streamUid' | 'partition'>;
+
+export class WindowLogs {
+  readonly #env: Env;
+  /** Cursors whose partition may have more, in the order in which they are asked. */
+  readonly #restless = new Set<Cursor>();
+  /** Cursors known to be at the end of their partition. */
+  readonly #resting = new Set<Cursor>();
+
+  constructor(env: Env) {
+    this.#env = env;
+  }
+
+  /** Whose turn it is to be asked. */
+  get next(): Cursor | null {
+    const [first] = this.#restless;
+    return first ?? null;
+  }
+
+  get restless(): boolean {
+    return this.#restless.size > 0;
+  }
+
+  rests(cursor: Cursor): boolean {
+    return this.#resting.has(cursor);
+  }
+
+  rouse(cursor: Cursor): void {
+    this.#restless.add(cursor);
+    this.#resting.delete(cursor);
+  }
+
+  rest(cursor: Cursor): void {
+    this.#restless.delete(cursor);
+    this.#resting.add(cursor);
+  }
+
+  drop(cursor: Cursor): void {
+    this.#restless.delete(cursor);
+    this.#resting.delete(cursor);
+  }
+
+  clear(): void {
+    this.#restless.clear();
+    this.#resting.clear();
+  }
+
+  measure(cursor: Cursor, { from, maxEvents, maxBytes }: Question): Promise<Measured> {
+    // The next turn is another partition's, also when this one does not answer.
+    this.#restless.delete(cursor);
+    this.#restless.add(cursor);
+    return this.#log(cursor).measure(from, maxEvents, maxBytes);
+  }
+
+  /** It is at the end, as far as is known. A bell that comes while the log answers makes it restless again. */
+  async caughtUp(window: string, cursor: Cursor): Promise<void> {
+    this.rest(cursor);
+    if (!(await this.#log(cursor).caughtUp(window, cursor.next))) this.rouse(cursor);
+  }
+
+  /** From now on its bells are rung; answers where each is read from. */
+  async subscribe<One extends Place>(
+    window: string,
+    places: readonly One[],
+    fromOf: (one: One) => Point,
+  ): Promise<(One & { next: number })[]> {
+    return sideBySide(places, CONNECTIONS_MAX, async (one) => {
+      const { streamUid, partition } = one;
+      const bell = { kind: 'look' as const, window, streamUid, partition };
+      return { ...one, next: await this.#log(one).subscribe(window, bell, fromOf(one)) };
+    });
+  }
+
+  async unsubscribe(window: string, places: readonly Place[]): Promise<void> {
+    await sideBySide(places, CONNECTIONS_MAX, (one) => this.#log(one).unsubscribe(window));
+  }
+
+  #log({ streamUid, partition }: Place): LogRpc {
+    return logObject(this.#env, { uid: streamUid, partition });
+  }
+}

@@ -1,0 +1,523 @@
+// The windows of one batch processor: counts ranges of the log until a window fires, and hands fired windows out to
+// be run. A thin shell: window-machine.ts counts, window-runs.ts decides what runs; this asks logs, stores, rings.
+import { DurableObject } from 'cloudflare:workers';
+import {
+  BELL_RING_AGAIN_MS,
+  DEAD_LETTERS_MAX,
+  WINDOW_JOB_POLL_MAX_MS,
+  WINDOW_JOB_POLL_MIN_MS,
+  WINDOW_LOOKS_MAX,
+  WINDOWS_WAITING_MAX,
+} from '../../../shared/limits.ts';
+import type { List } from '../../../shared/schemas/common.ts';
+import type { Batch, DeadLetter, RedriveBody } from '../../../shared/schemas/processor.ts';
+import { page } from '../../platform/page.ts';
+import { guardBindings } from '../../platform/bindings.ts';
+import type { Env } from '../../platform/env.ts';
+import { jobObject, processorObject } from '../../stubs.ts';
+import { Timers } from '../../platform/timers.ts';
+import type { Point } from '../../contracts/log.rpc.ts';
+import { windowName } from '../../contracts/names.ts';
+import { partitionsOf } from '../../log/streams.edge.ts';
+import type {
+  WindowConfig,
+  WindowEffects,
+  WindowReport,
+  WindowRpc,
+  WindowStatus,
+  WindowWork,
+} from '../../contracts/batch.rpc.ts';
+import {
+  count,
+  type Counted,
+  type Cursor,
+  fire,
+  type FiredWindow,
+  fireIfDue,
+  fireIfFull,
+  firesAtMs,
+  newWindows,
+  questionOf,
+  samePartition,
+} from './batch-machine.ts';
+import { type Clock, type Loaded, WindowDesk } from './batch-ledger.ts';
+import { WindowLogs } from './batch-logs.edge.ts';
+import { Runs, type WindowRecord } from './batch-attempts.ts';
+import { WindowStore } from './batch.store.ts';
+import {
+  addOperations,
+  batchView,
+  lagView,
+  letterView,
+  newTally,
+  openView,
+  shownLatency,
+} from './batch-counters.ts';
+
+/** A timer's work failed: again after this long. */
+const TIMER_RETRY_MS = 5_000;
+
+const nameOf = ({ processorUid, generation }: WindowConfig) => windowName(processorUid, generation);
+
+export class WindowObject extends DurableObject<Env> implements WindowRpc {
+  readonly #store: WindowStore;
+  readonly #desk: WindowDesk;
+  readonly #logs: WindowLogs;
+  readonly #timers: Timers;
+  #loaded: Loaded | null = null;
+  /** One look at the logs at a time: answers would overtake one another. */
+  #looking: Promise<unknown> = Promise.resolve();
+  #rung: { window: number; atMs: number } | null = null;
+  #configuring = 0;
+  #pollMs = WINDOW_JOB_POLL_MIN_MS;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, guardBindings(env));
+    this.#store = new WindowStore(ctx.storage);
+    this.#desk = new WindowDesk(this.#store);
+    this.#logs = new WindowLogs(this.env);
+    this.#timers = new Timers(ctx.storage);
+    this.#loaded = this.#desk.load();
+  }
+
+  /** Changes memory and storage together: when storage takes the change back, memory is read anew. */
+  #change<Result>(work: () => Result): Result {
+    try {
+      return this.#store.transaction(work);
+    } catch (error) {
+      this.#logs.clear();
+      this.#loaded = this.#desk.load();
+      throw error;
+    }
+  }
+
+  /** Loaded and at work: null while it is paused, stopped or not there. */
+  get #active(): Loaded | null {
+    const loaded = this.#loaded;
+    return loaded && !loaded.config.paused && !loaded.state.stopped ? loaded : null;
+  }
+
+  get #clock(): Clock {
+    return { nowMs: Date.now(), random: Math.random() };
+  }
+
+  // --- The definition -------------------------------------------------------------------------------
+
+  async configure(config: WindowConfig, startFrom: Point): Promise<void> {
+    this.#configuring++;
+    try {
+      await this.#configure(config, startFrom);
+    } finally {
+      this.#configuring--;
+    }
+  }
+
+  async #configure(config: WindowConfig, startFrom: Point): Promise<void> {
+    const window = nameOf(config);
+    const known = this.#loaded?.state.windows.cursors ?? [];
+    const wanted = config.streams.flatMap(partitionsOf).map(({ stream, uid, partition }) => ({
+      stream,
+      streamUid: uid,
+      partition,
+    }));
+    const added = wanted.filter((one) => !known.some((cursor) => samePartition(cursor, one)));
+    const dropped = known.filter((cursor) => !wanted.some((one) => samePartition(cursor, one)));
+    const begun = await this.#logs.subscribe(window, added, () => startFrom);
+    await this.#logs.unsubscribe(window, dropped);
+    const wasPaused = this.#loaded?.config.paused ?? false;
+    this.#change(() => {
+      const loaded = (this.#loaded ??= {
+        config,
+        state: { windows: newWindows(), stopped: false, saidCaughtUp: false },
+        tally: newTally(Date.now()),
+        runs: new Runs([]),
+        dead: 0,
+      });
+      loaded.config = config;
+      // Another call may have come between: whoever is there already stays.
+      const { cursors } = loaded.state.windows;
+      const fresh = begun
+        .filter((one) => !cursors.some((cursor) => samePartition(cursor, one)))
+        .map((one) => ({ ...one, committed: one.next }));
+      const all = [...cursors, ...fresh];
+      loaded.state.windows.cursors = wanted.flatMap(
+        (one) => all.find((cursor) => samePartition(cursor, one)) ?? [],
+      );
+      this.#store.saveConfig(config);
+      this.#store.saveState(loaded.state);
+      this.#store.saveTally(loaded.tally);
+    });
+    if (config.paused) await this.#unsubscribe();
+    else if (wasPaused) await this.#subscribeAgain();
+    // Bounds may have changed, and there may be events already: looked at by the alarm, at once.
+    this.#timers.set('look', Date.now());
+  }
+
+  /** Nobody is rung while nobody may look. */
+  async #unsubscribe(): Promise<void> {
+    const loaded = this.#loaded;
+    if (loaded) await this.#logs.unsubscribe(nameOf(loaded.config), loaded.state.windows.cursors);
+  }
+
+  async #subscribeAgain(): Promise<void> {
+    const loaded = this.#loaded;
+    if (!loaded) return;
+    const { cursors } = loaded.state.windows;
+    await this.#logs.subscribe(nameOf(loaded.config), cursors, ({ next }) => ({ offset: next }));
+  }
+
+  async pause(): Promise<void> {
+    const loaded = this.#loaded;
+    if (!loaded || loaded.config.paused) return;
+    this.#change(() => {
+      loaded.config = { ...loaded.config, paused: true };
+      this.#store.saveConfig(loaded.config);
+    });
+    await this.#unsubscribe();
+  }
+
+  async resume(): Promise<void> {
+    const loaded = this.#loaded;
+    if (!loaded?.config.paused) return;
+    await this.#subscribeAgain();
+    this.#change(() => {
+      loaded.config = { ...loaded.config, paused: false };
+      this.#store.saveConfig(loaded.config);
+      this.#timers.set('look', Date.now());
+    });
+    await this.#advance();
+  }
+
+  async stop() {
+    const loaded = this.#loaded;
+    if (!loaded) return [];
+    this.#change(() => {
+      loaded.state.stopped = true;
+      this.#store.saveState(loaded.state);
+      for (const timer of ['look', 'fire', 'run']) this.#timers.clear(timer);
+    });
+    await this.#unsubscribe();
+    return this.committed();
+  }
+
+  async forget(): Promise<void> {
+    await this.#unsubscribe();
+    this.#loaded = null;
+    this.#logs.clear();
+    await this.ctx.storage.deleteAll();
+  }
+
+  // --- Counting -------------------------------------------------------------------------------------
+
+  async look(streamUid: string, partition: number): Promise<void> {
+    if (!this.#loaded && this.#configuring === 0) {
+      // What was cut off while it was made, or forgotten while it was rung.
+      const { name } = this.ctx.id;
+      if (name !== undefined) await this.#logs.unsubscribe(name, [{ streamUid, partition }]);
+      return;
+    }
+    const cursor = this.#active?.state.windows.cursors.find((one) =>
+      samePartition(one, { streamUid, partition }),
+    );
+    if (!cursor) return;
+    this.#logs.rouse(cursor);
+    await this.#lookAround();
+  }
+
+  /** Asks the restless partitions, in turns, what came; a part of it when it is much. Then goes on running. */
+  async #lookAround(): Promise<void> {
+    const looked = this.#looking.then(() => this.#look());
+    this.#looking = looked.catch(() => undefined);
+    await looked;
+    const loaded = this.#active;
+    if (loaded && this.#logs.restless && !this.#isFull(loaded)) {
+      this.#timers.set('look', Date.now());
+    }
+    await this.#advance();
+  }
+
+  async #look(): Promise<void> {
+    try {
+      for (let looks = 0; looks < WINDOW_LOOKS_MAX; looks++) {
+        // Events that waited for long, in a backlog, fill windows; time fires what is left of them.
+        if (!this.#logs.restless) this.#fireIf(fireIfDue);
+        else this.#fireIf(fireIfFull);
+        const loaded = this.#active;
+        const cursor = this.#logs.next;
+        if (!loaded || !cursor || this.#isFull(loaded)) break;
+        await this.#ask(loaded, cursor);
+      }
+    } finally {
+      // A log that never ends, or never answers, does not hold time up.
+      this.#fireIf(fireIfDue);
+    }
+  }
+
+  /** As many windows wait as may: what comes stays in the log until one has run. */
+  #isFull({ runs }: Loaded): boolean {
+    return runs.inOrder >= WINDOWS_WAITING_MAX;
+  }
+
+  async #ask(loaded: Loaded, cursor: Cursor): Promise<void> {
+    const { windows } = loaded.state;
+    const index = windows.cursors.indexOf(cursor);
+    if (index < 0) return this.#logs.drop(cursor); // Its stream is no longer read.
+    const question = questionOf(windows, index, loaded.config.spec.batch);
+    const measured = await this.#logs.measure(cursor, question);
+    if (this.#active !== loaded) return;
+    const nowMs = Date.now();
+    const { then } = this.#change(() => {
+      const counted = count(windows, question, measured, loaded.config.spec.batch, nowMs);
+      this.#enter(loaded, counted);
+      return counted;
+    });
+    if (then === 'end') await this.#logs.caughtUp(nameOf(loaded.config), cursor);
+  }
+
+  #enter(loaded: Loaded, counted: Pick<Counted, 'fired' | 'expired'>): void {
+    this.#desk.enter(loaded, counted);
+    const atMs = firesAtMs(loaded.state.windows, loaded.config.spec.batch);
+    if (atMs === null) this.#timers.clear('fire');
+    else this.#timers.set('fire', atMs);
+  }
+
+  #fireIf(rule: typeof fireIfDue): void {
+    const loaded = this.#active;
+    if (!loaded || this.#isFull(loaded)) return;
+    const { state, config } = loaded;
+    const atMs = firesAtMs(state.windows, config.spec.batch);
+    if (atMs === null) return;
+    this.#change(() => {
+      const fired = rule(state.windows, config.spec.batch, Date.now());
+      if (fired) this.#enter(loaded, { fired, expired: 0 });
+      else this.#timers.set('fire', atMs);
+    });
+  }
+
+  async drain(): Promise<void> {
+    const loaded = this.#active;
+    if (!loaded) return;
+    for (const cursor of loaded.state.windows.cursors) this.#logs.rouse(cursor);
+    await this.#lookAround();
+    this.#change(() => {
+      const fired: FiredWindow | null = fire(loaded.state.windows, 'drain', Date.now());
+      if (fired) this.#enter(loaded, { fired, expired: 0 });
+    });
+    await this.#advance();
+  }
+
+  // --- Running --------------------------------------------------------------------------------------
+
+  async begin(window: number): Promise<WindowWork | null> {
+    const loaded = this.#active;
+    if (!loaded) return null;
+    if (this.#rung?.window === window) this.#rung = null;
+    const work = this.#begin(loaded, window);
+    await this.#advance();
+    return work;
+  }
+
+  /** The work of the window that is next, if it is the one that the bell means. */
+  #begin(loaded: Loaded, window: number | null): WindowWork | null {
+    const nowMs = Date.now();
+    const record = this.#ready(loaded, nowMs);
+    if (!record || (window !== null && record.number !== window)) return null;
+    return this.#change(() => this.#desk.begin(loaded, record, nowMs));
+  }
+
+  /** Where no window could be given up, none is begun. */
+  #ready({ dead, runs }: Loaded, nowMs: number): WindowRecord | null {
+    return dead >= DEAD_LETTERS_MAX ? null : runs.ready(nowMs);
+  }
+
+  async alive(window: number, run: number): Promise<boolean> {
+    const loaded = this.#loaded;
+    const record = loaded?.runs.leased(window, run);
+    if (!loaded || !record || loaded.state.stopped) return false;
+    this.#change(() => this.#desk.alive(loaded, record, Date.now()));
+    return true;
+  }
+
+  async prepare(window: number, run: number, effects: WindowEffects): Promise<boolean> {
+    const loaded = this.#loaded;
+    const record = loaded?.runs.leased(window, run);
+    if (!loaded || !record || loaded.state.stopped) return false;
+    this.#change(() => this.#desk.prepare(loaded, record, effects, Date.now()));
+    return true;
+  }
+
+  async report(
+    window: number,
+    run: number,
+    report: WindowReport,
+    more: boolean,
+  ): Promise<WindowWork | null> {
+    const loaded = this.#loaded;
+    const record = loaded?.runs.leased(window, run);
+    if (!loaded || !record || loaded.state.stopped) return null;
+    this.#change(() => this.#desk.settle(loaded, record, report, this.#clock));
+    this.#pollMs = WINDOW_JOB_POLL_MIN_MS;
+    const work = more && this.#active === loaded ? this.#begin(loaded, null) : null;
+    await this.#goOn();
+    return work;
+  }
+
+  /** After a window has ended there is room for others: the logs may have more. */
+  async #goOn(): Promise<void> {
+    this.#fireIf(!this.#logs.restless ? fireIfDue : fireIfFull);
+    const loaded = this.#active;
+    if (loaded && this.#logs.restless && !this.#isFull(loaded)) {
+      this.#timers.set('look', Date.now());
+    }
+    await this.#advance();
+  }
+
+  /** After every change: the next bell, the timer, and whether a replay has caught up. */
+  async #advance(): Promise<void> {
+    const loaded = this.#active;
+    if (!loaded) return;
+    const { runs, config } = loaded;
+    const nowMs = Date.now();
+    const lapsed = runs.lapsed(nowMs);
+    if (lapsed) this.#change(() => this.#desk.lapse(loaded, lapsed, this.#clock));
+    const ready = this.#ready(loaded, nowMs);
+    const ring =
+      ready !== null &&
+      (this.#rung?.window !== ready.number || this.#rung.atMs + BELL_RING_AGAIN_MS <= nowMs);
+    if (ring) this.#rung = { window: ready.number, atMs: nowMs };
+    this.#setRunTimer(loaded, ready, nowMs);
+    if (ring) {
+      const bell = { kind: 'run' as const, window: nameOf(config), number: ready.number };
+      addOperations(loaded.tally, { queueOperation: 3 });
+      // A bell that does not go out is rung again by the alarm.
+      await this.env.STREAM_QUEUE.send(bell).catch(() => undefined);
+    }
+    await this.#sayCaughtUp(loaded, nowMs);
+  }
+
+  #setRunTimer({ runs }: Loaded, ready: WindowRecord | null, nowMs: number): void {
+    const times: number[] = [];
+    if (ready && this.#rung) times.push(this.#rung.atMs + BELL_RING_AGAIN_MS);
+    else {
+      const nextMs = runs.nextMs();
+      // What is due and may not run (too many dead letters) is looked at again later.
+      if (nextMs !== null) times.push(nextMs > nowMs ? nextMs : nowMs + BELL_RING_AGAIN_MS);
+    }
+    const { running } = runs;
+    if (running?.leaseUntilMs === null) times.push(nowMs + this.#pollMs);
+    if (times.length === 0) this.#timers.clear('run');
+    else this.#timers.set('run', Math.min(...times));
+  }
+
+  /** Whoever rebuilds beside an older version takes its place once it is as far. */
+  async #sayCaughtUp(loaded: Loaded, nowMs: number): Promise<void> {
+    const { state, runs, config } = loaded;
+    if (state.saidCaughtUp || runs.inOrder > 0) return;
+    if (!state.windows.cursors.every((cursor) => this.#logs.rests(cursor))) {
+      // Who rests was in memory only: all are asked.
+      if (!this.#logs.restless) this.#timers.set('look', nowMs);
+      return;
+    }
+    try {
+      await processorObject(this.env, config.processorUid).caughtUp(config.generation);
+    } catch {
+      return; // It looks by itself, too.
+    }
+    this.#change(() => {
+      state.saidCaughtUp = true;
+      this.#store.saveState(state);
+    });
+  }
+
+  /** A window's job has ended, or goes on. */
+  async #pollJob(): Promise<void> {
+    const loaded = this.#active;
+    const running = loaded?.runs.running;
+    if (!loaded || running?.leaseUntilMs !== null || running.job === null) return;
+    const job = await jobObject(this.env, running.job).get();
+    if (this.#active !== loaded || loaded.runs.running !== running) return;
+    const ended = this.#change(() => this.#desk.follow(loaded, running, job, this.#clock));
+    this.#pollMs = ended
+      ? WINDOW_JOB_POLL_MIN_MS
+      : Math.min(WINDOW_JOB_POLL_MAX_MS, this.#pollMs * 1.5);
+    if (ended) await this.#goOn();
+  }
+
+  // --- Reading --------------------------------------------------------------------------------------
+
+  async committed() {
+    const cursors = this.#loaded?.state.windows.cursors ?? [];
+    return cursors.map(({ streamUid, partition, committed }) => ({
+      streamUid,
+      partition,
+      committed,
+    }));
+  }
+
+  async status(): Promise<WindowStatus | null> {
+    const loaded = this.#loaded;
+    if (!loaded) return null;
+    const { config, state, tally, runs } = loaded;
+    const nowMs = Date.now();
+    return {
+      lag: lagView(config, state.windows, runs, nowMs),
+      openWindow: openView(state.windows, config.spec.batch),
+      counters: tally.counters,
+      latency: shownLatency(tally, nowMs),
+      deadLetters: loaded.dead,
+      log: tally.log,
+      operations: tally.operations,
+    };
+  }
+
+  async batches(cursor: string | undefined, limit: number): Promise<List<Batch>> {
+    const below = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor);
+    if (!this.#loaded || !Number.isSafeInteger(below)) return { items: [], next: null };
+    const found = this.#store.windowsBelow(below, limit + 1).map(batchView);
+    return page(found, limit, ({ window }) => String(window));
+  }
+
+  async deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>> {
+    const above = cursor === undefined ? 0 : Number(cursor);
+    if (!this.#loaded || !Number.isSafeInteger(above)) return { items: [], next: null };
+    const found = this.#store.deadAbove(above, limit + 1).map(letterView);
+    return page(found, limit, ({ batch }) => String(batch));
+  }
+
+  async redrive(body: RedriveBody): Promise<number> {
+    const loaded = this.#loaded;
+    if (!loaded || loaded.state.stopped) return 0;
+    const redriven = this.#change(() => this.#desk.redrive(loaded, body, Date.now()));
+    await this.#advance();
+    return redriven;
+  }
+
+  // --- Time -----------------------------------------------------------------------------------------
+
+  override async alarm(): Promise<void> {
+    if (!this.#loaded) return;
+    for (const name of this.#timers.due(Date.now())) {
+      try {
+        await this.#timer(name);
+      } catch (error) {
+        console.error(`timer ${name} of windows failed; again later`, error);
+        this.#timers.set(name, Date.now() + TIMER_RETRY_MS);
+      }
+    }
+    if (this.#active) this.#timers.rearm();
+  }
+
+  async #timer(name: string): Promise<void> {
+    const loaded = this.#active;
+    if (!loaded) return;
+    if (name === 'look' && !this.#logs.restless) {
+      // Which partitions were restless was in memory only.
+      for (const cursor of loaded.state.windows.cursors) this.#logs.rouse(cursor);
+    }
+    if (name === 'run') {
+      await this.#pollJob();
+      return this.#advance();
+    }
+    return this.#lookAround(); // 'look', 'fire'
+  }
+}

@@ -1,0 +1,157 @@
+// The WindowObject's tables. What changes with every look at the log is one row; a window is a row when it has
+// fired; outputs are kept, in pieces, between the run of the code and their append.
+import { BATCHES_KEPT } from '../../../shared/limits.ts';
+import { type Migration, migrate } from '../../platform/migrations.ts';
+import type { WindowConfig, WindowEffects } from '../../contracts/batch.rpc.ts';
+import type { Windows } from './batch-machine.ts';
+import type { WindowRecord } from './batch-attempts.ts';
+import type { Tally } from './batch-counters.ts';
+
+/** The platform takes values of 2 MB; UTF-16 units are at most 3 bytes each. */
+const PIECE_CHARS = 500_000;
+
+const MIGRATIONS: Migration[] = [
+  {
+    id: 'windows-1',
+    sql: `
+      CREATE TABLE texts (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+      CREATE TABLE windows (number INTEGER PRIMARY KEY, state TEXT NOT NULL, redriven INTEGER NOT NULL, record TEXT NOT NULL);
+      CREATE TABLE effects (number INTEGER NOT NULL, piece INTEGER NOT NULL, text TEXT NOT NULL,
+        PRIMARY KEY (number, piece)) WITHOUT ROWID;
+    `,
+  },
+];
+
+/** What is kept beside the configuration, in one row. */
+export interface WindowState {
+  windows: Windows;
+  stopped: boolean;
+  /** Its processor was told that it has caught up. */
+  saidCaughtUp: boolean;
+}
+
+export class WindowStore {
+  readonly #storage: DurableObjectStorage;
+  readonly #sql: SqlStorage;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    migrate(storage, MIGRATIONS);
+  }
+
+  transaction<Result>(work: () => Result): Result {
+    return this.#storage.transactionSync(work);
+  }
+
+  saveConfig(config: WindowConfig): void {
+    this.#save('config', config);
+  }
+  loadConfig(): WindowConfig | null {
+    return this.#load<WindowConfig>('config');
+  }
+  saveState(state: WindowState): void {
+    this.#save('state', state);
+  }
+  loadState(): WindowState | null {
+    return this.#load<WindowState>('state');
+  }
+  saveTally(tally: Tally): void {
+    this.#save('tally', tally);
+  }
+  loadTally(): Tally | null {
+    return this.#load<Tally>('tally');
+  }
+
+  #save(name: string, value: unknown): void {
+    this.#sql.exec(
+      'INSERT OR REPLACE INTO texts (name, text) VALUES (?, ?)',
+      name,
+      JSON.stringify(value),
+    );
+  }
+  #load<Value>(name: string): Value | null {
+    const rows = this.#sql.exec<{ text: string }>('SELECT text FROM texts WHERE name = ?', name);
+    const row = [...rows][0];
+    return row ? (JSON.parse(row.text) as Value) : null;
+  }
+
+  // --- Fired windows --------------------------------------------------------------------------------
+
+  saveWindow(record: WindowRecord): void {
+    this.#sql.exec(
+      'INSERT OR REPLACE INTO windows (number, state, redriven, record) VALUES (?, ?, ?, ?)',
+      record.number,
+      record.state,
+      record.redriven,
+      JSON.stringify(record),
+    );
+  }
+  window(number: number): WindowRecord | null {
+    return this.#records('number = ?', [number])[0] ?? null;
+  }
+  unfinished(): WindowRecord[] {
+    return this.#records("state IN ('waiting', 'running') ORDER BY number");
+  }
+  /** Newest first, below a number. */
+  windowsBelow(number: number, limit: number): WindowRecord[] {
+    return this.#records('number < ? ORDER BY number DESC LIMIT ?', [number, limit]);
+  }
+  /** Given up, or tried again after that; oldest first, above a number. */
+  deadAbove(number: number, limit: number): WindowRecord[] {
+    return this.#records(`number > ? AND ${DEAD} ORDER BY number LIMIT ?`, [number, limit]);
+  }
+  deadCount(): number {
+    return this.#sql.exec<{ n: number }>(`SELECT count(*) AS n FROM windows WHERE ${DEAD}`).one().n;
+  }
+  /** Those that may be redriven: oldest first. */
+  failedNumbers(limit: number): number[] {
+    const rows = this.#sql.exec<{ number: number }>(
+      "SELECT number FROM windows WHERE state = 'failed' ORDER BY number LIMIT ?",
+      limit,
+    );
+    return [...rows].map(({ number }) => number);
+  }
+  /** Forgets the oldest windows that are done. */
+  prune(newest: number): void {
+    this.#sql.exec(
+      "DELETE FROM windows WHERE number <= ? AND state = 'done'",
+      newest - BATCHES_KEPT,
+    );
+  }
+  #records(where: string, bindings: (number | string)[] = []): WindowRecord[] {
+    const rows = this.#sql.exec<{ record: string }>(
+      `SELECT record FROM windows WHERE ${where}`,
+      ...bindings,
+    );
+    return [...rows].map(({ record }) => JSON.parse(record) as WindowRecord);
+  }
+
+  // --- Effects --------------------------------------------------------------------------------------
+
+  saveEffects(number: number, effects: WindowEffects): void {
+    this.deleteEffects(number);
+    const text = JSON.stringify(effects);
+    for (let at = 0, piece = 0; at < text.length; at += PIECE_CHARS, piece++) {
+      this.#sql.exec(
+        'INSERT INTO effects (number, piece, text) VALUES (?, ?, ?)',
+        number,
+        piece,
+        text.slice(at, at + PIECE_CHARS),
+      );
+    }
+  }
+  effects(number: number): WindowEffects | null {
+    const rows = this.#sql.exec<{ text: string }>(
+      'SELECT text FROM effects WHERE number = ? ORDER BY piece',
+      number,
+    );
+    const text = [...rows].map((row) => row.text).join('');
+    return text === '' ? null : (JSON.parse(text) as WindowEffects);
+  }
+  deleteEffects(number: number): void {
+    this.#sql.exec('DELETE FROM effects WHERE number = ?', number);
+  }
+}
+
+const DEAD = "(state = 'failed' OR (redriven > 0 AND state <> 'done'))";

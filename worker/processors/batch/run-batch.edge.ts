@@ -1,0 +1,54 @@
+// Answers the bell of a window that fired, with the real log, isolate, output stream and jobs.
+import type { Env } from '../../platform/env.ts';
+import { jobObject, windowObject } from '../../stubs.ts';
+import { submitJob } from '../../jobs/mapreduce/submit.edge.ts';
+import { appendEvents } from '../../log/append.edge.ts';
+import { streamRange } from '../../log/read.edge.ts';
+import { IsolateCrashError, runBatchFunction } from '../../isolates/stateless.edge.ts';
+import { streamNamed } from '../../log/streams.edge.ts';
+import type { WindowWork } from '../../contracts/batch.rpc.ts';
+import { runWindows, type WindowWorld } from './batch-attempt.ts';
+
+/** Runs window `number` of the windows `name`, if it is its turn, and those after it for a while. */
+export const runWindow = (env: Env, name: string, number: number): Promise<void> =>
+  runWindows(worldOf(env, name), number);
+
+function worldOf(env: Env, name: string): WindowWorld {
+  return {
+    windows: windowObject(env, name),
+    lines: (ref, from, to) => streamRange(env, ref, from, to),
+    run: (program, batch, lines) => runBatchFunction(env, program, batch, lines),
+    append: async (output, events, { id, sequences, eventIds }) =>
+      appendEvents(env, await streamNamed(env, output), events, {
+        producer: { id, sequences },
+        ids: eventIds,
+      }),
+    submit: (work) => submitWindow(env, work),
+    crashOf: (error) => (error instanceof IsolateCrashError ? error.error : null),
+    nowMs: Date.now,
+    every: (ms, work) => {
+      const timer = setInterval(work, ms);
+      return () => clearInterval(timer);
+    },
+  };
+}
+
+/** A job that failed goes on where it is; one that is gone, or was cancelled, is made anew. */
+async function submitWindow(
+  env: Env,
+  {
+    spec,
+    idempotencyKey,
+    retryJob,
+  }: Pick<Extract<WindowWork, { kind: 'job' }>, 'spec' | 'idempotencyKey' | 'retryJob'>,
+): Promise<string> {
+  if (retryJob !== null) {
+    const stub = jobObject(env, retryJob);
+    const retried = await stub.retry();
+    if (retried !== null && retried !== 'conflict') return retried.id;
+    // Not failed: it may be at work since an earlier try at this.
+    const job = retried === null ? null : await stub.get();
+    if (job && job.state !== 'cancelled') return job.id;
+  }
+  return (await submitJob(env, spec, idempotencyKey)).id;
+}

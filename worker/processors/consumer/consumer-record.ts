@@ -1,0 +1,100 @@
+// What a ConsumerObject remembers of its work, in one row: the place, counters, latencies, operations. Plain
+// values and what reports do to them.
+import { LATENCY_HALF_MS, LOG_LINES_MAX } from '../../../shared/limits.ts';
+import type { PartitionLag, ProcessorCounters } from '../../../shared/schemas/processor.ts';
+import type { ConsumerConfig } from '../../contracts/consumer.rpc.ts';
+import { emptyLatency, mergeLatency } from './latency.ts';
+import { type Place, placeAt } from './retry.ts';
+
+export interface ConsumerRecord {
+  place: Place;
+  /** Where this generation began: events before were another's. */
+  start: number;
+  /** Grows with each change that settles what was prepared: what was prepared under an older number is void. */
+  serial: number;
+  stopped: boolean;
+  counters: ProcessorCounters;
+  /** Two halves that take turns, so that what is shown covers the last minutes. */
+  latency: { sinceMs: number; now: number[]; before: number[] };
+  operations: Record<string, number>;
+}
+
+export const emptyCounters = (): ProcessorCounters => ({
+  processed: 0,
+  passedOver: 0,
+  emitted: 0,
+  retried: 0,
+  deadLettered: 0,
+  redriven: 0,
+  duplicates: 0,
+  expired: 0,
+});
+
+export const newRecord = (start: number, nowMs: number): ConsumerRecord => ({
+  place: placeAt(start),
+  start,
+  serial: 0,
+  stopped: false,
+  counters: emptyCounters(),
+  latency: { sinceMs: nowMs, now: emptyLatency(), before: emptyLatency() },
+  operations: {},
+});
+
+export function addCounts<Counts extends { [name: string]: number | undefined }>(
+  into: Counts,
+  more: Partial<Counts>,
+): void {
+  for (const [name, count] of Object.entries(more) as [keyof Counts, number][]) {
+    into[name] = ((into[name] ?? 0) + count) as Counts[keyof Counts];
+  }
+}
+
+export function countLatency(record: ConsumerRecord, buckets: number[], nowMs: number): void {
+  rotateLatency(record, nowMs);
+  mergeLatency(record.latency.now, buckets);
+}
+
+export function shownLatency(record: ConsumerRecord, nowMs: number): number[] {
+  rotateLatency(record, nowMs);
+  const shown = [...record.latency.before];
+  mergeLatency(shown, record.latency.now);
+  return shown;
+}
+
+function rotateLatency(record: ConsumerRecord, nowMs: number): void {
+  const { sinceMs, now } = record.latency;
+  const age = nowMs - sinceMs;
+  if (age < LATENCY_HALF_MS) return;
+  const before = age < 2 * LATENCY_HALF_MS ? now : emptyLatency();
+  record.latency = { sinceMs: nowMs, now: emptyLatency(), before };
+}
+
+/** The newest lines. */
+export const lastLines = (before: string[], more: string[]): string[] =>
+  [...before, ...more].slice(-LOG_LINES_MAX);
+
+/** Where it is, and why it waits. */
+export function placeShown(
+  record: ConsumerRecord,
+  config: ConsumerConfig,
+  leased: boolean,
+  nowMs: number,
+): Omit<PartitionLag, 'lag'> {
+  const { place, stopped } = record;
+  const { stream, partition } = config.ref.source;
+  const shown = { stream, partition, committed: place.committed };
+  if (config.paused) return { ...shown, state: 'paused', reason: 'paused' };
+  if (stopped) return { ...shown, state: 'paused', reason: 'a rebuilt version takes its place' };
+  const { waits } = place;
+  if (waits?.kind === 'blocked') return { ...shown, state: 'blocked', reason: waits.reason };
+  if (waits) {
+    const seconds = Math.max(0, (place.notBeforeMs - nowMs) / 1000).toFixed(1);
+    const attempt = `attempt ${waits.times} of ${config.retry.maxAttempts} failed (${waits.reason})`;
+    return {
+      ...shown,
+      state: 'waiting',
+      reason: `${attempt}; the next one is due in ${seconds} s`,
+    };
+  }
+  return { ...shown, state: leased ? 'running' : 'idle', reason: '' };
+}

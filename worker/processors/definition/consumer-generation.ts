@@ -1,0 +1,172 @@
+// The consumers of one generation: one for each partition of each stream, asked a few at a time.
+import { CONNECTIONS_MAX, LOG_LINES_MAX } from '../../../shared/limits.ts';
+import type { List } from '../../../shared/schemas/common.ts';
+import type { DeadLetter, RedriveBody } from '../../../shared/schemas/processor.ts';
+import { consumerObject } from '../../stubs.ts';
+import { sideBySide } from '../../platform/side-by-side.ts';
+import type { ConsumerConfig, ConsumerRpc } from '../../contracts/consumer.rpc.ts';
+import { addCounts, emptyCounters } from '../consumer/consumer-record.ts';
+import type { Crew, CrewOrders, CrewStatus } from './generation.ts';
+import { emptyLatency, mergeLatency } from '../consumer/latency.ts';
+import type { Point } from '../../contracts/log.rpc.ts';
+import type { ConsumerRef, PartitionRef } from '../../contracts/names.ts';
+import type { ProcessorDefinition } from '../../contracts/processor.rpc.ts';
+import { partitionsOf } from '../../log/streams.edge.ts';
+import type { End } from './cutover.ts';
+
+/** What a keyed processor's consumers are told beside, or instead of, what all are told. */
+export type KeyedOrders = (source: PartitionRef, place: number) => Partial<ConsumerConfig>;
+
+export class ConsumerCrew implements Crew {
+  readonly #definition: ProcessorDefinition;
+  readonly #orders: CrewOrders;
+  readonly #keyed: KeyedOrders;
+  /** In the order of the definition's streams. */
+  readonly refs: readonly ConsumerRef[];
+  readonly drain = null;
+  readonly batches = null;
+  readonly places = null;
+
+  constructor(
+    definition: ProcessorDefinition,
+    orders: CrewOrders,
+    keyed: KeyedOrders = () => ({}),
+  ) {
+    this.#definition = definition;
+    this.#orders = orders;
+    this.#keyed = keyed;
+    this.refs = this.#refsOf(orders.generation.generation);
+  }
+
+  #refsOf(generation: number): ConsumerRef[] {
+    const { name: processor, uid: processorUid, streams } = this.#definition;
+    return streams
+      .flatMap((stream) => partitionsOf(stream))
+      .map((source) => ({ processor, processorUid, generation, source }));
+  }
+
+  #each<Answer>(work: (consumer: ConsumerRpc, ref: ConsumerRef, place: number) => Promise<Answer>) {
+    const { env } = this.#orders;
+    return sideBySide(this.refs, CONNECTIONS_MAX, (ref, place) =>
+      work(consumerObject(env, ref), ref, place),
+    );
+  }
+
+  async configure(from: Point): Promise<void> {
+    await this.#each((consumer, ref, place) =>
+      consumer.configure(this.#configOf(ref, place), from),
+    );
+  }
+
+  #configOf(ref: ConsumerRef, place: number): ConsumerConfig {
+    const { name, spec, program, guard } = this.#definition;
+    const { generation, paused, rebuilding } = this.#orders;
+    if (!program) throw new Error(`the processor ${name} has no program`);
+    return {
+      ref,
+      version: generation.version,
+      programKey: program.key,
+      programHash: program.hash,
+      guard,
+      types: spec.types ?? null,
+      output: spec.output ?? null,
+      services: spec.services,
+      params: spec.params,
+      retry: spec.retry,
+      paused,
+      rebuilding,
+      ...this.#keyed(ref.source, place),
+    };
+  }
+
+  async pause(): Promise<void> {
+    await this.#each((consumer) => consumer.pause());
+  }
+
+  async resume(): Promise<void> {
+    await this.#each((consumer) => consumer.resume());
+  }
+
+  async ends(): Promise<End[]> {
+    return this.#each(async (consumer, ref) => endOf(ref, await consumer.committed()));
+  }
+
+  async stop(): Promise<End[]> {
+    return this.#each(async (consumer, ref) => endOf(ref, await consumer.stop()));
+  }
+
+  async bequeath(heir: number): Promise<void> {
+    const { env } = this.#orders;
+    await this.#each(async (consumer, ref) => {
+      const heirs = consumerObject(env, { ...ref, generation: heir });
+      let letters = await consumer.surrender(-1);
+      while (letters.length > 0) {
+        await heirs.adopt(letters);
+        letters = await consumer.surrender(letters.at(-1)?.offset ?? 0);
+      }
+    });
+  }
+
+  async forget(): Promise<void> {
+    await this.#each((consumer) => consumer.forget());
+  }
+
+  async status(): Promise<CrewStatus> {
+    const status: CrewStatus = {
+      lag: [],
+      counters: emptyCounters(),
+      latency: emptyLatency(),
+      deadLetters: 0,
+      log: [],
+      operations: {},
+    };
+    for (const one of await this.#each((consumer) => consumer.status())) {
+      if (!one) continue;
+      status.lag.push(one.lag);
+      addCounts(status.counters, one.counters);
+      mergeLatency(status.latency, one.latency);
+      status.deadLetters += one.deadLetters;
+      status.log.push(...one.log);
+      addCounts(status.operations, one.operations);
+    }
+    status.log = status.log.slice(-LOG_LINES_MAX);
+    return status;
+  }
+
+  /** Consumer by consumer; the cursor says which one, and where in it. */
+  async deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>> {
+    const { env } = this.#orders;
+    const [at, inner] = /^(\d+):(\d+)?$/.exec(cursor ?? '0:')?.slice(1) ?? ['0'];
+    const items: DeadLetter[] = [];
+    let within = inner;
+    for (let i = Number(at); i < this.refs.length; i++, within = undefined) {
+      if (items.length === limit) return { items, next: `${i}:` };
+      const ref = this.refs[i] as ConsumerRef;
+      const page = await consumerObject(env, ref).deadLetters(within, limit - items.length);
+      items.push(...page.items);
+      if (page.next !== null) return { items, next: `${i}:${page.next}` };
+    }
+    return { items, next: null };
+  }
+
+  /** At a rate, they take turns: the next consumer's letters begin where the last one's end. */
+  async redrive(body: RedriveBody, nowMs: number): Promise<number> {
+    const { env } = this.#orders;
+    const spacingMs = body.ratePerSecond === undefined ? 0 : 1000 / body.ratePerSecond;
+    let redriven = 0;
+    for (const ref of this.refs) {
+      const { stream, partition } = ref.source;
+      const own = body.ids?.filter((id) => id.startsWith(`${stream}:${partition}:`));
+      if (own?.length === 0) continue;
+      const some = own ? { ...body, ids: own } : body;
+      redriven += await consumerObject(env, ref).redrive(some, nowMs + redriven * spacingMs);
+    }
+    return redriven;
+  }
+}
+
+const endOf = ({ source }: ConsumerRef, committed: number): End => ({
+  streamUid: source.uid,
+  partition: source.partition,
+  committed,
+});

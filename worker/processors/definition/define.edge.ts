@@ -1,0 +1,146 @@
+// From a checked specification to a processor that runs: compiles the code, checks streams and circles in the
+// catalog, and hands the rest to its ProcessorObject. What can be refused is refused before anything changes.
+import { PARAMS_MAX_BYTES } from '../../../shared/limits.ts';
+import { compileProgram } from '../../../shared/mapreduce/program.ts';
+import type { FieldError } from '../../../shared/schemas/problem.ts';
+import type { Processor, ProcessorSpec } from '../../../shared/schemas/processor.ts';
+import type { ProcessorEntry } from '../../contracts/catalog.rpc.ts';
+import type { Env } from '../../platform/env.ts';
+import { catalog, processorObject } from '../../stubs.ts';
+import { notFound, ProblemError } from '../../platform/problem.ts';
+import { FIXED_KIND, FIXED_STREAMS, type FixedField } from './fixed-fields.ts';
+import { isKeyed, lateOf } from './keyed-spec.ts';
+import type { ProcessorDefinition, Put } from '../../contracts/processor.rpc.ts';
+import { storeProgram } from '../../isolates/processor-program.edge.ts';
+import { configureStream } from '../../log/streams.edge.ts';
+
+/** Throws ProblemErrors: `bad_program`, `too_large`, `not_found` (a stream), `cycle`, `conflict`, `unavailable`. */
+export async function defineProcessor(
+  env: Env,
+  name: string,
+  spec: ProcessorSpec,
+): Promise<{ created: boolean; processor: Processor }> {
+  checkParams(spec.params, 'params');
+  if (spec.kind === 'batch' && spec.job) checkJob(spec.job);
+  const { code } = spec;
+  const program = code === undefined ? null : await programOf(env, spec, code);
+  const streams = [...new Set(typeof spec.stream === 'string' ? [spec.stream] : spec.stream)];
+  await checkFixed(env, name, { spec, program }, streams);
+  const { kind, output = null } = spec;
+  const entry = { name, kind, streams, output, late: lateOf(spec) };
+  const put = async (): Promise<Put> => {
+    const { uid, streams: definitions } = await enter(env, entry);
+    // They may have been cut off half-way when they were made.
+    for (const stream of definitions) await configureStream(env, stream);
+    const guard = env.LOCAL === '1';
+    const definition: ProcessorDefinition = {
+      name,
+      uid,
+      spec,
+      streams: definitions,
+      program,
+      guard,
+    };
+    return await processorObject(env, uid).put(definition);
+  };
+  try {
+    let answer = await put();
+    if (answer.kind === 'deleted') {
+      // Somebody deletes it, or did not come to the end of it: what is put now is a new one.
+      await catalog(env).deleteProcessor(name);
+      answer = await put();
+    }
+    if (answer.kind === 'fixed') throw fixed(name, answer.field);
+    if (answer.kind === 'deleted') throw new ProblemError('conflict', `${name} is being deleted`);
+    return { created: answer.kind === 'created', processor: answer.processor };
+  } catch (error) {
+    if (error instanceof ProblemError) throw error;
+    console.error(`the processor ${name} was not put in place`, error);
+    const detail = `not all that work for ${name} could be reached; it is put in place as soon as they can be`;
+    throw new ProblemError('unavailable', detail);
+  }
+}
+
+/** False: there is none. */
+export async function deleteProcessor(env: Env, name: string): Promise<boolean> {
+  const entry = await catalog(env).processor(name);
+  if (!entry) return false;
+  // Its object first: it remembers for good that this unique id is used up.
+  await processorObject(env, entry.uid).forget();
+  await catalog(env).deleteProcessor(name);
+  return true;
+}
+
+/** The processor's object. Throws `not_found`. */
+export async function processorNamed(env: Env, name: string) {
+  const entry = await catalog(env).processor(name);
+  if (!entry) throw notFound(`processor ${name}`);
+  return processorObject(env, entry.uid);
+}
+
+/** Asked before the catalog changes anything; the ProcessorObject has the last word. */
+async function checkFixed(
+  env: Env,
+  name: string,
+  definition: Pick<ProcessorDefinition, 'spec' | 'program'>,
+  streams: string[],
+) {
+  const before = await catalog(env).processor(name);
+  if (!before) return;
+  if (before.kind !== definition.spec.kind) throw fixed(name, FIXED_KIND);
+  if (before.streams.toSorted().join() !== streams.toSorted().join()) {
+    throw fixed(name, FIXED_STREAMS);
+  }
+  if (!isKeyed(definition.spec)) return;
+  const field = await processorObject(env, before.uid).fixed(definition);
+  if (field) throw fixed(name, field);
+}
+
+function fixed(name: string, { path, what }: FixedField): ProblemError {
+  const place = path === 'kind' || path === 'stream';
+  const why = place ? 'its place in the log' : 'what it keeps under its keys';
+  const message = `the ${what} of ${name} cannot change: ${why} would mean something else; put a new processor beside it, or delete it first`;
+  return new ProblemError('conflict', message, [{ path, message }]);
+}
+
+/** What the program can do is remembered for windows alone: nothing else asks. */
+async function programOf(env: Env, spec: ProcessorSpec, code: string) {
+  const { key, hash, adds, merges } = await storeProgram(env, code, spec);
+  return spec.kind === 'window' ? { key, hash, adds, merges } : { key, hash };
+}
+
+async function enter(env: Env, entry: Omit<ProcessorEntry, 'uid'>) {
+  const put = await catalog(env).putProcessor(entry);
+  switch (put.kind) {
+    case 'put':
+      return put;
+    case 'unknownStream': {
+      const missing = notFound(`stream ${put.stream}`);
+      missing.errors.push({ path: put.field, message: missing.message });
+      throw missing;
+    }
+    case 'circle': {
+      const path = put.path.join(' → ');
+      const message = `events would go round in a circle: ${path}`;
+      throw new ProblemError('cycle', message, [{ path: put.field, message }]);
+    }
+  }
+}
+
+function checkJob({ code, params }: { code: string; params: unknown }): void {
+  checkParams(params, 'job.params');
+  const compiled = compileProgram(code);
+  if (compiled.ok) return;
+  const errors = compiled.errors.map(({ message, line, column }): FieldError => ({
+    path: 'job.code',
+    message: `line ${line}, column ${column}: ${message}`,
+  }));
+  const detail = errors[0]?.message ?? 'the program does not compile';
+  throw new ProblemError('bad_program', detail, errors);
+}
+
+function checkParams(params: unknown, path: string): void {
+  if (JSON.stringify(params).length <= PARAMS_MAX_BYTES) return;
+  const message = `${path} may have at most ${PARAMS_MAX_BYTES} bytes as JSON`;
+  throw new ProblemError('too_large', message, [{ path, message }]);
+}

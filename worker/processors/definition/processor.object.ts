@@ -1,0 +1,370 @@
+// One processor: its definition, its versions, and the replays that take over. It reads no event: consumers and
+// windows do. What it has begun and not finished is in its record, and its alarm finishes it.
+import { DurableObject } from 'cloudflare:workers';
+import {
+  BATCH_MAX_EVENTS,
+  CONNECTIONS_MAX,
+  TAKEOVER_LOOK_MAX_MS,
+  TAKEOVER_LOOK_MS,
+} from '../../../shared/limits.ts';
+import type { List } from '../../../shared/schemas/common.ts';
+import type {
+  Batch,
+  DeadLetter,
+  Processor,
+  ProcessorSummary,
+  RedriveBody,
+} from '../../../shared/schemas/processor.ts';
+import type { StreamPoint } from '../../../shared/schemas/stream.ts';
+import { guardBindings } from '../../platform/bindings.ts';
+import type { Env } from '../../platform/env.ts';
+import { logObject } from '../../stubs.ts';
+import { sideBySide } from '../../platform/side-by-side.ts';
+import { Timers } from '../../platform/timers.ts';
+import { ConsumerCrew } from './consumer-generation.ts';
+import type { Crew } from './generation.ts';
+import { FIXED_KIND, FIXED_STREAMS, fixedField } from './fixed-fields.ts';
+import { KeyedCrew } from './keyed-generation.ts';
+import { isKeyedKind } from './keyed-spec.ts';
+import type {
+  KeyedPlaces,
+  ProcessorDefinition,
+  ProcessorRpc,
+  Put,
+} from '../../contracts/processor.rpc.ts';
+import {
+  changed,
+  newProcessorRecord,
+  pointOf,
+  type ProcessorRecord,
+  processorView,
+  sameStreams,
+  sameWork,
+  type Seen,
+  summaryView,
+  withLag,
+} from './processor-record.ts';
+import { ProcessorStore } from './processor.store.ts';
+import { advance } from './cutover.ts';
+import { WindowCrew } from './batch-generation.ts';
+
+const TIMER_RETRY_MS = 5_000;
+
+export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc {
+  readonly #store: ProcessorStore;
+  readonly #timers: Timers;
+  #record: ProcessorRecord | null;
+  /** Changes come one after the other: each asks many objects, and the next must not come between. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** When a replay is looked at next. */
+  #lookMs = TAKEOVER_LOOK_MS;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, guardBindings(env));
+    this.#store = new ProcessorStore(ctx.storage);
+    this.#timers = new Timers(ctx.storage);
+    this.#record = this.#store.load();
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  #save(record: ProcessorRecord): void {
+    this.#store.save(record);
+    this.#record = record;
+  }
+
+  #crew(record: ProcessorRecord, generation: number): Crew {
+    const { definition, paused, takeover } = record;
+    const { active, replay } = takeover;
+    const rebuilding = replay?.generation === generation;
+    const { version } = rebuilding ? replay : active;
+    const orders = { env: this.env, generation: { generation, version }, paused, rebuilding };
+    const { spec } = definition;
+    switch (spec.kind) {
+      case 'batch':
+        return new WindowCrew(definition, spec, orders);
+      case 'stateless':
+        return new ConsumerCrew(definition, orders);
+      default:
+        return new KeyedCrew(definition, spec, orders);
+    }
+  }
+
+  // --- Changes -------------------------------------------------------------------------------------
+
+  put(definition: ProcessorDefinition): Promise<Put> {
+    return this.#inTurn(async () => {
+      if (this.#store.isDeleted()) return { kind: 'deleted' };
+      const before = this.#record;
+      const nowMs = Date.now();
+      if (!before) {
+        this.#owe(newProcessorRecord(definition, nowMs));
+      } else {
+        if (before.definition.spec.kind !== definition.spec.kind) {
+          return { kind: 'fixed', field: FIXED_KIND };
+        }
+        if (!sameStreams(before.definition, definition)) {
+          return { kind: 'fixed', field: FIXED_STREAMS };
+        }
+        const field = fixedField(before.definition, definition);
+        if (field) return { kind: 'fixed', field };
+        if (sameWork(before.definition, definition)) this.#save({ ...before, definition });
+        else this.#owe(changed(before, definition, nowMs));
+      }
+      if (this.#record?.untold) await this.#tell();
+      const processor = await this.#view();
+      if (!processor) throw new Error(`the processor ${definition.name} was deleted meanwhile`);
+      return { kind: before ? 'changed' : 'created', processor };
+    });
+  }
+
+  /** Stores what the crews are to be told; the alarm tells them should this end half-way. */
+  #owe(record: ProcessorRecord): void {
+    this.#timers.setEarlier('work', Date.now() + TIMER_RETRY_MS);
+    this.#save({ ...record, untold: true });
+  }
+
+  async #tell(): Promise<void> {
+    const record = this.#record;
+    if (!record) return;
+    const { active, replay } = record.takeover;
+    for (const one of replay ? [active, replay] : [active]) {
+      const from = pointOf(record.from[one.generation] ?? 'earliest');
+      await this.#crew(record, one.generation).configure(from);
+    }
+    this.#save({ ...record, untold: false });
+  }
+
+  pause(): Promise<Processor | null> {
+    return this.#setPaused(true);
+  }
+
+  resume(): Promise<Processor | null> {
+    return this.#setPaused(false);
+  }
+
+  #setPaused(paused: boolean): Promise<Processor | null> {
+    return this.#inTurn(async () => {
+      const before = this.#record;
+      if (!before) return null;
+      if (before.paused !== paused) {
+        const record = { ...before, paused, untold: true };
+        this.#owe(record);
+        const { active, replay } = record.takeover;
+        for (const one of replay ? [active, replay] : [active]) {
+          const crew = this.#crew(record, one.generation);
+          await (paused ? crew.pause() : crew.resume());
+        }
+        if (before.untold) await this.#tell();
+        else this.#save({ ...record, untold: false });
+        if (!paused) this.#timers.setEarlier('work', Date.now());
+      }
+      return this.#view();
+    });
+  }
+
+  replay(from: StreamPoint): Promise<Processor | { conflict: string } | null> {
+    return this.#inTurn(async () => {
+      const before = this.#record;
+      if (!before) return null;
+      const { active, replay, retired } = before.takeover;
+      if (replay || retired.length > 0) {
+        return { conflict: `version ${(replay ?? active).version} is still being rebuilt` };
+      }
+      if (before.definition.spec.kind === 'batch' && from !== 'earliest') {
+        const { deadLetters } = await this.#crew(before, active.generation).status();
+        // Its failed windows go with it, and the new one would not read what lies before `from`.
+        const which = `${deadLetters} windows failed, and a replay that does not begin at the earliest event`;
+        if (deadLetters > 0) return { conflict: `${which} might lose them; redrive them first` };
+      }
+      const generation = before.generation + 1;
+      const version = before.version + 1;
+      const nowMs = Date.now();
+      this.#owe({
+        ...before,
+        version,
+        generation,
+        takeover: {
+          active,
+          replay: { generation, version, startedAtMs: nowMs, phase: { kind: 'building' } },
+          retired,
+        },
+        from: { ...before.from, [generation]: from },
+      });
+      await this.#tell();
+      this.#lookMs = TAKEOVER_LOOK_MS;
+      this.#timers.setEarlier('work', nowMs);
+      return this.#view();
+    });
+  }
+
+  async caughtUp(generation: number): Promise<void> {
+    // Not in turn, and not waited for: whoever asks may be asked by what goes on here.
+    if (this.#record?.takeover.replay?.generation !== generation) return;
+    this.#timers.setEarlier('work', Date.now());
+  }
+
+  /** Not in turn: what is open may be much, and nothing of the record changes. */
+  async drain(): Promise<Processor | { conflict: string } | null> {
+    if (!this.#record || this.#store.isDeleted()) return null;
+    const { definition, paused } = this.#record;
+    const { name, spec } = definition;
+    const crew = this.#activeCrew(this.#record);
+    if (!crew.drain) {
+      return { conflict: `${name} is ${spec.kind}: nothing is open that could be closed` };
+    }
+    if (paused && crew.places) {
+      return { conflict: `${name} is paused, and what closes runs its code: resume it first` };
+    }
+    await crew.drain();
+    return this.#view();
+  }
+
+  async keyed(): Promise<KeyedPlaces | 'conflict' | null> {
+    const record = this.#record;
+    if (!record || this.#store.isDeleted()) return null;
+    const { kind } = record.definition.spec;
+    const { places } = this.#activeCrew(record);
+    if (!places || !isKeyedKind(kind)) return 'conflict';
+    return { kind, version: record.takeover.active.version, ...places };
+  }
+
+  async fixed(definition: Pick<ProcessorDefinition, 'spec' | 'program'>) {
+    return this.#record && fixedField(this.#record.definition, definition);
+  }
+
+  /** Also one that is only about to be put: whoever puts it is told, and begins again with another id. */
+  forget(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      this.#store.markDeleted();
+      if (!this.#record) return false;
+      this.#timers.setEarlier('work', Date.now() + TIMER_RETRY_MS);
+      await this.#forgetAll(this.#record);
+      return true;
+    });
+  }
+
+  async #forgetAll(record: ProcessorRecord): Promise<void> {
+    const { active, replay, retired } = record.takeover;
+    const generations = [active.generation, ...retired, ...(replay ? [replay.generation] : [])];
+    for (const generation of generations) await this.#crew(record, generation).forget();
+    this.#store.wipe();
+    this.#timers.clear('work');
+    this.#record = null;
+  }
+
+  override async alarm(): Promise<void> {
+    const due = this.#timers.due(Date.now());
+    // In case this ends half-way, before anybody can say so.
+    if (due.length > 0) this.#timers.setEarlier('work', Date.now() + TIMER_RETRY_MS);
+    try {
+      if (due.length > 0) await this.#inTurn(() => this.#work());
+    } catch (error) {
+      console.error('a processor’s work was not finished', error);
+    }
+    this.#timers.rearm();
+  }
+
+  /** Finishes what was begun: deleting, telling the crews, a replay. */
+  async #work(): Promise<void> {
+    if (!this.#record) return this.#timers.clear('work');
+    if (this.#store.isDeleted()) return this.#forgetAll(this.#record);
+    if (this.#record.untold) await this.#tell();
+    const record = this.#record;
+    await advance(record.takeover, {
+      crew: (generation) => this.#crew(record, generation),
+      save: (takeover) => this.#tookStep(takeover),
+      nearEvents: record.definition.spec.kind === 'batch' ? 0 : BATCH_MAX_EVENTS,
+    });
+    const { replay, retired } = this.#record.takeover;
+    if (this.#record.untold) await this.#tell();
+    // Who is paused does not come nearer. Consumers announce themselves; windows, and lost words, are looked for.
+    if (retired.length > 0 || (replay && !this.#record.paused)) {
+      this.#timers.set('work', Date.now() + this.#lookMs);
+      this.#lookMs = Math.min(this.#lookMs * 2, TAKEOVER_LOOK_MAX_MS);
+    } else this.#timers.clear('work');
+  }
+
+  #tookStep(takeover: ProcessorRecord['takeover']): void {
+    const record = this.#record as ProcessorRecord;
+    const began = new Set([takeover.active.generation, takeover.replay?.generation]);
+    const from = Object.fromEntries(
+      Object.entries(record.from).filter(([generation]) => began.has(Number(generation))),
+    );
+    // The generation that has taken over need not announce itself any more.
+    const untold = record.takeover.replay !== null && takeover.replay === null;
+    this.#save({ ...record, takeover, from, untold: record.untold || untold });
+  }
+
+  // --- What is shown ---------------------------------------------------------------------------------
+
+  #activeCrew(record: ProcessorRecord): Crew {
+    return this.#crew(record, record.takeover.active.generation);
+  }
+
+  async get(): Promise<Processor | null> {
+    return this.#store.isDeleted() ? null : this.#view();
+  }
+
+  async #view(): Promise<Processor | null> {
+    const seen = await this.#look();
+    return seen && this.#record && processorView(this.#record, seen.active, seen.fresh);
+  }
+
+  async summary(): Promise<ProcessorSummary | null> {
+    if (this.#store.isDeleted()) return null;
+    const seen = await this.#look();
+    return seen && this.#record && summaryView(this.#record, seen.active, seen.fresh);
+  }
+
+  async #look(): Promise<{ active: Seen; fresh: Seen | null } | null> {
+    const record = this.#record;
+    if (!record) return null;
+    const { active, replay } = record.takeover;
+    const seen = await this.#crew(record, active.generation).status();
+    const fresh = replay && (await this.#crew(record, replay.generation).status());
+    const ends = await this.#logEnds(record);
+    return { active: withLag(seen, ends), fresh: fresh && withLag(fresh, ends) };
+  }
+
+  /** Where each partition ends, by stream name and partition. */
+  async #logEnds({ definition }: ProcessorRecord): Promise<Map<string, number>> {
+    const refs = definition.streams.flatMap(({ name, uid, partitions }) =>
+      Array.from({ length: partitions }, (_, partition) => ({ name, uid, partition })),
+    );
+    const ends = await sideBySide(refs, CONNECTIONS_MAX, async (ref) => {
+      const end = await logObject(this.env, ref).resolve('latest');
+      return [`${ref.name}/${ref.partition}`, end] as const;
+    });
+    return new Map(ends);
+  }
+
+  async batches(
+    cursor: string | undefined,
+    limit: number,
+  ): Promise<List<Batch> | 'conflict' | null> {
+    if (!this.#record) return null;
+    const crew = this.#activeCrew(this.#record);
+    return crew.batches ? crew.batches(cursor, limit) : 'conflict';
+  }
+
+  async deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter> | null> {
+    return this.#record && this.#activeCrew(this.#record).deadLetters(cursor, limit);
+  }
+
+  async redrive(body: RedriveBody): Promise<number | null> {
+    return this.#record && this.#activeCrew(this.#record).redrive(body, Date.now());
+  }
+
+  async committed(streamUid: string): Promise<{ partition: number; committed: number }[]> {
+    if (!this.#record) return [];
+    const ends = await this.#activeCrew(this.#record).ends();
+    return ends
+      .filter((end) => end.streamUid === streamUid)
+      .map(({ partition, committed }) => ({ partition, committed }));
+  }
+}

@@ -1,0 +1,145 @@
+// What StoreObject, BufferObject and PaneObject share: storage, one alarm and the world around a shard. An object
+// holds a host, passes the shard's calls on, and adds what only it can be asked:
+//
+//   export class StoreObject extends DurableObject<Env> implements StoreRpc {
+//     readonly #host: ShardHost<StatefulOperator>;
+//
+//     constructor(ctx: DurableObjectState, env: Env) {
+//       super(ctx, guardBindings(env));
+//       this.#host = new ShardHost(ctx, this.env, (config, code, sql) => new StatefulOperator(config, code, sql));
+//     }
+//     async configure(config: ShardConfig) {
+//       await this.#host.configure(config);
+//     }
+//     …apply, rested, drain, status, late, forget alike
+//     async state(key: string) {
+//       return this.#host.operator?.state(key, Date.now()) ?? null;
+//     }
+//     override async alarm() {
+//       await this.#host.alarm();
+//     }
+//   }
+//
+// An operator makes its own tables when it is made (`sql.migrate(…)`: a list of its own, beside the shard's). It is
+// made anew whenever the shard is configured anew, over the same tables. Statements through `sql` are counted.
+import type { LateEvent } from '../../../shared/schemas/processor.ts';
+import type { Env } from '../../platform/env.ts';
+import { consumerObject } from '../../stubs.ts';
+import { Timers } from '../../platform/timers.ts';
+import { appendOutputs } from '../../outputs/append-outputs.edge.ts';
+import type { LogSql } from '../../platform/sql.ts';
+import { IsolateCrashError } from '../../isolates/stateless.edge.ts';
+import { keyedCode } from './code.edge.ts';
+import type { KeyedCode, Operator } from './operator.ts';
+import type { ShardPorts } from './shard-ports.ts';
+import type {
+  Routed,
+  RoutedBatch,
+  ShardConfig,
+  ShardRpc,
+  ShardStatus,
+} from '../../contracts/shard.rpc.ts';
+import { ShardStore } from './shard.store.ts';
+import { Shard } from './shard.ts';
+
+export type MakeOperator<Of extends Operator> = (
+  config: ShardConfig,
+  code: KeyedCode,
+  sql: LogSql,
+) => Of;
+
+interface Opened<Of extends Operator> {
+  shard: Shard<Of>;
+  store: ShardStore;
+  timers: Timers;
+}
+
+export class ShardHost<Of extends Operator> implements ShardRpc {
+  readonly #storage: DurableObjectStorage;
+  readonly #env: Env;
+  readonly #make: MakeOperator<Of>;
+  #opened: Opened<Of> | null;
+
+  constructor({ storage }: DurableObjectState, env: Env, make: MakeOperator<Of>) {
+    this.#storage = storage;
+    this.#env = env;
+    this.#make = make;
+    // Asking a shard that was never configured must not make a database of it.
+    const known = "SELECT name FROM sqlite_master WHERE name = 'shard_migrations'";
+    this.#opened = [...storage.sql.exec(known)].length > 0 ? this.#open() : null;
+  }
+
+  #open(): Opened<Of> {
+    const env = this.#env;
+    const timers = new Timers(this.#storage);
+    const store = new ShardStore(this.#storage);
+    const ports: ShardPorts = {
+      nowMs: () => Date.now(),
+      random: () => Math.random(),
+      append: (stream, events, producer) => appendOutputs(env, stream, events, producer),
+      bury: (ref, letters) => consumerObject(env, ref).bury(letters),
+      wake: (atMs) => timers.setEarlier('due', atMs),
+      crashOf: (error) => (error instanceof IsolateCrashError ? error.error : null),
+    };
+    const make = (config: ShardConfig) => this.#make(config, keyedCode(env, config), store.sql);
+    return { shard: new Shard(store, make, ports), store, timers };
+  }
+
+  /** Null before it is configured. Whoever reads by it must not wait in between: it may be made anew. */
+  get operator(): Of | null {
+    return this.#opened?.shard.operator ?? null;
+  }
+
+  /** The shard, a call of it counted. */
+  #asked(): Shard<Of> | null {
+    if (!this.#opened) return null;
+    this.#opened.store.operations.durableObjectRequest++;
+    return this.#opened.shard;
+  }
+
+  async configure(config: ShardConfig): Promise<void> {
+    this.#opened ??= this.#open();
+    await this.#opened.shard.configure(config);
+  }
+
+  async apply(batch: RoutedBatch): Promise<Routed> {
+    return (
+      (await this.#asked()?.apply(batch)) ?? {
+        kind: 'blocked',
+        reason: 'the shard is not configured',
+      }
+    );
+  }
+
+  async rested(source: number, at: number): Promise<void> {
+    await this.#asked()?.rested(source, at);
+  }
+
+  async drain(): Promise<number> {
+    return (await this.#asked()?.drain()) ?? 0;
+  }
+
+  /** `missing` and `watermarkMs` are for the object to add. */
+  async status(): Promise<ShardStatus | null> {
+    return this.#asked()?.status() ?? null;
+  }
+
+  async late(limit: number): Promise<LateEvent[]> {
+    return this.#asked()?.late(limit) ?? [];
+  }
+
+  async forget(): Promise<void> {
+    this.#opened?.shard.forget();
+    this.#opened = null;
+    await this.#storage.deleteAlarm();
+    await this.#storage.deleteAll();
+  }
+
+  async alarm(): Promise<void> {
+    const opened = this.#opened;
+    if (!opened) return;
+    opened.store.operations.durableObjectRequest++;
+    if (opened.timers.due(Date.now()).length > 0) await opened.shard.woken();
+    if (this.#opened === opened) opened.timers.rearm();
+  }
+}
