@@ -156,7 +156,7 @@ export const PINS_MAX = 1_000;
 /** Who is rung after an append to one partition, and who waits for one by an open call. */
 export const SUBSCRIBERS_MAX = 1_000;
 export const LOG_WAITERS_MAX = 10_000;
-/** Counts and readers' places are written at most this often: losing them costs a bell too many. */
+/** Counts and readers' places are written at most this often: losing them costs a wake-up too many. */
 export const LOG_FLUSH_MS = 10_000;
 /** A producer that was silent this long is forgotten. */
 export const PRODUCER_KEEP_MS = 30 * 24 * 3600_000;
@@ -227,7 +227,7 @@ export const RETRY_MAX_MS = 3600_000;
 export const CONSUME_LEASE_MS = 60_000;
 /** While a batch runs its lease is renewed this often. */
 export const CONSUME_RENEW_MS = 20_000;
-/** One bell consumes for about this long, then rings the next. */
+/** One wake-up consumes for about this long, then rings the next. */
 export const CONSUME_FOR_MS = 10_000;
 /** A batch is sized to run about this long; the first one, before any speed is known, has this many events. */
 export const CONSUME_AIM_MS = 2_000;
@@ -242,9 +242,9 @@ export const LATENCY_HALF_MS = 5 * 60_000;
 /** How often a replay is looked at, beside what its consumers announce: first so, then less and less often. */
 export const TAKEOVER_LOOK_MS = 1_000;
 export const TAKEOVER_LOOK_MAX_MS = 10_000;
-/** A bell that nobody answered is rung again after this long. */
+/** A wake-up that nobody answered is rung again after this long. */
 export const BELL_RING_AGAIN_MS = 20_000;
-/** And after twice as long each time, up to this: it may be paused, and bells cost money. */
+/** And after twice as long each time, up to this: it may be paused, and wake-ups cost money. */
 export const BELL_RING_AGAIN_MAX_MS = 10 * 60_000;
 /** Dead letters of one (processor, partition); past it the partition stops and says why. */
 export const DEAD_LETTERS_MAX = 100_000;
@@ -493,7 +493,7 @@ export const EDGE_CPU_MS = 60_000;
 export const EDGE_TASK_MS = 120_000;
 /** Edge mappers send no beats: their leases outlast a task. */
 export const EDGE_LEASE_MS = 150_000;
-/** A bell that no mapper answered, and a mapper that fell silent, are replaced after this long. */
+/** A wake-up that no mapper answered, and a mapper that fell silent, are replaced after this long. */
 export const EDGE_UNANSWERED_MS = 15_000;
 export const EDGE_RING_AGAIN_MS = 90_000;
 /** Local mode only: loop iterations and calls one edge-run task may make (the local runtime has no CPU limit). */

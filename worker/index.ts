@@ -1,27 +1,27 @@
 // What the platform calls: requests, queue messages, and the Durable Objects' classes. Nothing else.
 import { app } from './app.ts';
-import { answerBells } from './queue.ts';
+import { answerWakeUps } from './queue.ts';
 import { guardBindings } from './platform/bindings.ts';
-import type { Env, MapBell, ReduceBell, StreamBell } from './platform/env.ts';
+import type { Env, MapWakeUp, ReduceWakeUp, StreamWakeUp } from './platform/env.ts';
 
-export { WindowObject } from './processors/batch/batch.object.ts';
+export { BatchObject } from './processors/batch/batch.object.ts';
 export { CatalogObject } from './catalog/catalog.object.ts';
 export { ClaimObject } from './claim-check/claim.object.ts';
 export { JobSteps } from './jobs/dag/job-steps.entrypoint.ts';
 export { RunObject } from './jobs/dag/run.object.ts';
 export { StepRunner } from './jobs/dag/step-runner.entrypoint.ts';
-export { BufferObject } from './processors/join/join.object.ts';
+export { JoinObject } from './processors/join/join.object.ts';
 export { ScheduleObject } from './schedules/schedule.object.ts';
 export { JobObject } from './jobs/mapreduce/job.object.ts';
 export { UserServiceObject } from './demo-services/users.object.ts';
-export { StoreObject } from './processors/state/state.object.ts';
+export { StateObject } from './processors/state/state.object.ts';
 export { ConsumerObject } from './processors/consumer/consumer.object.ts';
 export { LogObject } from './log/partition/log.object.ts';
 export { ProcessorObject } from './processors/definition/processor.object.ts';
 export { LobbyObject } from './volunteers/lobby.object.ts';
-export { PaneObject } from './processors/window/window.object.ts';
+export { WindowObject } from './processors/window/window.object.ts';
 
 export default {
   fetch: (request, env, ctx) => app.fetch(request, guardBindings(env), ctx),
-  queue: (batch, env, ctx) => answerBells(batch, guardBindings(env), ctx),
-} satisfies ExportedHandler<Env, MapBell | ReduceBell | StreamBell>;
+  queue: (batch, env, ctx) => answerWakeUps(batch, guardBindings(env), ctx),
+} satisfies ExportedHandler<Env, MapWakeUp | ReduceWakeUp | StreamWakeUp>;

@@ -2,22 +2,22 @@
 // interfaces stand for the platform's own stub types, whose mapping of recursive JSON types never ends.
 import { CLAIM_SHARDS, LOBBY_SHARDS } from '../shared/limits.ts';
 import { hashKey } from '../shared/mapreduce/hash.ts';
-import type { WindowRpc } from './contracts/batch.rpc.ts';
+import type { BatchRpc } from './contracts/batch.rpc.ts';
 import type { CatalogRpc } from './contracts/catalog.rpc.ts';
 import type { ClaimRpc } from './contracts/claim.rpc.ts';
 import type { RunRpc } from './contracts/run.rpc.ts';
-import type { BufferRpc } from './contracts/join.rpc.ts';
+import type { JoinRpc } from './contracts/join.rpc.ts';
 import type { ScheduleRpc } from './contracts/schedule.rpc.ts';
 import type { JobRpc } from './contracts/job.rpc.ts';
 import type { UserServiceRpc } from './contracts/user-service.rpc.ts';
 import { type ShardRef, shardName, type ShardRpc, type KeyedKind } from './contracts/shard.rpc.ts';
-import type { StoreRpc } from './contracts/state.rpc.ts';
+import type { StateRpc } from './contracts/state.rpc.ts';
 import type { ConsumerRpc } from './contracts/consumer.rpc.ts';
 import type { LogRpc } from './contracts/log.rpc.ts';
 import { type ConsumerRef, consumerName, logName, type PartitionRef } from './contracts/names.ts';
 import type { ProcessorRpc } from './contracts/processor.rpc.ts';
 import type { LobbyRpc } from './contracts/lobby.rpc.ts';
-import type { PaneRpc } from './contracts/window.rpc.ts';
+import type { WindowRpc } from './contracts/window.rpc.ts';
 import type { Env } from './platform/env.ts';
 import { isRunId } from './platform/ids.ts';
 import { notFound } from './platform/problem.ts';
@@ -30,13 +30,13 @@ type Bindings = Pick<
   | 'LOGS'
   | 'CONSUMERS'
   | 'PROCESSORS'
-  | 'WINDOWS'
+  | 'BATCHES'
   | 'CLAIMS'
   | 'SCHEDULES'
   | 'USERS'
-  | 'STORES'
-  | 'BUFFERS'
-  | 'PANES'
+  | 'STATES'
+  | 'JOINS'
+  | 'WINDOWS'
   | 'RUNS'
 >;
 
@@ -77,9 +77,9 @@ export const consumerObject = (env: Bindings, ref: ConsumerRef): ConsumerRpc =>
 export const processorObject = (env: Bindings, uid: string): ProcessorRpc =>
   stub(env.PROCESSORS as unknown as DurableObjectNamespace, uid);
 
-/** By `windowName`. */
-export const windowObject = (env: Bindings, name: string): WindowRpc =>
-  stub(env.WINDOWS as unknown as DurableObjectNamespace, name);
+/** By `batchName`. */
+export const batchObject = (env: Bindings, name: string): BatchRpc =>
+  stub(env.BATCHES as unknown as DurableObjectNamespace, name);
 
 /** The shard that knows a claim. */
 export const claimObject = (env: Bindings, token: string): ClaimRpc =>
@@ -92,14 +92,14 @@ export const claimShard = (env: Bindings, shard: number): ClaimRpc =>
 export const scheduleObject = (env: Bindings, uid: string): ScheduleRpc =>
   stub(env.SCHEDULES as unknown as DurableObjectNamespace, uid);
 
-export const storeObject = (env: Bindings, ref: ShardRef): StoreRpc =>
-  stub(env.STORES as unknown as DurableObjectNamespace, shardName(ref));
-export const bufferObject = (env: Bindings, ref: ShardRef): BufferRpc =>
-  stub(env.BUFFERS as unknown as DurableObjectNamespace, shardName(ref));
-export const paneObject = (env: Bindings, ref: ShardRef): PaneRpc =>
-  stub(env.PANES as unknown as DurableObjectNamespace, shardName(ref));
+export const stateObject = (env: Bindings, ref: ShardRef): StateRpc =>
+  stub(env.STATES as unknown as DurableObjectNamespace, shardName(ref));
+export const joinObject = (env: Bindings, ref: ShardRef): JoinRpc =>
+  stub(env.JOINS as unknown as DurableObjectNamespace, shardName(ref));
+export const windowObject = (env: Bindings, ref: ShardRef): WindowRpc =>
+  stub(env.WINDOWS as unknown as DurableObjectNamespace, shardName(ref));
 
-const SHARD_OBJECTS = { stateful: storeObject, join: bufferObject, window: paneObject };
+const SHARD_OBJECTS = { stateful: stateObject, join: joinObject, window: windowObject };
 
 /** A shard of whatever kind. */
 export const shardObject = (env: Bindings, kind: KeyedKind, ref: ShardRef): ShardRpc =>

@@ -1,4 +1,4 @@
-// Consuming under bells that are lost, doubled and late, restarts, and deaths between any two steps, of code whose
+// Consuming under wake-ups that are lost, doubled and late, restarts, and deaths between any two steps, of code whose
 // answer changes from run to run: each event has its effect once, or is a dead letter, and never both.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -37,8 +37,8 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   }),
   deaths: share(0.15),
   restarts: share(0.1),
-  lostBells: share(0.6),
-  doubledBells: share(0.6),
+  lostWakeUps: share(0.6),
+  doubledWakeUps: share(0.6),
   fullShare: share(0.3),
 });
 
@@ -98,7 +98,7 @@ describe('each event has its effect once or is a dead letter, and partitions kee
     await fc.assert(
       fc.asyncProperty(plan, async (wild) => {
         const events = wild.events.filter(({ kind }) => kind === 'fine' || kind === 'poison');
-        const calm = { ...wild, events, deaths: 0, restarts: 0, lostBells: 0, fullShare: 0 };
+        const calm = { ...wild, events, deaths: 0, restarts: 0, lostWakeUps: 0, fullShare: 0 };
         const world = new ConsumerWorldInMemory(calm);
         world.calm = true;
         await world.begin();

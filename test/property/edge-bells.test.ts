@@ -1,9 +1,9 @@
-// Bells of the edge over a queue that loses, repeats and delays: there are never more mappers than there may
+// Wake-ups of the edge over a queue that loses, repeats and delays: there are never more mappers than there may
 // be, and while there is work, some mapper is awake or will be woken.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EDGE_MAPPERS_MAX, EDGE_RING_AGAIN_MS, EDGE_UNANSWERED_MS } from '../../shared/limits.ts';
-import { EdgeBells } from '../../worker/jobs/mapreduce/edge-wake-ups.ts';
+import { EdgeWakeUps } from '../../worker/jobs/mapreduce/edge-wake-ups.ts';
 
 type Step =
   | { kind: 'work'; work: number }
@@ -27,15 +27,15 @@ describe('bells', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         let nowMs = 0;
-        const bells = new EdgeBells(7);
+        const wakeUps = new EdgeWakeUps(7);
         const rung: number[] = [];
-        /** By a second bookkeeping: when each bell that is out is given up. */
+        /** By a second bookkeeping: when each wake-up that is out is given up. */
         const out = new Map<number, number>();
         for (const one of steps) {
           for (const [ring, lostMs] of out) if (lostMs <= nowMs) out.delete(ring);
           const ring = 'pick' in one ? (rung[one.pick % (rung.length || 1)] ?? 8) : 0;
           if (one.kind === 'work') {
-            const rings = bells.ring(one.work, nowMs);
+            const rings = wakeUps.ring(one.work, nowMs);
             expect(rings).toHaveLength(
               Math.max(0, Math.min(one.work, EDGE_MAPPERS_MAX) - out.size),
             );
@@ -44,19 +44,19 @@ describe('bells', () => {
               rung.push(fresh);
               out.set(fresh, nowMs + EDGE_UNANSWERED_MS);
             }
-            expect(bells.lastRing).toBe(rung.at(-1) ?? 7);
+            expect(wakeUps.lastRing).toBe(rung.at(-1) ?? 7);
           } else if (one.kind === 'seen') {
             const welcome = out.has(ring) || out.size < EDGE_MAPPERS_MAX;
-            expect(bells.seen(ring, nowMs)).toBe(welcome);
+            expect(wakeUps.seen(ring, nowMs)).toBe(welcome);
             if (welcome) out.set(ring, nowMs + EDGE_RING_AGAIN_MS);
           } else if (one.kind === 'left') {
-            bells.left(ring);
+            wakeUps.left(ring);
             out.delete(ring);
           } else {
             nowMs += one.ms;
           }
           expect(out.size).toBeLessThanOrEqual(EDGE_MAPPERS_MAX);
-          const next = bells.nextCheckMs();
+          const next = wakeUps.nextCheckMs();
           if (out.size > 0) expect(next).toBeLessThanOrEqual(Math.min(...out.values()));
         }
       }),
@@ -65,15 +65,15 @@ describe('bells', () => {
   });
 
   test('are rung again until somebody comes', () => {
-    const bells = new EdgeBells(0);
-    expect(bells.ring(1, 0)).toEqual([1]);
-    expect(bells.nextCheckMs()).toBe(EDGE_UNANSWERED_MS);
-    expect(bells.ring(1, EDGE_UNANSWERED_MS - 1)).toEqual([]);
-    expect(bells.ring(1, EDGE_UNANSWERED_MS)).toEqual([2]);
+    const wakeUps = new EdgeWakeUps(0);
+    expect(wakeUps.ring(1, 0)).toEqual([1]);
+    expect(wakeUps.nextCheckMs()).toBe(EDGE_UNANSWERED_MS);
+    expect(wakeUps.ring(1, EDGE_UNANSWERED_MS - 1)).toEqual([]);
+    expect(wakeUps.ring(1, EDGE_UNANSWERED_MS)).toEqual([2]);
     // The first one was only late; both may map.
-    expect(bells.seen(1, EDGE_UNANSWERED_MS)).toBe(true);
-    bells.left(1);
-    bells.left(2);
-    expect(bells.nextCheckMs()).toBeNull();
+    expect(wakeUps.seen(1, EDGE_UNANSWERED_MS)).toBe(true);
+    wakeUps.left(1);
+    wakeUps.left(2);
+    expect(wakeUps.nextCheckMs()).toBeNull();
   });
 });

@@ -6,7 +6,7 @@ import {
   advance,
   covers,
   type End,
-  type Takeover,
+  type Cutover,
   type TakeoverCrew,
 } from '../../worker/processors/definition/cutover.ts';
 
@@ -37,7 +37,7 @@ function world(plan: { from: number; deaths: number[]; lettersEvery: number }) {
     [2, make(plan.from)],
   ]);
   const of = (generation: number) => fakes.get(generation) as Fake;
-  let saved: Takeover = {
+  let saved: Cutover = {
     active: { generation: 1, version: 1 },
     replay: { generation: 2, version: 2, startedAtMs: 0, phase: { kind: 'building' } },
     retired: [],

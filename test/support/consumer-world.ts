@@ -1,5 +1,5 @@
 // A world in memory around the real consumer logic: a log, an output stream of two partitions, an isolate whose
-// answers change from run to run, a queue that loses, repeats and reorders bells, and deaths between any two steps.
+// answers change from run to run, a queue that loses, repeats and reorders wake-ups, and deaths between any two steps.
 import {
   BATCH_MAX_EVENTS,
   BELL_RING_AGAIN_MS,
@@ -12,7 +12,7 @@ import type { RetrySpec } from '../../shared/schemas/processor.ts';
 import type { ProcessOutcome } from '../../shared/streaming/process.ts';
 import { ProblemError } from '../../worker/platform/problem.ts';
 import { consume } from '../../worker/processors/consumer/consume.ts';
-import type { ConsumeWorld } from '../../worker/processors/consumer/consume-ports.ts';
+import type { ConsumePorts } from '../../worker/processors/consumer/consume-ports.ts';
 import type { ConsumerConfig, Effects } from '../../worker/contracts/consumer.rpc.ts';
 import { Consumer } from '../../worker/processors/consumer/consumer.ts';
 import type { ConsumerStorage, Letter } from '../../worker/processors/consumer/consumer-storage.ts';
@@ -38,8 +38,8 @@ export interface Plan {
   /** Shares of steps, out of 1. */
   deaths: number;
   restarts: number;
-  lostBells: number;
-  doubledBells: number;
+  lostWakeUps: number;
+  doubledWakeUps: number;
   /** The output takes nothing for a while. */
   fullShare: number;
 }
@@ -174,7 +174,7 @@ export class ConsumerWorldInMemory {
   readonly #producers = new Map<string, number>();
   #consumer: Consumer;
   #wakeMs: number | null = null;
-  #bells = 0;
+  #wakeUps = 0;
   /** The log's side of the reader. */
   #ringAtMs: number | null = null;
   #waiting: (() => void)[] = [];
@@ -244,8 +244,8 @@ export class ConsumerWorldInMemory {
         // Memory is gone, with the calls that were going on; timers and storage stay.
         this.#consumer = this.#open();
       }
-      if (this.#bells > 0 && (this.#waiting.length === 0 || this.#random() < 0.2)) {
-        this.#bells--;
+      if (this.#wakeUps > 0 && (this.#waiting.length === 0 || this.#random() < 0.2)) {
+        this.#wakeUps--;
         this.#answer();
       } else if (this.#waiting.length > 0) {
         const pick = Math.floor(this.#random() * this.#waiting.length);
@@ -262,8 +262,8 @@ export class ConsumerWorldInMemory {
   }
 
   #ring(): void {
-    if (!this.calm && this.#random() < this.#plan.lostBells) return;
-    this.#bells += !this.calm && this.#random() < this.#plan.doubledBells ? 2 : 1;
+    if (!this.calm && this.#random() < this.#plan.lostWakeUps) return;
+    this.#wakeUps += !this.calm && this.#random() < this.#plan.doubledWakeUps ? 2 : 1;
   }
 
   async #passTime(): Promise<boolean> {
@@ -281,7 +281,7 @@ export class ConsumerWorldInMemory {
     return true;
   }
 
-  /** Steps take time: now and then so much that a bell's time is over, or a lease runs out meanwhile. */
+  /** Steps take time: now and then so much that a wake-up's time is over, or a lease runs out meanwhile. */
   #dawdle(): void {
     const chance = this.#random();
     const slowly = chance < 0.02 ? CONSUME_FOR_MS : 1;
@@ -300,7 +300,7 @@ export class ConsumerWorldInMemory {
   }
 
   /** What one who was woken sees: he may die before a step, or after it. */
-  #world(): ConsumeWorld {
+  #world(): ConsumePorts {
     let dead = false;
     const mayDie = () => {
       if (!this.calm && this.#random() < this.#plan.deaths) dead = true;

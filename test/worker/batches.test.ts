@@ -5,11 +5,11 @@ import { describe, expect, it } from 'vitest';
 import { MIB } from '../../shared/limits.ts';
 import { BatchSpec } from '../../shared/schemas/processor.ts';
 import { runWindow } from '../../worker/processors/batch/run-batch.edge.ts';
-import type { WindowObject } from '../../worker/processors/batch/batch.object.ts';
-import type { WindowRpc } from '../../worker/contracts/batch.rpc.ts';
+import type { BatchObject } from '../../worker/processors/batch/batch.object.ts';
+import type { BatchRpc } from '../../worker/contracts/batch.rpc.ts';
 import { newId } from '../../worker/platform/ids.ts';
-import { logObject, windowObject } from '../../worker/stubs.ts';
-import { type StreamDefinition, windowName } from '../../worker/contracts/names.ts';
+import { logObject, batchObject } from '../../worker/stubs.ts';
+import { type StreamDefinition, batchName } from '../../worker/contracts/names.ts';
 import { storeProgram } from '../../worker/isolates/processor-program.edge.ts';
 import { readEvents } from '../../worker/log/read.edge.ts';
 import { ended, result } from './rest.ts';
@@ -32,7 +32,7 @@ interface Summary {
 
 interface Windows {
   name: string;
-  rpc: WindowRpc;
+  rpc: BatchRpc;
   stream: StreamDefinition;
   output: StreamDefinition;
   configure(changes: Record<string, unknown>): Promise<void>;
@@ -54,8 +54,8 @@ async function newWindows(
   const stream = await newStream(`in-${which}`, options.partitions ?? 1);
   const output = await newStream(`out-${which}`, 1);
   const processorUid = newId('processor', Date.now());
-  const name = windowName(processorUid, 1);
-  const rpc = windowObject(env, name);
+  const name = batchName(processorUid, 1);
+  const rpc = batchObject(env, name);
   const configure = async (changes: Record<string, unknown>) => {
     const code = options.job ? undefined : (options.code ?? SUMMARY);
     const spec = BatchSpec.parse({
@@ -150,7 +150,7 @@ describe('a window', () => {
     await appendNumbers(windows.stream, 0, 5);
     const open = async () => (await windows.rpc.status())?.openWindow.events;
     await expect.poll(open).toBe(5);
-    await evictDurableObject(env.WINDOWS.get(env.WINDOWS.idFromName(windows.name)));
+    await evictDurableObject(env.BATCHES.get(env.BATCHES.idFromName(windows.name)));
     await settled(windows, 1);
     const [batch] = await batches(windows);
     expect(batch).toMatchObject({ reason: 'time', from: 0, to: 5, events: 5, attempts: 1 });
@@ -186,7 +186,7 @@ describe('a window', () => {
 });
 
 describe('a run', () => {
-  it('emits once, however often its bell is rung and whoever died before the append', async () => {
+  it('emits once, however often its wake-up is rung and whoever died before the append', async () => {
     const windows = await newWindows({ maxEvents: 4 });
     await windows.rpc.pause();
     await appendNumbers(windows.stream, 0, 4);
@@ -212,7 +212,7 @@ describe('a run', () => {
     // As if a run had come so far, and no further.
     const outputsText = JSON.stringify({ type: 'Summary', payload: { events: 4 } });
     const stub = stubOf(windows.name);
-    await runInDurableObject(stub, (_: WindowObject, state) => makeDue(state.storage.sql));
+    await runInDurableObject(stub, (_: BatchObject, state) => makeDue(state.storage.sql));
     await evictDurableObject(stub);
     const work = await windows.rpc.begin(1);
     if (work?.kind !== 'function') throw new Error('the window is not to be run');
@@ -390,7 +390,7 @@ describe('windows that are no longer wanted', () => {
   });
 });
 
-const stubOf = (name: string) => env.WINDOWS.get(env.WINDOWS.idFromName(name));
+const stubOf = (name: string) => env.BATCHES.get(env.BATCHES.idFromName(name));
 
 /** What waits, and every lease, is due now. */
 function makeDue(sql: SqlStorage): void {
@@ -407,7 +407,7 @@ function makeDue(sql: SqlStorage): void {
 
 /** And the object finds it so. */
 async function makeAllDue({ name, rpc, stream }: Windows): Promise<void> {
-  await runInDurableObject(stubOf(name), (_: WindowObject, state) => makeDue(state.storage.sql));
+  await runInDurableObject(stubOf(name), (_: BatchObject, state) => makeDue(state.storage.sql));
   await evictDurableObject(stubOf(name));
   await rpc.look(stream.uid, 0);
 }

@@ -374,7 +374,7 @@ describe('events', () => {
   });
 });
 
-describe('bells that come twice, late or not at all', () => {
+describe('wake-ups that come twice, late or not at all', () => {
   const deliver = async (bodies: unknown[]) => {
     const messages = bodies.map((body, i) => ({
       id: `m${i}`,
@@ -396,12 +396,12 @@ describe('bells that come twice, late or not at all', () => {
       splitBytes: 2,
     });
     const before = await job(done.id);
-    const bells = [0, 1, 2, 3].flatMap((partition) => [
+    const wakeUps = [0, 1, 2, 3].flatMap((partition) => [
       { job: done.id, partition },
       { job: done.id, partition },
     ]);
     const answer = await deliver([
-      ...bells,
+      ...wakeUps,
       { job: done.id, ring: 1 },
       { job: 'job_gone', ring: 1 },
       'rubbish',

@@ -1,13 +1,13 @@
-// A BufferObject with its code in a real isolate, on a real database: what it keeps through evictions, what its alarm
+// A JoinObject with its code in a real isolate, on a real database: what it keeps through evictions, what its alarm
 // ends, what it shows, and how many rows that writes.
 import { env, evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 import { describe, expect, it, vi } from 'vitest';
 import { JOIN_MAX_BYTES, STATE_KEY_MAX_BYTES } from '../../shared/limits.ts';
 import type { JoinRules, WaitingKey } from '../../shared/schemas/processor.ts';
 import type { EventInput } from '../../shared/schemas/stream.ts';
-import type { BufferRpc } from '../../worker/contracts/join.rpc.ts';
+import type { JoinRpc } from '../../worker/contracts/join.rpc.ts';
 import { type RoutedBatch, type ShardConfig, shardName } from '../../worker/contracts/shard.rpc.ts';
-import { bufferObject, logObject } from '../../worker/stubs.ts';
+import { joinObject, logObject } from '../../worker/stubs.ts';
 import type { StreamDefinition } from '../../worker/contracts/names.ts';
 import { storeProgram } from '../../worker/isolates/processor-program.edge.ts';
 import { newStream } from './streams.ts';
@@ -47,13 +47,13 @@ async function newBuffer(rules: Partial<JoinRules> = {}) {
     paused: false,
     sources: [{ stream: 's', uid: 'stream_1', partition: 0 }],
   };
-  const buffer = bufferObject(env, ref);
+  const buffer = joinObject(env, ref);
   await buffer.configure(config);
   return {
     buffer,
     config,
     output,
-    stub: env.BUFFERS.get(env.BUFFERS.idFromName(shardName(ref))),
+    stub: env.JOINS.get(env.JOINS.idFromName(shardName(ref))),
   };
 }
 
@@ -100,11 +100,11 @@ async function outputsOf(output: StreamDefinition): Promise<unknown[]> {
   );
 }
 
-async function allWaiting(buffer: BufferRpc, missing: string | null, limit: number) {
+async function allWaiting(buffer: JoinRpc, missing: string | null, limit: number) {
   const items: WaitingKey[] = [];
   let after: string | null = null;
   for (;;) {
-    const page: Awaited<ReturnType<BufferRpc['waiting']>> = await buffer.waiting(
+    const page: Awaited<ReturnType<JoinRpc['waiting']>> = await buffer.waiting(
       after,
       missing,
       limit,
@@ -117,7 +117,7 @@ async function allWaiting(buffer: BufferRpc, missing: string | null, limit: numb
 
 const keysOf = (waiting: readonly WaitingKey[]) => waiting.map(({ key }) => key);
 
-describe('a BufferObject', () => {
+describe('a JoinObject', () => {
   it.each(['ABC', 'ACB', 'BAC', 'BCA', 'CAB', 'CBA'])(
     'joins what comes in the order %s, through evictions, once',
     async (order) => {

@@ -98,7 +98,7 @@ const lagOf = ({ lag }: Pick<Processor, 'lag'>) => lag.reduce((sum, one) => sum 
 export const caughtUp = (name: string) =>
   expect.poll(async () => lagOf(await shown(name)), SOON).toBe(0);
 
-const NAMESPACES = { stateful: 'STORES', join: 'BUFFERS', window: 'PANES' } as const;
+const NAMESPACES = { stateful: 'STATES', join: 'JOINS', window: 'WINDOWS' } as const;
 
 /** Rows in all tables of a shard; migrations and timers do not count. */
 export async function rowsOf(kind: KeyedKind, ref: ShardRef): Promise<number> {

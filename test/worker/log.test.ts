@@ -166,15 +166,15 @@ describe('a partition', () => {
 
   it('rings its readers, and again after an eviction if they did not answer', async () => {
     const log = await configured('readers');
-    const bell = { kind: 'look', window: 'none', streamUid: 'readers', partition: 0 } as const;
-    expect(await log.subscribe('r', bell, 'latest')).toBe(0);
+    const wakeUp = { kind: 'look', window: 'none', streamUid: 'readers', partition: 0 } as const;
+    expect(await log.subscribe('r', wakeUp, 'latest')).toBe(0);
     await log.append(batch(['a']));
     const rung = async () => (await log.status())?.operations.queueOperation ?? 0;
     await vi.waitFor(async () => expect(await rung()).toBe(3));
     await log.append(batch(['b']));
     await evictDurableObject(stubOf('readers'));
     await runDurableObjectAlarm(stubOf('readers'));
-    // Counted since the eviction: the first bell's count was not written yet.
+    // Counted since the eviction: the first wake-up's count was not written yet.
     await vi.waitFor(async () => expect(await rung()).toBe(3));
     expect(await log.caughtUp('r', 1)).toBe(false);
     expect(await log.caughtUp('r', 2)).toBe(true);

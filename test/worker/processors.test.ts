@@ -562,7 +562,7 @@ describe('a replay of windows', () => {
   });
 });
 
-describe('bells that come twice, late or for nobody', () => {
+describe('wake-ups that come twice, late or for nobody', () => {
   it('are acknowledged and change nothing; an evicted consumer goes on where it was', async () => {
     await stream('ringing');
     await stream('rungOut');
@@ -575,13 +575,13 @@ describe('bells that come twice, late or for nobody', () => {
       generation: 1,
       source: { stream: 'ringing', uid, partition },
     });
-    const bells = [0, 1, 0, 1, 0].map((partition) => ({
+    const wakeUps = [0, 1, 0, 1, 0].map((partition) => ({
       kind: 'consume',
       consumer: consumer(partition),
     }));
     const stranger = { ...consumer(0), processorUid: 'processor_nobody' };
     const deliver = async () => {
-      const bodies = [...bells, { kind: 'consume', consumer: stranger }, { kind: 'rubbish' }];
+      const bodies = [...wakeUps, { kind: 'consume', consumer: stranger }, { kind: 'rubbish' }];
       const messages = bodies.map((body, i) => ({
         id: `m${i}`,
         timestamp: new Date(),

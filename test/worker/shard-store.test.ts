@@ -8,7 +8,7 @@ import type { ShardConfig } from '../../worker/contracts/shard.rpc.ts';
 
 /** A store in the database of an object that is nothing else; opened again in each call. */
 function withStore<Result>(name: string, work: (store: ShardStore) => Result): Promise<Result> {
-  return runInDurableObject(env.PANES.get(env.PANES.idFromName(name)), (_, { storage }) =>
+  return runInDurableObject(env.WINDOWS.get(env.WINDOWS.idFromName(name)), (_, { storage }) =>
     work(new ShardStore(storage)),
   );
 }

@@ -19,7 +19,7 @@ function withStates<Result>(
   name: string,
   work: (states: StateStore, counts: Record<Operation, number>) => Result,
 ): Promise<Result> {
-  return runInDurableObject(env.STORES.get(env.STORES.idFromName(name)), (_, { storage }) => {
+  return runInDurableObject(env.STATES.get(env.STATES.idFromName(name)), (_, { storage }) => {
     const counts = { rowRead: 0, rowWritten: 0 } as Record<Operation, number>;
     const sql = new LogSql(storage, counts);
     return work(new StateStore(sql), counts);

@@ -1,4 +1,4 @@
-// A StoreObject with its code in a real isolate: what it keeps through evictions, what it forgets, what it shows.
+// A StateObject with its code in a real isolate: what it keeps through evictions, what it forgets, what it shows.
 import {
   env,
   evictDurableObject,
@@ -9,7 +9,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { STATE_KEY_MAX_BYTES, STATE_MAX_BYTES } from '../../shared/limits.ts';
 import type { StateEntry } from '../../shared/schemas/processor.ts';
 import { type RoutedBatch, type ShardConfig, shardName } from '../../worker/contracts/shard.rpc.ts';
-import { storeObject } from '../../worker/stubs.ts';
+import { stateObject } from '../../worker/stubs.ts';
 import { storeProgram } from '../../worker/isolates/processor-program.edge.ts';
 
 const orders = (items: { order: string | number }[]) => items.map(({ order }) => order);
@@ -46,9 +46,9 @@ async function newStore(code: string, ttlMs: number | null = null) {
     paused: false,
     sources: [{ stream: 's', uid: 'stream_1', partition: 0 }],
   };
-  const store = storeObject(env, ref);
+  const store = stateObject(env, ref);
   await store.configure(config);
-  return { store, config, stub: env.STORES.get(env.STORES.idFromName(shardName(ref))) };
+  return { store, config, stub: env.STATES.get(env.STATES.idFromName(shardName(ref))) };
 }
 
 interface Deed {
@@ -87,7 +87,7 @@ function batchOf(first: number, deeds: Deed[], more: Partial<RoutedBatch> = {}):
 
 const APPLIED = { kind: 'applied', failures: [], stoppedAt: null };
 
-describe('a StoreObject', () => {
+describe('a StateObject', () => {
   it('folds, keeps its states through an eviction, and drops what comes twice', async () => {
     const { store, stub } = await newStore(COUNTER);
     const first = batchOf(0, [{ key: 'a' }, { key: 'b' }, { key: 'a', say: 'hello' }]);
@@ -212,7 +212,7 @@ describe('a StoreObject', () => {
   });
 
   it('knows nothing before it is configured, and nothing after it was forgotten', async () => {
-    const nobody = storeObject(env, { processor: 'p', processorUid: 'x', generation: 1, shard: 0 });
+    const nobody = stateObject(env, { processor: 'p', processorUid: 'x', generation: 1, shard: 0 });
     expect(await nobody.state('a')).toBeNull();
     expect(await nobody.status()).toBeNull();
     const { store, stub } = await newStore(COUNTER);

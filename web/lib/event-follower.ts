@@ -14,13 +14,13 @@ interface Connection {
   isStopped(): boolean;
 }
 
-export interface FollowerDeps extends Connection {
+export interface FollowerPorts extends Connection {
   /** The stream after an event; a 204 says that there is nothing after it, nor will be. Throws when it fails. */
   open(afterSeq: number): Promise<Response>;
   onEvent(event: JobEvent): void;
 }
 
-export interface MessagesDeps extends Connection {
+export interface MessagesPorts extends Connection {
   /** The stream from where the reader is; 204 as above. */
   open(): Promise<Response>;
   /** Takes one message; false for one that it has already. */
@@ -30,7 +30,7 @@ export interface MessagesDeps extends Connection {
 }
 
 /** Resolves at the end of the job's events (or when stopped); throws what `isFinal`. */
-export async function readEvents(afterSeq: number, deps: FollowerDeps): Promise<void> {
+export async function readEvents(afterSeq: number, deps: FollowerPorts): Promise<void> {
   let lastSeq = afterSeq;
   let last: JobEvent['type'] | null = null;
   return readMessages({
@@ -52,7 +52,7 @@ export async function readEvents(afterSeq: number, deps: FollowerDeps): Promise<
 }
 
 /** The same for any stream: connects again until it is over, or stopped; throws what `isFinal`. */
-export async function readMessages(deps: MessagesDeps): Promise<void> {
+export async function readMessages(deps: MessagesPorts): Promise<void> {
   let failures = 0;
   while (!deps.isStopped()) {
     let brought = false;
@@ -74,7 +74,7 @@ export async function readMessages(deps: MessagesDeps): Promise<void> {
 async function readOnce(
   response: Response,
   take: (message: SseMessage) => void,
-  deps: MessagesDeps,
+  deps: MessagesPorts,
 ): Promise<boolean> {
   if (response.status === 204) return true;
   if (!response.body) return false;

@@ -189,7 +189,7 @@ export class Lender {
   }
 
   #flushIfDue(): void {
-    const dueAtMs = this.#outbox.dueAtMs(this.#pool.hungry);
+    const dueAtMs = this.#outbox.dueAtMs(this.#pool.wantsWork);
     if (dueAtMs === null) return this.#finishIfDone();
     const nowMs = performance.now();
     clearTimeout(this.#flushTimer);

@@ -29,7 +29,7 @@ export interface PoolEvents {
   broken(message: string): void;
 }
 
-export interface PoolDeps {
+export interface PoolPorts {
   data: DataRoutes;
   openSandbox: () => Promise<Sandbox>;
   events: PoolEvents;
@@ -56,7 +56,7 @@ const SANDBOX_FAILURES_MAX = 3;
 const SLEPT_MS = 5_000;
 
 export class Pool {
-  readonly #deps: PoolDeps;
+  readonly #deps: PoolPorts;
   readonly #plans = new Map<string, MapPlan>();
   readonly #programs: ProgramCache;
   readonly #held = new Map<string, Held>();
@@ -70,7 +70,7 @@ export class Pool {
   #sandboxFailures = 0;
   #lastTickMs = performance.now();
 
-  constructor(deps: PoolDeps) {
+  constructor(deps: PoolPorts) {
     this.#deps = deps;
     this.#programs = new ProgramCache((lease, signal) => deps.data.program(lease, signal));
   }
@@ -96,7 +96,7 @@ export class Pool {
   }
 
   /** A worker idles and nothing is on its way to it. */
-  get hungry(): boolean {
+  get wantsWork(): boolean {
     return (
       this.#waiting.size + this.#downloading.size + this.#ready.length === 0 &&
       this.#running < Math.max(1, this.#slotsWanted)

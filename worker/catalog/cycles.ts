@@ -11,7 +11,7 @@ export interface Flow {
  * The circle that `added` would close, as a path of stream and processor names that begins and ends with the
  * same stream: ["a", "p", "b", "q", "a"]. Null: there is none. A definition of the same name is replaced.
  */
-export function circleWith(flows: readonly Flow[], added: Flow): string[] | null {
+export function cycleWith(flows: readonly Flow[], added: Flow): string[] | null {
   const readers = new Map<string, Flow[]>();
   for (const flow of [...flows.filter(({ processor }) => processor !== added.processor), added]) {
     for (const stream of flow.streams) {

@@ -13,7 +13,7 @@ import type {
   PutProcessor,
   PutStream,
 } from '../contracts/catalog.rpc.ts';
-import { circleWith } from './cycles.ts';
+import { cycleWith } from './cycles.ts';
 import { page } from '../platform/page.ts';
 
 export const DEFINITIONS_MIGRATION: Migration = {
@@ -108,7 +108,7 @@ export class Definitions {
       streams: other.streams,
       outputs: outputsOf(other),
     }));
-    const path = circleWith(flows, { processor: name, streams, outputs: outputsOf(entry) });
+    const path = cycleWith(flows, { processor: name, streams, outputs: outputsOf(entry) });
     if (path) return { kind: 'circle', field: path[2] === output ? 'output' : 'late', path };
     const uid = this.processor(name)?.uid ?? newId('processor', nowMs);
     this.#sql.exec(

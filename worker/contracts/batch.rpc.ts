@@ -1,4 +1,4 @@
-// What others may ask of a WindowObject: the windows of one batch processor (of one generation of it). A window is
+// What others may ask of a BatchObject: the windows of one batch processor (of one generation of it). A window is
 // ranges of the log, never a copy of events.
 import type { List } from '../../shared/schemas/common.ts';
 import type { MapReduceSpec, TaskError } from '../../shared/schemas/job.ts';
@@ -16,9 +16,9 @@ import type { EventSource } from '../../shared/schemas/stream.ts';
 import type { ConsumerConfig } from './consumer.rpc.ts';
 import type { Point } from './log.rpc.ts';
 import type { StreamDefinition } from './names.ts';
-import type { WindowRange } from '../processors/batch/batch-machine.ts';
+import type { BatchRange } from '../processors/batch/batch-machine.ts';
 
-export interface WindowConfig {
+export interface BatchConfig {
   processor: string;
   processorUid: string;
   generation: number;
@@ -30,8 +30,8 @@ export interface WindowConfig {
   paused: boolean;
 }
 
-/** Work for whoever a bell woke. The lease is the number of the run: an older one reports nothing. */
-export type WindowWork = { window: number; run: number } & (
+/** Work for whoever a wake-up woke. The lease is the number of the run: an older one reports nothing. */
+export type BatchWork = { window: number; run: number } & (
   | {
       kind: 'function';
       program: Pick<
@@ -39,11 +39,11 @@ export type WindowWork = { window: number; run: number } & (
         'programKey' | 'programHash' | 'guard' | 'types' | 'services' | 'params' | 'version'
       >;
       batch: { reason: BatchReason; events: number; bytes: number; attempt: number };
-      ranges: WindowRange[];
+      ranges: BatchRange[];
       emit: Emit;
     }
   /** Its code has run already, by somebody who died: what it decided is to be appended and reported. */
-  | { kind: 'effects'; emit: Emit; effects: WindowEffects }
+  | { kind: 'effects'; emit: Emit; effects: BatchEffects }
   | {
       kind: 'job';
       spec: MapReduceSpec;
@@ -64,12 +64,12 @@ export interface Emit {
 }
 
 /** What a window's code decided: NDJSON of EventInput. Stored before anything is appended. */
-export interface WindowEffects {
+export interface BatchEffects {
   outputs: string;
   log: string[];
 }
 
-export type WindowReport =
+export type BatchReport =
   | {
       kind: 'done';
       emitted: number;
@@ -85,7 +85,7 @@ export type WindowReport =
   /** Not the window's fault: the output is full, the program or R2 cannot be reached. */
   | { kind: 'blocked'; reason: string };
 
-export interface WindowStatus {
+export interface BatchStatus {
   lag: Omit<PartitionLag, 'lag'>[];
   openWindow: OpenWindow;
   counters: ProcessorCounters;
@@ -95,30 +95,30 @@ export interface WindowStatus {
   operations: Record<string, number>;
 }
 
-export interface WindowRpc {
-  configure(config: WindowConfig, startFrom: Point): Promise<void>;
-  /** A bell of one partition: counts what came, fires when a bound is met. */
+export interface BatchRpc {
+  configure(config: BatchConfig, startFrom: Point): Promise<void>;
+  /** A wake-up of one partition: counts what came, fires when a bound is met. */
   look(streamUid: string, partition: number): Promise<void>;
-  /** A bell of a window that fired: the work, with its lease. Null: somebody has it, it has run, or it may not. */
-  begin(window: number): Promise<WindowWork | null>;
+  /** A wake-up of a window that fired: the work, with its lease. Null: somebody has it, it has run, or it may not. */
+  begin(window: number): Promise<BatchWork | null>;
   /** A run goes on. False: its lease is over, stop. */
   alive(window: number, run: number): Promise<boolean>;
   /** Keeps what is about to be appended. False: the lease is over, and nothing may be appended. */
-  prepare(window: number, run: number, effects: WindowEffects): Promise<boolean>;
+  prepare(window: number, run: number, effects: BatchEffects): Promise<boolean>;
   /** Ends a run's lease; `more`: answers the next window's work, if there is one. */
   report(
     window: number,
     run: number,
-    report: WindowReport,
+    report: BatchReport,
     more: boolean,
-  ): Promise<WindowWork | null>;
+  ): Promise<BatchWork | null>;
   drain(): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
   /** Ends it for good, for a replay that takes over: the ends of what was run, by partition. */
   stop(): Promise<{ streamUid: string; partition: number; committed: number }[]>;
   committed(): Promise<{ streamUid: string; partition: number; committed: number }[]>;
-  status(): Promise<WindowStatus | null>;
+  status(): Promise<BatchStatus | null>;
   batches(cursor: string | undefined, limit: number): Promise<List<Batch>>;
   deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>>;
   redrive(body: RedriveBody): Promise<number>;

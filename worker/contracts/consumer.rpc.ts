@@ -54,7 +54,7 @@ export interface Effects {
   report: RanReport | RedrivenReport;
 }
 
-/** Work for whoever a bell woke. A lease is fenced by its number: an older one commits nothing. */
+/** Work for whoever a wake-up woke. A lease is fenced by its number: an older one commits nothing. */
 export type ConsumerWork =
   | {
       kind: 'events';
@@ -151,7 +151,7 @@ export interface ConsumerRpc {
   report(lease: number, report: Report): Promise<ConsumerWork | null>;
   /** Nothing more was found at `at`: answers null, and the lease is over, unless there is something to do after all. */
   rest(lease: number, at: number): Promise<ConsumerWork | null>;
-  /** Ends the lease though there may be more to do: the next bell is rung. */
+  /** Ends the lease though there may be more to do: the next wake-up is rung. */
   leave(lease: number): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;

@@ -52,7 +52,7 @@ export interface Exchange {
   wants: Want[];
   /** Volunteers that left: all their leases go back. */
   gone: { by: string; reason: string }[];
-  /** Edge mappers: which bell woke them, and whether this is their last word. */
+  /** Edge mappers: which wake-up woke them, and whether this is their last word. */
   ring?: { ring: number; leaving: boolean };
 }
 
@@ -64,7 +64,7 @@ export interface Credit {
   rejected: number;
 }
 
-/** What an edge mapper finds when a bell wakes it. */
+/** What an edge mapper finds when a wake-up wakes it. */
 export type EdgeWork =
   | { kind: 'map'; programKey: string; programHash: string; guard: boolean }
   /** The input's records have to be found first: see csv-scan.ts. */
@@ -141,7 +141,7 @@ export interface JobRpc {
   submit(submission: Submission): Promise<Job>;
   get(): Promise<Job | null>;
   exchange(exchange: Exchange): Promise<Exchanged>;
-  /** Null: nothing to do any more. Acknowledge the bell. */
+  /** Null: nothing to do any more. Acknowledge the wake-up. */
   edgeBegin(ring: number): Promise<EdgeWork | null>;
   /** A scan's state, to go on with in another message. */
   scanned(ring: number, state: string): Promise<void>;

@@ -1,6 +1,6 @@
 // What others may ask of a LogObject: one partition of one stream. Events cross as packed text, many in one
 // string, since a thousand small values cost a thousand times the call.
-import type { StreamBell } from './wake-ups.ts';
+import type { StreamWakeUp } from './wake-ups.ts';
 
 export interface LogConfig {
   stream: string;
@@ -130,11 +130,11 @@ export interface LogRpc {
   pin(holder: string, from: number, to: number, pieceBytes: number): Promise<InputPiece[]>;
   unpin(holder: string): Promise<void>;
 
-  /** From now on `bell` is rung after appends past where the reader is; answers where reading begins. */
-  subscribe(reader: string, bell: StreamBell, from: Point): Promise<number>;
+  /** From now on `wake-up` is rung after appends past where the reader is; answers where reading begins. */
+  subscribe(reader: string, wakeUp: StreamWakeUp, from: Point): Promise<number>;
   unsubscribe(reader: string): Promise<void>;
   /**
-   * The reader has read up to `at` and rests. False: there is more (it goes on by itself). A bell is rung
+   * The reader has read up to `at` and rests. False: there is more (it goes on by itself). A wake-up is rung
    * for what comes later.
    */
   caughtUp(reader: string, at: number): Promise<boolean>;

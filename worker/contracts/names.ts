@@ -34,5 +34,5 @@ export const consumerName = ({ processorUid, generation, source }: ConsumerRef) 
   `${processorUid}/${generation}/${logName(source)}`;
 
 /** The windows of a batch processor's generation. */
-export const windowName = (processorUid: string, generation: number) =>
+export const batchName = (processorUid: string, generation: number) =>
   `${processorUid}/${generation}`;

@@ -1,5 +1,5 @@
-// What others may ask of a shard: the object that keeps the state of some of a processor's keys. StoreObject
-// (stateful), BufferObject (join) and PaneObject (window) all answer this; what only one of them knows is beside it.
+// What others may ask of a shard: the object that keeps the state of some of a processor's keys. StateObject
+// (stateful), JoinObject (join) and WindowObject (window) all answer this; what only one of them knows is beside it.
 import type { Json } from '../../shared/schemas/common.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 import type {

@@ -1,4 +1,4 @@
-// What only a StoreObject knows: the states of its keys.
+// What only a StateObject knows: the states of its keys.
 import type { StateEntry } from '../../shared/schemas/processor.ts';
 import type { ShardPage, ShardRpc } from './shard.rpc.ts';
 
@@ -10,7 +10,7 @@ export interface StoredState {
   expiresAtMs: number | null;
 }
 
-export interface StoreRpc extends ShardRpc {
+export interface StateRpc extends ShardRpc {
   /** Null: none, or its time is over. */
   state(key: string): Promise<StoredState | null>;
   /** In order of the keys' UTF-8 bytes; `order` is the key. `whole`: also states too large for a list. */

@@ -1,28 +1,28 @@
-// What the queues carry: bells. They name what to look at, so that losing one, or hearing it twice, costs nothing.
+// What the queues carry: wake-ups. They name what to look at, so that losing one, or hearing it twice, costs nothing.
 import type { ConsumerRef, PartitionRef } from './names.ts';
 
-/** Rings an edge mapper (or the planner's scan) for a job. `ring` tells lost from late bells. */
-export interface MapBell {
+/** Rings an edge mapper (or the planner's scan) for a job. `ring` tells lost from late wake-ups. */
+export interface MapWakeUp {
   job: string;
   ring: number;
 }
 
-export interface ReduceBell {
+export interface ReduceWakeUp {
   job: string;
   partition: number;
 }
 
 /** Wakes whoever reads a partition. It names what to look at, and carries no event. */
-export type StreamBell =
+export type StreamWakeUp =
   | { kind: 'consume'; consumer: ConsumerRef }
   /** A batch processor's windows: count what came. */
   | { kind: 'look'; window: string; streamUid: string; partition: number }
   /** A window that fired: run it. */
   | { kind: 'run'; window: string; number: number }
-  | WatchBell;
+  | WatchWakeUp;
 
 /** A step of a DAG run waits for events of this partition. */
-export interface WatchBell {
+export interface WatchWakeUp {
   kind: 'watch';
   run: string;
   step: string;

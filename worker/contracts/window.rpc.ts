@@ -1,8 +1,8 @@
-// What only a PaneObject knows: its open windows. A pane is one window of one key.
+// What only a WindowObject knows: its open windows. A window is one window of one key.
 import type { OpenEventWindow } from '../../shared/schemas/processor.ts';
 import type { ShardPage, ShardRpc } from './shard.rpc.ts';
 
-export interface PaneRpc extends ShardRpc {
+export interface WindowRpc extends ShardRpc {
   /** The open windows of a key, oldest first. */
   windowsOf(key: string): Promise<OpenEventWindow[]>;
   /**

@@ -3,7 +3,7 @@
 import { CONSUME_RENEW_MS } from '../../shared/limits.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 import { ProblemError } from '../platform/problem.ts';
-import { type ConsumeWorld, OutputMissingError } from '../processors/consumer/consume-ports.ts';
+import { type ConsumePorts, OutputMissingError } from '../processors/consumer/consume-ports.ts';
 import type {
   ConsumerConfig,
   ConsumerWork,
@@ -28,21 +28,21 @@ export interface JustRun {
 
 /** Appends what was decided, and reports. The other half of it may have been appended by somebody who died. */
 export async function finish(
-  world: ConsumeWorld,
+  ports: ConsumePorts,
   { lease, config }: Pick<ConsumerWork, 'lease' | 'config'>,
   effects: Effects,
   run: JustRun | null,
 ): Promise<ConsumerWork | null> {
-  const report = await whileRenewing(world, lease, () =>
-    appendEffects(world, config, effects, run?.events),
+  const report = await whileRenewing(ports, lease, () =>
+    appendEffects(ports, config, effects, run?.events),
   );
-  if (run && report.kind === 'ran') report.latency = latencyOf(run.batch, report, world.nowMs());
-  return world.consumer.report(lease, report);
+  if (run && report.kind === 'ran') report.latency = latencyOf(run.batch, report, ports.nowMs());
+  return ports.consumer.report(lease, report);
 }
 
 /** A batch that waits for slow services may outlast the lease. */
 export async function whileRenewing<Result>(
-  { consumer, every }: ConsumeWorld,
+  { consumer, every }: ConsumePorts,
   lease: number,
   work: () => Promise<Result>,
 ): Promise<Result> {
@@ -66,14 +66,14 @@ interface Appended {
 
 /** The report, with what became of the outputs. Throws what is to be waited for: a full stream, no stream. */
 async function appendEffects(
-  world: ConsumeWorld,
+  ports: ConsumePorts,
   config: ConsumerConfig,
   effects: Effects,
   events: NewEvent[] | undefined,
 ): Promise<RanReport | RedrivenReport> {
   const total: Appended = { emitted: 0, duplicates: 0, refused: [] };
   for (const outputs of effects.outputs) {
-    const appended = await appendOutputs(world, config, effects, outputs, events);
+    const appended = await appendOutputs(ports, config, effects, outputs, events);
     total.emitted += appended.emitted;
     total.duplicates += appended.duplicates;
     total.refused.push(...appended.refused);
@@ -90,7 +90,7 @@ async function appendEffects(
   }
   const lines = refused.map(async ({ offset, error }) => {
     const bounds = { maxEvents: 1, maxBytes: 1 };
-    const read = await world.read(config.ref.source, offset, bounds);
+    const read = await ports.read(config.ref.source, offset, bounds);
     return { offset, line: read.kind === 'events' ? read.text : '', error };
   });
   const processed = report.processed - refused.length;
@@ -99,7 +99,7 @@ async function appendEffects(
 }
 
 async function appendOutputs(
-  world: ConsumeWorld,
+  ports: ConsumePorts,
   config: ConsumerConfig,
   { output, version }: Effects,
   outputs: Outputs,
@@ -107,7 +107,7 @@ async function appendOutputs(
 ): Promise<Appended> {
   const all = outputEvents(outputs, config.ref, version, events);
   const append = async (some: OutputEvents): Promise<Appended> => {
-    const { accepted, duplicates } = await world.append(output, some, outputs.producer);
+    const { accepted, duplicates } = await ports.append(output, some, outputs.producer);
     return { emitted: accepted, duplicates, refused: [] };
   };
   try {

@@ -139,7 +139,7 @@ function nothingLeft(world: RunWorld): void {
   const { desk } = world;
   if (!desk) throw new Error('no run');
   for (const [job, state] of world.jobs) expect([job, state]).not.toEqual([job, 'running']);
-  // What the dead asked for last is let go at the next bell: nothing is waited for there.
+  // What the dead asked for last is let go at the next wake-up: nothing is waited for there.
   for (const place of world.watching) {
     const [step = '', partition] = place.split('/');
     expect(desk.watches.watching(step, Number(partition))).toBeNull();

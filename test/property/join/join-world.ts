@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { compareKeys } from '../../../shared/mapreduce/order.ts';
 import type { LateReason, RetrySpec, JoinRules } from '../../../shared/schemas/processor.ts';
 import type { FireCall, FireOutcome } from '../../../shared/streaming/process.ts';
-import { BufferOperator } from '../../../worker/processors/join/join-operator.ts';
+import { JoinOperator } from '../../../worker/processors/join/join-operator.ts';
 import { JOIN_MIGRATIONS, type JoinSql } from '../../../worker/processors/join/join.store.ts';
 import { JOIN_SIZES, type JoinSizes } from '../../../worker/processors/join/parts.ts';
 import type { Arrival, Change, KeyedCode } from '../../../worker/processors/keyed/operator.ts';
@@ -60,7 +60,7 @@ export class JoinWorld {
   /** So many units a call, then time is used up. */
   unitsPerCall = Infinity;
   random = 0.5;
-  operator: BufferOperator;
+  operator: JoinOperator;
   rules: JoinRules;
   readonly db = new DatabaseSync(':memory:');
   readonly #sizes: JoinSizes;
@@ -81,7 +81,7 @@ export class JoinWorld {
     this.operator = this.#open();
   }
 
-  #open(): BufferOperator {
+  #open(): JoinOperator {
     const { db } = this;
     const sql: JoinSql = {
       *each<Row>(query: string, ...bindings: (string | number | null)[]) {
@@ -90,7 +90,7 @@ export class JoinWorld {
       run: (query, ...bindings) => void db.prepare(query).run(...bindings),
     };
     const sources = [0, 1].map((partition) => ({ stream: 's', uid: 'u', partition }));
-    return new BufferOperator(
+    return new JoinOperator(
       {
         sql,
         rules: this.rules,

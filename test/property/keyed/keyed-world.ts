@@ -1,6 +1,6 @@
 // A keyed processor in Node: partitions in memory, the real consumers, routers and shards, the shards' tables on a
 // real SQLite. Dispatchers die between any two steps, shards are restarted at any of theirs, streams are full for a
-// while, bells are lost and doubled, and everything happens in a random order.
+// while, wake-ups are lost and doubled, and everything happens in a random order.
 import { DatabaseSync } from 'node:sqlite';
 import { BELL_RING_AGAIN_MS, CONSUME_FOR_MS, CONSUME_LEASE_MS } from '../../../shared/limits.ts';
 import { hashKey } from '../../../shared/mapreduce/hash.ts';
@@ -11,7 +11,7 @@ import { Shard } from '../../../worker/processors/keyed/shard.ts';
 import { ShardStore } from '../../../worker/processors/keyed/shard.store.ts';
 import { ProblemError } from '../../../worker/platform/problem.ts';
 import { consume } from '../../../worker/processors/consumer/consume.ts';
-import type { ConsumeWorld } from '../../../worker/processors/consumer/consume-ports.ts';
+import type { ConsumePorts } from '../../../worker/processors/consumer/consume-ports.ts';
 import type { ConsumerConfig } from '../../../worker/contracts/consumer.rpc.ts';
 import { Consumer } from '../../../worker/processors/consumer/consumer.ts';
 import type { OutputEvents } from '../../../worker/processors/consumer/effects.ts';
@@ -33,7 +33,7 @@ export interface Plan {
   /** Shares of steps, out of 1. */
   deaths: number;
   restarts: number;
-  lostBells: number;
+  lostWakeUps: number;
   fullShare: number;
   pairWaitsMs: number;
 }
@@ -53,7 +53,7 @@ interface Reader {
   ref: PartitionRef;
   storage: MemoryStorage;
   consumer: Consumer;
-  bells: number;
+  wakeUps: number;
   wakeMs: number | null;
   /** The log's side of the reader. */
   ringAtMs: number | null;
@@ -94,7 +94,7 @@ export class KeyedWorld {
   #reader(partition: number): Reader {
     const ref = { stream: 's', uid: 'stream_1', partition };
     const storage = new MemoryStorage();
-    const reader = { ref, storage, bells: 0, wakeMs: null, ringAtMs: null } as unknown as Reader;
+    const reader = { ref, storage, wakeUps: 0, wakeMs: null, ringAtMs: null } as unknown as Reader;
     reader.consumer = this.#openConsumer(reader);
     return reader;
   }
@@ -224,10 +224,10 @@ export class KeyedWorld {
       await new Promise(setImmediate);
       this.#restartSome();
       if (this.#random() < 0.1) this.#alarm();
-      const rung = this.readers.filter(({ bells }) => bells > 0);
+      const rung = this.readers.filter(({ wakeUps }) => wakeUps > 0);
       if (rung.length > 0 && (this.#waiting.length === 0 || this.#random() < 0.2)) {
         const reader = rung[Math.floor(this.#random() * rung.length)] as Reader;
-        reader.bells--;
+        reader.wakeUps--;
         this.#background(consume(this.#consumeWorld(reader)));
       } else if (this.#waiting.length > 0) {
         const pick = Math.floor(this.#random() * this.#waiting.length);
@@ -259,8 +259,8 @@ export class KeyedWorld {
   }
 
   #ring(reader: Reader): void {
-    if (!this.calm && this.#random() < this.#plan.lostBells) return;
-    reader.bells += !this.calm && this.#random() < this.#plan.lostBells ? 2 : 1;
+    if (!this.calm && this.#random() < this.#plan.lostWakeUps) return;
+    reader.wakeUps += !this.calm && this.#random() < this.#plan.lostWakeUps ? 2 : 1;
   }
 
   async #passTime(): Promise<boolean> {
@@ -299,7 +299,7 @@ export class KeyedWorld {
   }
 
   /** What one who was woken sees: he may die before a step, or after it. */
-  #consumeWorld(reader: Reader): ConsumeWorld {
+  #consumeWorld(reader: Reader): ConsumePorts {
     let dead = false;
     const mayDie = () => {
       if (!this.calm && this.#random() < this.#plan.deaths) dead = true;
@@ -342,7 +342,7 @@ export class KeyedWorld {
     };
   }
 
-  /** Steps take time: now and then so much that a bell's time is over, or a lease runs out meanwhile. */
+  /** Steps take time: now and then so much that a wake-up's time is over, or a lease runs out meanwhile. */
   #dawdle(): void {
     const chance = this.#random();
     const slowly = chance < 0.02 ? CONSUME_FOR_MS : 1;

@@ -41,7 +41,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   }),
   deaths: share(0.12),
   restarts: share(0.08),
-  lostBells: share(0.5),
+  lostWakeUps: share(0.5),
   fullShare: share(0.3),
   pairWaitsMs: fc.constantFrom(1, 10, 2_000),
 });

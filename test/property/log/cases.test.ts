@@ -13,7 +13,7 @@ const CONFIG: LogConfig = {
   retentionMs: 1e9,
   maxBytes: 1e9,
 };
-const bell = { kind: 'look', window: 'w', streamUid: 'u', partition: 0 } as const;
+const wakeUp = { kind: 'look', window: 'w', streamUid: 'u', partition: 0 } as const;
 
 const batch = (ids: string[], more: Partial<Append> = {}): Append => ({
   text: ids.map((id) => JSON.stringify({ id, type: 'T' })).join('\n'),
@@ -40,7 +40,7 @@ describe('a partition that nobody configured', () => {
     expect(world.log.status()).toBeNull();
     expect(world.log.caughtUp('r', 0)).toBe(true);
     expect(await world.log.waitPast(0, 1_000)).toBe(0);
-    expect(() => world.log.subscribe('r', bell, 'latest')).toThrow('does not exist');
+    expect(() => world.log.subscribe('r', wakeUp, 'latest')).toThrow('does not exist');
     await expect(world.log.pin('h', 0, 1, 1)).rejects.toThrow('does not exist');
     await world.log.forget();
     expect(world.tables).toBe(0);
@@ -92,51 +92,51 @@ describe('ids', () => {
 describe('readers', () => {
   test('are rung once for many appends, and again after they have caught up', async () => {
     const world = configured();
-    expect(world.log.subscribe('r', bell, 'latest')).toBe(0);
+    expect(world.log.subscribe('r', wakeUp, 'latest')).toBe(0);
     for (const id of ['a', 'b', 'c']) world.log.append(batch([id]));
     await world.settle();
-    expect(world.bells).toEqual([bell]);
+    expect(world.wakeUps).toEqual([wakeUp]);
     expect(world.log.caughtUp('r', 2)).toBe(false);
     expect(world.log.caughtUp('r', 3)).toBe(true);
     world.log.append(batch(['d']));
     await world.settle();
-    expect(world.bells).toHaveLength(2);
+    expect(world.wakeUps).toHaveLength(2);
     expect(world.log.status()?.operations.queueOperation).toBe(6);
   });
 
-  test('whose bell is lost are rung again, also by a process that knows only the tables', async () => {
+  test('whose wake-up is lost are rung again, also by a process that knows only the tables', async () => {
     const world = configured();
-    world.log.subscribe('r', bell, 'latest');
+    world.log.subscribe('r', wakeUp, 'latest');
     world.down = true;
     world.log.append(batch(['a']));
     await world.settle();
-    expect(world.bells).toHaveLength(0);
+    expect(world.wakeUps).toHaveLength(0);
     world.down = false;
     await world.pass(2_000);
-    expect(world.bells).toHaveLength(1);
+    expect(world.wakeUps).toHaveLength(1);
     await world.pass(BELL_RING_AGAIN_MS);
-    expect(world.bells).toHaveLength(2);
+    expect(world.wakeUps).toHaveLength(2);
     world.restart();
     await world.pass(0);
-    expect(world.bells).toHaveLength(3);
+    expect(world.wakeUps).toHaveLength(3);
     world.log.caughtUp('r', 1);
     // Places are written now and then; once they are, a restart rings nobody.
     await world.pass(20_000);
     world.restart();
     await world.pass(3600_000);
-    expect(world.bells).toHaveLength(3);
+    expect(world.wakeUps).toHaveLength(3);
   });
 
   test('begin where they were first told to', () => {
     const world = configured();
-    expect(world.log.subscribe('r', bell, 'latest')).toBe(0);
+    expect(world.log.subscribe('r', wakeUp, 'latest')).toBe(0);
     world.log.append(batch(['a', 'b']));
     world.restart();
-    expect(world.log.subscribe('r', bell, 'latest')).toBe(0);
-    expect(world.log.subscribe('r', bell, { offset: 2 })).toBe(2);
-    expect(world.log.subscribe('other', bell, 'latest')).toBe(2);
+    expect(world.log.subscribe('r', wakeUp, 'latest')).toBe(0);
+    expect(world.log.subscribe('r', wakeUp, { offset: 2 })).toBe(2);
+    expect(world.log.subscribe('other', wakeUp, 'latest')).toBe(2);
     world.log.unsubscribe('r');
-    expect(world.log.subscribe('r', bell, { offset: 9 })).toBe(2);
+    expect(world.log.subscribe('r', wakeUp, { offset: 9 })).toBe(2);
   });
 
   test('that wait are woken by an append', async () => {

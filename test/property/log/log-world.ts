@@ -1,7 +1,7 @@
 // The world of one partition in Node: storage on a real SQLite, R2, queue and claims in memory, a clock that is
 // moved by hand, and a process that can be killed at any of its calls. What was committed survives.
 import { DatabaseSync } from 'node:sqlite';
-import type { StreamBell } from '../../../worker/platform/env.ts';
+import type { StreamWakeUp } from '../../../worker/platform/env.ts';
 import type { LogPorts } from '../../../worker/log/partition/ports.ts';
 import { PartitionLog } from '../../../worker/log/partition/partition.store.ts';
 import type { LogSizes } from '../../../worker/log/partition/ports.ts';
@@ -21,7 +21,7 @@ export class LogWorld {
   nowMs = 1_000_000;
   readonly objects = new Map<string, StoredObject>();
   readonly holders = new Map<string, Set<string>>();
-  readonly bells: StreamBell[] = [];
+  readonly wakeUps: StreamWakeUp[] = [];
   /** Calls of the outside world fail while this is set. */
   down = false;
   /** The process dies at the call that brings this to 0: before or after the call had its effect. */
@@ -109,7 +109,7 @@ export class LogWorld {
             for (const token of tokens) this.holders.get(token)?.delete(holder);
           }),
       },
-      ring: (bells) => outside(() => void this.bells.push(...bells)),
+      ring: (wakeUps) => outside(() => void this.wakeUps.push(...wakeUps)),
       later: (work) => void work.catch(ignoreKilled),
       randomKey: () => [1, 2],
       now: () => this.nowMs,

@@ -1,7 +1,7 @@
 // A shard around the real operator, without a shard's tables: batches of any size, code that fails now and then,
 // deaths between a change and its being written, sweeps whenever they are due. What was written survives.
 import type { KeyedCode } from '../../../worker/processors/keyed/operator.ts';
-import { StoreOperator } from '../../../worker/processors/state/state-operator.ts';
+import { StateOperator } from '../../../worker/processors/state/state-operator.ts';
 import { MapStates } from './map-states.ts';
 
 /** What an event does to its key's state, a list of the numbers seen. */
@@ -40,7 +40,7 @@ export class FoldWorld {
   readonly #ttlMs: number | null;
   readonly #maxBytes: number;
   readonly #code: KeyedCode;
-  #operator: StoreOperator;
+  #operator: StateOperator;
 
   constructor(
     events: Event[],
@@ -57,8 +57,8 @@ export class FoldWorld {
     this.#operator = this.#open();
   }
 
-  #open(): StoreOperator {
-    return new StoreOperator(this.states, this.#code, this.#ttlMs, this.#maxBytes);
+  #open(): StateOperator {
+    return new StateOperator(this.states, this.#code, this.#ttlMs, this.#maxBytes);
   }
 
   /** From the first event to the last, whatever happens on the way. */

@@ -17,13 +17,13 @@ import type {
   Lost,
 } from '../../../worker/processors/keyed/operator.ts';
 import {
-  PaneOperator,
-  type PaneBounds,
+  WindowOperator,
+  type WindowBounds,
 } from '../../../worker/processors/window/window-operator.ts';
 import {
   PANE_MIGRATIONS,
-  type PaneSql,
-  PaneStore,
+  type WindowSql,
+  WindowStore,
   type SqlRow,
 } from '../../../worker/processors/window/window.store.ts';
 
@@ -54,7 +54,7 @@ export interface WorldSetting {
   adds: boolean;
   sources: TestEvent[][];
   retry: RetrySpec;
-  bounds: PaneBounds;
+  bounds: WindowBounds;
   /** From 0 to 1, each anew. */
   random(): number;
   /** Shares of calls that end so. */
@@ -78,7 +78,7 @@ export class WindowWorld {
   readonly #attempts: number[];
   readonly #db = new DatabaseSync(':memory:');
   readonly #setting: WorldSetting;
-  operator: PaneOperator;
+  operator: WindowOperator;
 
   constructor(setting: WorldSetting) {
     this.#setting = setting;
@@ -93,9 +93,9 @@ export class WindowWorld {
     this.operator = this.#open(paused);
   }
 
-  #open(paused: boolean): PaneOperator {
+  #open(paused: boolean): WindowOperator {
     const { window, adds, retry, sources, bounds, random } = this.#setting;
-    return new PaneOperator(new PaneStore(this.#sql()), this.#code(), {
+    return new WindowOperator(new WindowStore(this.#sql()), this.#code(), {
       window,
       adds,
       retry,
@@ -238,7 +238,7 @@ export class WindowWorld {
     if (this.#happens(this.#setting.deaths)) throw new Ended();
   }
 
-  #sql(): PaneSql {
+  #sql(): WindowSql {
     const db = this.#db;
     const all = <Row extends SqlRow>(query: string, ...bindings: (string | number | null)[]) =>
       db.prepare(query).all(...bindings) as Row[];

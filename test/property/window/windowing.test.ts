@@ -210,13 +210,13 @@ const sorted = (windows: readonly FiredWindow[]) =>
 
 const nothingIsLeft = (world: WindowWorld) =>
   expect({
-    panes: world.rows('panes'),
+    keyWindows: world.rows('panes'),
     ends: world.rows('ends'),
     retries: world.rows('retries'),
     keys: world.operator.keys(),
     bytes: world.operator.bytes(),
     dueAtMs: world.operator.dueAtMs(),
-  }).toEqual({ panes: 0, ends: 0, retries: 0, keys: 0, bytes: 0, dueAtMs: null });
+  }).toEqual({ keyWindows: 0, ends: 0, retries: 0, keys: 0, bytes: 0, dueAtMs: null });
 
 describe('windows of events that are in order within the grace', () => {
   test('are what the whole set says', { timeout: 120_000 }, async () => {

@@ -5,7 +5,7 @@ import type { TaskError } from '../../../shared/schemas/job.ts';
 import {
   newRecord,
   Runs,
-  type WindowRecord,
+  type BatchRecord,
 } from '../../../worker/processors/batch/batch-attempts.ts';
 
 const RETRY = { maxAttempts: 3, baseMs: 100, maxMs: 1_000 };
@@ -13,7 +13,7 @@ const ERROR: TaskError = { code: 'program_threw', message: 'no' };
 const failure = { error: ERROR, final: false };
 const at = (nowMs: number, random = 0.5) => ({ nowMs, random });
 
-function fired(...numbers: number[]): { runs: Runs; records: Map<number, WindowRecord> } {
+function fired(...numbers: number[]): { runs: Runs; records: Map<number, BatchRecord> } {
   const made = numbers.map((number) =>
     newRecord({
       number,
@@ -28,7 +28,7 @@ function fired(...numbers: number[]): { runs: Runs; records: Map<number, WindowR
   return { runs: new Runs(made), records: new Map(made.map((one) => [one.number, one])) };
 }
 
-function begun(runs: Runs, nowMs: number): WindowRecord {
+function begun(runs: Runs, nowMs: number): BatchRecord {
   const record = runs.ready(nowMs);
   if (!record) throw new Error(`nothing is ready at ${nowMs}`);
   runs.begin(record, nowMs);
@@ -84,10 +84,10 @@ describe('windows that have fired', () => {
     const { runs } = fired(1);
     const record = begun(runs, 10);
     expect(runs.leased(1, 1)).toBe(record);
-    expect(runs.lapsed(10 + WINDOW_LEASE_MS - 1)).toBeNull();
+    expect(runs.expired(10 + WINDOW_LEASE_MS - 1)).toBeNull();
     runs.alive(record, 20);
-    expect(runs.lapsed(10 + WINDOW_LEASE_MS)).toBeNull();
-    expect(runs.lapsed(20 + WINDOW_LEASE_MS)).toBe(record);
+    expect(runs.expired(10 + WINDOW_LEASE_MS)).toBeNull();
+    expect(runs.expired(20 + WINDOW_LEASE_MS)).toBe(record);
     runs.failed(record, failure, RETRY, at(100_000, 0));
     begun(runs, 100_000);
     expect(runs.leased(1, 1)).toBeNull();
@@ -99,7 +99,7 @@ describe('windows that have fired', () => {
     const record = begun(runs, 10);
     runs.handOver(record, 'job_1');
     expect(runs.leased(1, 1)).toBeNull();
-    expect(runs.lapsed(1e9)).toBeNull();
+    expect(runs.expired(1e9)).toBeNull();
     expect(runs.ready(1e9)).toBeNull();
     expect(runs.running).toBe(record);
   });

@@ -4,7 +4,7 @@ import { STATE_SWEEP_KEYS } from '../../../shared/limits.ts';
 import type { FoldCall, FoldOutcome } from '../../../shared/streaming/process.ts';
 import type { KeyedCode } from '../../../worker/processors/keyed/operator.ts';
 import { sweepSlackMs } from '../../../worker/processors/state/state-change.ts';
-import { StoreOperator } from '../../../worker/processors/state/state-operator.ts';
+import { StateOperator } from '../../../worker/processors/state/state-operator.ts';
 import { MapStates } from '../../property/state/map-states.ts';
 
 const NOW = 1_000_000;
@@ -78,7 +78,7 @@ describe('a call of the code', () => {
     put(states, 'over', '2', NOW);
     put(states, 'still', '3', NOW + 1);
     const { code, calls } = scripted();
-    await new StoreOperator(states, code, null).apply(arrivals(['a', 'over', 'a', 'new', 'still']));
+    await new StateOperator(states, code, null).apply(arrivals(['a', 'over', 'a', 'new', 'still']));
     expect(calls).toEqual([
       {
         calls: 'process',
@@ -99,20 +99,20 @@ describe('a call of the code', () => {
     const states = new MapStates();
     for (const key of ['a', 'b', 'c']) put(states, key, key.repeat(100));
     const { code, calls } = scripted();
-    const operator = new StoreOperator(states, code, null, 200);
+    const operator = new StateOperator(states, code, null, 200);
     expect(await operator.apply(arrivals(['a', 'new', 'b', 'a', 'c', 'a']))).toMatchObject({
       stoppedAt: 14,
       failures: [],
     });
     expect(calls[0]?.keys).toEqual(['a', 'new', 'b', 'a']);
-    const narrow = new StoreOperator(states, code, null, 10);
+    const narrow = new StateOperator(states, code, null, 10);
     expect(await narrow.apply(arrivals(['a', 'a', 'b']))).toMatchObject({ stoppedAt: 12 });
     expect(calls[1]?.states).toEqual([['a', ['a'.repeat(100)]]]);
   });
 
   test('is not made for no events', async () => {
     const { code, calls } = scripted();
-    const change = await new StoreOperator(new MapStates(), code, null).apply(arrivals([]));
+    const change = await new StateOperator(new MapStates(), code, null).apply(arrivals([]));
     expect(change).toMatchObject({ outputs: [], failures: [], stoppedAt: null });
     expect(calls).toEqual([]);
   });
@@ -124,7 +124,7 @@ describe('a change', () => {
       outputs: '{"a":1}\n{"b":2}\n{"c":3}\n',
       outputOffsets: [10, 10, 12],
     });
-    const change = await new StoreOperator(new MapStates(), code, null).apply(
+    const change = await new StateOperator(new MapStates(), code, null).apply(
       arrivals(['a', 'b', 'c']),
     );
     expect(change.outputs).toEqual([
@@ -141,7 +141,7 @@ describe('a change', () => {
       { changed, failures: [threw(11)] },
     );
     const states = new MapStates();
-    const operator = new StoreOperator(states, code, null);
+    const operator = new StateOperator(states, code, null);
     const tried = await operator.apply(arrivals(['a', 'b']));
     tried.write();
     expect(tried).toMatchObject({ failures: [threw(11)], outputs: [], stoppedAt: null });
@@ -165,7 +165,7 @@ describe('a change', () => {
       { key: 'b', state: '3', ttlMs: null },
     ];
     const { code } = scripted({ changed: same }, { changed: both });
-    const operator = new StoreOperator(states, code, null);
+    const operator = new StateOperator(states, code, null);
     (await operator.apply(arrivals(['a', 'gone']))).write();
     expect(states.written).toBe(before);
     (await operator.apply(arrivals(['a', 'b']))).write();
@@ -177,7 +177,7 @@ describe('a change', () => {
     const states = new MapStates();
     const changed = [{ key: 'a', state: '1', ttlMs: null }];
     const { code } = scripted({ changed }, { changed });
-    const operator = new StoreOperator(states, code, 8_000);
+    const operator = new StateOperator(states, code, 8_000);
     (await operator.apply(arrivals(['a']))).write();
     expect(states.rows.get('a')?.expiresMs).toBe(NOW + 8_000);
     (await operator.apply(arrivals(['a'], { nowMs: NOW + 5_000 }))).write();
@@ -187,7 +187,7 @@ describe('a change', () => {
 });
 
 describe('a sweep', () => {
-  const swept = async (operator: StoreOperator, nowMs: number): Promise<number[]> => {
+  const swept = async (operator: StateOperator, nowMs: number): Promise<number[]> => {
     const ended: number[] = [];
     for (
       let dueMs = operator.dueAtMs();
@@ -209,7 +209,7 @@ describe('a sweep', () => {
       // Only those at the very end are over.
       put(states, String(i).padStart(8, '0'), '1', i < keys - 5 ? NOW + 60_000 : NOW);
     }
-    const operator = new StoreOperator(states, scripted().code, 60_000);
+    const operator = new StateOperator(states, scripted().code, 60_000);
     expect(await swept(operator, NOW)).toEqual([0, 5]);
     expect(states.totals()).toMatchObject(states.counted());
     expect(operator.keys()).toBe(keys - 5);
@@ -226,7 +226,7 @@ describe('a sweep', () => {
     for (let i = 0; i < keys; i++) put(states, String(i).padStart(8, '0'), '1');
     put(states, '99999999', '1', NOW);
     const { code } = scripted({ changed: [{ key: '!', state: '1', ttlMs: 2_000 }] });
-    const operator = new StoreOperator(states, code, null);
+    const operator = new StateOperator(states, code, null);
     expect(await operator.due(NOW, false)).toBeNull();
     (await operator.apply(arrivals(['!']))).write();
     expect(await swept(operator, NOW)).toEqual([1]);
@@ -240,7 +240,7 @@ describe('a sweep', () => {
   test('is no more than a slice of keys a second, and begins for no key that stays', async () => {
     const states = new MapStates();
     for (let i = 0; i < STATE_SWEEP_KEYS * 5; i++) put(states, `k${i}`, '1');
-    const operator = new StoreOperator(states, scripted().code, null);
+    const operator = new StateOperator(states, scripted().code, null);
     expect(operator.dueAtMs()).toBeNull();
     put(states, 'a', '1', NOW);
     put(states, 'b', '1', NOW + 1);

@@ -3,14 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { BELL_RING_AGAIN_MAX_MS, BELL_RING_AGAIN_MS } from '../../../shared/limits.ts';
 import { Subscriptions } from '../../../worker/log/partition/subscriptions.ts';
 
-const bell = { kind: 'look', window: 'w', streamUid: 's', partition: 0 } as const;
+const wakeUp = { kind: 'look', window: 'w', streamUid: 's', partition: 0 } as const;
 const rung = (readers: Subscriptions, nowMs: number) =>
   readers.due(nowMs).map(({ reader }) => reader);
 
 describe('a reader', () => {
   test('that begins at the end rests until something is appended, then is rung once', () => {
     const readers = new Subscriptions();
-    readers.set('a', bell, 5, 5, 0);
+    readers.set('a', wakeUp, 5, 5, 0);
     expect(readers.nextMs()).toBeNull();
     expect(rung(readers, 0)).toEqual([]);
     readers.appended(10);
@@ -21,13 +21,13 @@ describe('a reader', () => {
 
   test('that begins before the end is rung at once', () => {
     const readers = new Subscriptions();
-    readers.set('a', bell, 3, 5, 7);
+    readers.set('a', wakeUp, 3, 5, 7);
     expect(rung(readers, 7)).toEqual(['a']);
   });
 
   test('that does not answer is rung again, less and less often', () => {
     const readers = new Subscriptions();
-    readers.set('a', bell, 0, 1, 0);
+    readers.set('a', wakeUp, 0, 1, 0);
     const gaps: number[] = [];
     let lastMs = 0;
     expect(rung(readers, 0)).toEqual(['a']);
@@ -49,7 +49,7 @@ describe('a reader', () => {
 
   test('that has not read everything may not rest, and is not rung while it goes on', () => {
     const readers = new Subscriptions();
-    readers.set('a', bell, 0, 1, 0);
+    readers.set('a', wakeUp, 0, 1, 0);
     rung(readers, 0);
     expect(readers.caughtUp('a', 1, 2, 100)).toBe(false);
     readers.appended(101);
@@ -58,17 +58,17 @@ describe('a reader', () => {
     expect(readers.places()).toEqual({ a: 1 });
   });
 
-  test('whose bell could not be sent is rung soon', () => {
+  test('whose wake-up could not be sent is rung soon', () => {
     const readers = new Subscriptions();
-    readers.set('a', bell, 0, 1, 0);
+    readers.set('a', wakeUp, 0, 1, 0);
     readers.failed(rung(readers, 0), 0);
     expect(readers.nextMs()).toBeLessThanOrEqual(1_000);
     expect(rung(readers, 1_000)).toEqual(['a']);
   });
 
-  test('that caught up while its bell was being sent, in vain, still rests', () => {
+  test('that caught up while its wake-up was being sent, in vain, still rests', () => {
     const readers = new Subscriptions();
-    readers.set('a', bell, 0, 1, 0);
+    readers.set('a', wakeUp, 0, 1, 0);
     const sent = rung(readers, 0);
     readers.caughtUp('a', 1, 1, 1);
     readers.failed(sent, 2);

@@ -180,7 +180,7 @@ describe('a pool', () => {
     await settle();
     expect(reports).toEqual(['done a.0 receipt of a.0', 'done a.1 receipt of a.1']);
     expect(pool.empty).toBe(true);
-    expect(pool.hungry).toBe(true);
+    expect(pool.wantsWork).toBe(true);
   });
 
   test('downloads ahead while it computes, but holds no more than slots + 2 inputs', async () => {

@@ -13,7 +13,7 @@ export interface RunPorts {
   jobs: JobStepsRpc;
   /** What the job of this attempt is called, also when nobody was told. */
   jobId(run: string, step: string, attempt: number): Promise<string>;
-  /** The step's bells are rung from now on; idempotent. */
+  /** The step's wake-ups are rung from now on; idempotent. */
   watch(run: string, watch: WatchRecord): Promise<void>;
   unwatch(run: string, watch: WatchRecord): Promise<void>;
   hold(run: string, tokens: readonly string[]): Promise<void>;

@@ -1,4 +1,4 @@
-// Steps that wait for events: which partitions they read, from where, and for which key. Bells wake whoever reads
+// Steps that wait for events: which partitions they read, from where, and for which key. Wake-ups wake whoever reads
 // (watch.ts); the place is remembered here, so that nothing is missed and little is read twice.
 import { STEP_LOST_MAX, WATCH_PLACE_STORED_EVENTS } from '../../../shared/limits.ts';
 import { partitionOf } from '../../../shared/mapreduce/hash.ts';

@@ -87,8 +87,8 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
       watch: async (run, watch) => {
         const { step, next } = watch;
         const source = partitionOf(watch);
-        const bell = { kind: 'watch' as const, run, step, source };
-        await logObject(env, source).subscribe(watchReader(run, step), bell, { offset: next });
+        const wakeUp = { kind: 'watch' as const, run, step, source };
+        await logObject(env, source).subscribe(watchReader(run, step), wakeUp, { offset: next });
       },
       unwatch: (run, watch) =>
         logObject(env, partitionOf(watch)).unsubscribe(watchReader(run, watch.step)),

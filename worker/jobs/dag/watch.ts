@@ -1,8 +1,8 @@
-// Reads a partition for a step that waits for events, when a bell says that there are some: from where it was read to
+// Reads a partition for a step that waits for events, when a wake-up says that there are some: from where it was read to
 // before, up to its end. What has the key and one of the types is told to the run.
 import { BATCH_MAX_EVENTS, CONSUME_FOR_MS, READ_MAX_BYTES } from '../../../shared/limits.ts';
 import { keyTaker } from '../../../shared/streaming/key-path.ts';
-import type { WatchBell } from '../../contracts/wake-ups.ts';
+import type { WatchWakeUp } from '../../contracts/wake-ups.ts';
 import type { Env } from '../../platform/env.ts';
 import { logObject, runObject } from '../../stubs.ts';
 import { readEvents } from '../../log/read.edge.ts';
@@ -11,7 +11,7 @@ import type { Watching } from './run-watches.ts';
 /** What a step is called among the readers of a log. */
 export const watchReader = (run: string, step: string): string => `${run}/${step}`;
 
-export async function watchFor(env: Env, { run, step, source }: WatchBell): Promise<void> {
+export async function watchFor(env: Env, { run, step, source }: WatchWakeUp): Promise<void> {
   const object = runObject(env, run);
   const log = logObject(env, source);
   const reader = watchReader(run, step);

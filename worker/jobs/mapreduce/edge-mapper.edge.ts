@@ -1,9 +1,9 @@
-// The edge mapper: woken by a bell on the `map` queue, it leases like a volunteer, maps in isolates and
-// reports, for a few seconds; while there is more to do the JobObject rings the next bell.
+// The edge mapper: woken by a wake-up on the `map` queue, it leases like a volunteer, maps in isolates and
+// reports, for a few seconds; while there is more to do the JobObject rings the next wake-up.
 import { EDGE_BATCH_MS, EDGE_TASK_MS, GRANT_MAX_TASKS } from '../../../shared/limits.ts';
 import type { MapPlan } from '../../../shared/mapreduce/task.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
-import type { Env, MapBell } from '../../platform/env.ts';
+import type { Env, MapWakeUp } from '../../platform/env.ts';
 import { jobObject } from '../../stubs.ts';
 import { ProblemError } from '../../platform/problem.ts';
 import { leaseSecret } from '../../platform/token.ts';
@@ -19,7 +19,7 @@ const IN_FLIGHT = 2;
 /** A batch of leases is sized to take about this long. */
 const BATCH_AIM_MS = 1_000;
 
-export async function answerMapBell(env: Env, { job, ring }: MapBell): Promise<void> {
+export async function answerMapWakeUp(env: Env, { job, ring }: MapWakeUp): Promise<void> {
   const stub = jobObject(env, job);
   const work = await stub.edgeBegin(ring);
   if (!work) return;

@@ -1,5 +1,5 @@
-// Which bells of the edge are out: a bell is a queue message that wakes an edge mapper. Queues may lose,
-// repeat and delay, so a bell nobody answers is rung again, and one too many finds nothing to do. Pure.
+// Which wake-ups of the edge are out: a wake-up is a queue message that wakes an edge mapper. Queues may lose,
+// repeat and delay, so a wake-up nobody answers is rung again, and one too many finds nothing to do. Pure.
 import {
   EDGE_MAPPERS_MAX,
   EDGE_RING_AGAIN_MS,
@@ -12,8 +12,8 @@ interface Bell {
   seenAtMs: number | null;
 }
 
-export class EdgeBells {
-  readonly #bells = new Map<number, Bell>();
+export class EdgeWakeUps {
+  readonly #wakeUps = new Map<number, Bell>();
   #lastRing: number;
 
   constructor(lastRing: number) {
@@ -24,14 +24,14 @@ export class EdgeBells {
     return this.#lastRing;
   }
 
-  /** Bells to ring now so that `work` attempts have enough mappers. */
+  /** Wake-ups to ring now so that `work` attempts have enough mappers. */
   ring(work: number, nowMs: number): number[] {
     this.#forgetLost(nowMs);
-    const wanted = Math.min(work, EDGE_MAPPERS_MAX) - this.#bells.size;
+    const wanted = Math.min(work, EDGE_MAPPERS_MAX) - this.#wakeUps.size;
     const rings: number[] = [];
     for (let i = 0; i < wanted; i++) {
       rings.push(++this.#lastRing);
-      this.#bells.set(this.#lastRing, { rungAtMs: nowMs, seenAtMs: null });
+      this.#wakeUps.set(this.#lastRing, { rungAtMs: nowMs, seenAtMs: null });
     }
     return rings;
   }
@@ -39,27 +39,31 @@ export class EdgeBells {
   /** A mapper speaks. False: there are enough without it. */
   seen(ring: number, nowMs: number): boolean {
     this.#forgetLost(nowMs);
-    const bell = this.#bells.get(ring);
-    if (!bell && this.#bells.size >= EDGE_MAPPERS_MAX) return false;
-    this.#bells.set(ring, { rungAtMs: bell?.rungAtMs ?? nowMs, seenAtMs: nowMs });
+    const wakeUp = this.#wakeUps.get(ring);
+    if (!wakeUp && this.#wakeUps.size >= EDGE_MAPPERS_MAX) return false;
+    this.#wakeUps.set(ring, { rungAtMs: wakeUp?.rungAtMs ?? nowMs, seenAtMs: nowMs });
     return true;
   }
 
   left(ring: number): void {
-    this.#bells.delete(ring);
+    this.#wakeUps.delete(ring);
   }
 
-  /** When to look again for lost bells; null with none out. */
+  /** When to look again for lost wake-ups; null with none out. */
   nextCheckMs(): number | null {
     let next: number | null = null;
-    for (const bell of this.#bells.values()) next = Math.min(next ?? Infinity, lostAtMs(bell));
+    for (const wakeUp of this.#wakeUps.values())
+      next = Math.min(next ?? Infinity, lostAtMs(wakeUp));
     return next;
   }
 
   #forgetLost(nowMs: number): void {
-    for (const [ring, bell] of this.#bells) if (lostAtMs(bell) <= nowMs) this.#bells.delete(ring);
+    for (const [ring, wakeUp] of this.#wakeUps)
+      if (lostAtMs(wakeUp) <= nowMs) this.#wakeUps.delete(ring);
   }
 }
 
-const lostAtMs = (bell: Bell): number =>
-  bell.seenAtMs === null ? bell.rungAtMs + EDGE_UNANSWERED_MS : bell.seenAtMs + EDGE_RING_AGAIN_MS;
+const lostAtMs = (wakeUp: Bell): number =>
+  wakeUp.seenAtMs === null
+    ? wakeUp.rungAtMs + EDGE_UNANSWERED_MS
+    : wakeUp.seenAtMs + EDGE_RING_AGAIN_MS;

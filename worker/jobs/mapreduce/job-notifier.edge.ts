@@ -1,4 +1,4 @@
-// What a job says to others: bells to the queues, its summary to the catalog, work, endings and credits to the
+// What a job says to others: wake-ups to the queues, its summary to the catalog, work, endings and credits to the
 // lobbies. All of it may get lost; the JobObject's alarm and the lobbies' questions make up for it.
 import type { JobSummary } from '../../../shared/schemas/job.ts';
 import type { Env } from '../../platform/env.ts';
@@ -9,11 +9,11 @@ import type { Credit } from '../../contracts/job.rpc.ts';
 /** Messages that one sendBatch takes. */
 const BATCH_MESSAGES = 100;
 
-export class Announcer {
+export class JobNotifier {
   readonly #env: Env;
   readonly #later: (work: Promise<unknown>) => void;
   /** Lobbies that were told "nothing now" and want to know when there is. */
-  readonly #hungry = new Set<string>();
+  readonly #wantsWork = new Set<string>();
 
   /** `later` keeps the object awake until the work is done. */
   constructor(env: Env, later: (work: Promise<unknown>) => void) {
@@ -53,17 +53,17 @@ export class Announcer {
       );
   }
 
-  hungry(lobby: string): void {
-    this.#hungry.add(lobby);
+  wantsWork(lobby: string): void {
+    this.#wantsWork.add(lobby);
   }
 
   /** Says to lobbies that this job has tasks: to all, or only to those that asked in vain. */
-  callLobbies(job: LoadedJob, onlyHungry: boolean): void {
+  callLobbies(job: LoadedJob, onlyWanting: boolean): void {
     if (job.spec.mappers === 'edge' || job.plan.kind === 'scan' || !job.map.hasWork) return;
-    const stubs = onlyHungry
-      ? [...this.#hungry].map((name) => lobbyByName(this.#env, name))
+    const stubs = onlyWanting
+      ? [...this.#wantsWork].map((name) => lobbyByName(this.#env, name))
       : lobbies(this.#env);
-    this.#hungry.clear();
+    this.#wantsWork.clear();
     const { job: id } = job.record.submission;
     this.#later(Promise.allSettled(stubs.map((lobby) => lobby.jobAvailable(id))));
   }

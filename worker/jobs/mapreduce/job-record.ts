@@ -14,7 +14,7 @@ import type {
 } from '../../../shared/schemas/job.ts';
 import { EDGE, type AttemptRecord } from './attempts.ts';
 import type { PartCommit, PinnedStream, Submission } from '../../contracts/job.rpc.ts';
-import type { EdgeBells } from './edge-wake-ups.ts';
+import type { EdgeWakeUps } from './edge-wake-ups.ts';
 import type { MapStage } from './map-stage.ts';
 import { recordFormat, splitCount, type SplitPlan } from './plan.ts';
 
@@ -36,7 +36,7 @@ export interface JobRecord {
   csvHeader: string[] | null;
   /** When the edge may begin on fresh tasks. */
   edgeFromMs: number;
-  /** The last bell rung; numbers tell bells apart. */
+  /** The last wake-up rung; numbers tell wake-ups apart. */
   lastRing: number;
   /** Running median of the map attempts' time, in ms. */
   medianMs: number | null;
@@ -50,7 +50,7 @@ export interface LoadedJob {
   spec: MapReduceSpec;
   plan: SplitPlan;
   map: MapStage;
-  bells: EdgeBells;
+  wakeUps: EdgeWakeUps;
 }
 
 export function newJobRecord(submission: JobRecord['submission'], nowMs: number): JobRecord {

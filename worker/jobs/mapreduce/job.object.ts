@@ -1,5 +1,5 @@
 // One job: the only arbiter of what is committed. A thin shell: map-stage.ts decides about attempts,
-// edge-bells.ts about the edge, reduce-stage.ts about partitions; this stores, calls and answers.
+// edge-wake-ups.ts about the edge, reduce-stage.ts about partitions; this stores, calls and answers.
 import { DurableObject } from 'cloudflare:workers';
 import {
   ADAPTIVE_RECHECK_SHARE,
@@ -28,10 +28,10 @@ import { jobPrefix, mergesPrefix, partKey, programKey, spillPrefix } from '../..
 import { catalog } from '../../stubs.ts';
 import { Timers } from '../../platform/timers.ts';
 import { leaseSecret } from '../../platform/token.ts';
-import { Announcer } from './job-notifier.edge.ts';
+import { JobNotifier } from './job-notifier.edge.ts';
 import { type AttemptRecord, EDGE } from './attempts.ts';
 import { CreditBook } from './credits.ts';
-import { EdgeBells } from './edge-wake-ups.ts';
+import { EdgeWakeUps } from './edge-wake-ups.ts';
 import { EventLog } from '../../platform/event-log.ts';
 import { deletePrefix } from './garbage.edge.ts';
 import {
@@ -59,7 +59,7 @@ import type {
 } from '../../contracts/job.rpc.ts';
 import { JobStore, shownPart } from './job.store.ts';
 import { openReceipt, signLease } from './lease.ts';
-import { leaseMsOf, MapDesk } from './map-reports.ts';
+import { leaseMsOf, MapReports } from './map-reports.ts';
 import { MapStage } from './map-stage.ts';
 import { pieceOf, planSplits, type SplitPlan, splitCount, splitOf } from './plan.ts';
 import { ReduceStage } from './reduce-stage.ts';
@@ -84,9 +84,9 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   readonly #reduce: ReduceStage;
   readonly #events: EventLog;
   #job: LoadedJob | null = null;
-  readonly #desk: MapDesk;
+  readonly #desk: MapReports;
   readonly #credits = new CreditBook();
-  readonly #announcer: Announcer;
+  readonly #notifier: JobNotifier;
   #lastSummaryMs = 0;
   #saidReason = '';
   #deleted = false;
@@ -98,8 +98,8 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     this.#timers = new Timers(ctx.storage);
     this.#reduce = new ReduceStage(this.#store);
     this.#events = new EventLog(this.#store);
-    this.#desk = new MapDesk(this.#store, this.#credits, this.#events.write);
-    this.#announcer = new Announcer(this.env, (work) => ctx.waitUntil(work));
+    this.#desk = new MapReports(this.#store, this.#credits, this.#events.write);
+    this.#notifier = new JobNotifier(this.env, (work) => ctx.waitUntil(work));
     const job = this.#load();
     if (job) this.#resume(job);
   }
@@ -111,7 +111,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     return record && spec && plan ? this.#open(record, spec, plan) : null;
   }
 
-  /** Bells are remembered in memory only, and edge mappers may have died with it. One that lives may report. */
+  /** Wake-ups are remembered in memory only, and edge mappers may have died with it. One that lives may report. */
   #resume(job: LoadedJob): void {
     if (hasEnded(job.record.state)) return;
     this.#store.transaction(() => {
@@ -142,7 +142,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       random: Math.random,
     });
     map.restore(this.#store.committedTasks(), this.#store.openAttempts());
-    this.#job = { record, spec, plan, map, bells: new EdgeBells(record.lastRing) };
+    this.#job = { record, spec, plan, map, wakeUps: new EdgeWakeUps(record.lastRing) };
     return this.#job;
   }
 
@@ -177,7 +177,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       return this.#open(record, spec, planned.plan);
     });
     await this.#advance(job, true);
-    this.#announcer.callLobbies(job, false);
+    this.#notifier.callLobbies(job, false);
     return this.#view(job);
   }
 
@@ -245,9 +245,9 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     const grants = await Promise.all(granted.map((attempt) => this.#grantOf(job, attempt, secret)));
     const { lobby, wants } = exchange;
     if (lobby !== EDGE && wants.some((want) => map.activeOf(want.by) < want.outstanding)) {
-      this.#announcer.hungry(lobby);
+      this.#notifier.wantsWork(lobby);
     }
-    const credits = this.#announcer.sendCredits(this.#credits.take(), lobby);
+    const credits = this.#notifier.sendCredits(this.#credits.take(), lobby);
     await this.#advance(job, false);
     const stateNow = job.record.state as JobState;
     if (hasEnded(stateNow) || stateNow === 'reducing') {
@@ -264,10 +264,10 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     receipts: Awaited<ReturnType<typeof openReceipt>>[],
     nowMs: number,
   ): AttemptRecord[] {
-    const { record, map, plan, bells } = job;
+    const { record, map, plan, wakeUps } = job;
     const { ring, wants } = exchange;
-    const enoughMappers = ring !== undefined && !bells.seen(ring.ring, nowMs);
-    if (ring?.leaving) bells.left(ring.ring);
+    const enoughMappers = ring !== undefined && !wakeUps.seen(ring.ring, nowMs);
+    if (ring?.leaving) wakeUps.left(ring.ring);
     const { fatal, freed } = this.#desk.apply(job, exchange, receipts, nowMs);
     if (fatal) {
       this.#end(job, 'failed', fatal);
@@ -279,7 +279,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
         : wants.flatMap((want) => this.#desk.grant(job, want, nowMs));
     addInto(record.operations, { durableObjectRequest: 1, rowWritten: 1 + granted.length });
     this.#store.saveRecord(record);
-    if (freed > 0) this.#announcer.callLobbies(job, true);
+    if (freed > 0) this.#notifier.callLobbies(job, true);
     return granted;
   }
 
@@ -302,7 +302,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   async edgeBegin(ring: number): Promise<EdgeWork | null> {
     const job = this.#job;
     if (!job || (job.record.state !== 'queued' && job.record.state !== 'mapping')) return null;
-    if (!job.bells.seen(ring, Date.now())) return null;
+    if (!job.wakeUps.seen(ring, Date.now())) return null;
     const { submission } = job.record;
     if (job.plan.kind === 'scan') {
       if (!submission.input) throw new Error('a scan without an input');
@@ -327,7 +327,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     const job = this.#job;
     if (!job || job.plan.kind !== 'scan' || hasEnded(job.record.state)) return;
     this.#store.saveScan(state);
-    job.bells.left(ring);
+    job.wakeUps.left(ring);
     await this.#advance(job, false);
   }
 
@@ -351,7 +351,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       return this.#open(record, spec, plan);
     });
     await this.#advance(opened, true);
-    this.#announcer.callLobbies(opened, false);
+    this.#notifier.callLobbies(opened, false);
   }
 
   async planFailed(error: TaskError): Promise<void> {
@@ -468,9 +468,9 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       this.#events.write('retried', {});
       this.#store.saveRecord(record);
     });
-    job.bells = new EdgeBells(record.lastRing);
+    job.wakeUps = new EdgeWakeUps(record.lastRing);
     await this.#advance(job, true);
-    this.#announcer.callLobbies(job, false);
+    this.#notifier.callLobbies(job, false);
     return this.#view(job);
   }
 
@@ -509,7 +509,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
 
   // --- Going on ------------------------------------------------------------------------------------
 
-  /** After every change: the next stage, bells for the edge, timers, and who has to be told. */
+  /** After every change: the next stage, wake-ups for the edge, timers, and who has to be told. */
   async #advance(job: LoadedJob, tellNow: boolean): Promise<void> {
     const nowMs = Date.now();
     const { record, map, plan } = job;
@@ -526,31 +526,31 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       partitions = this.#reduce.ringAgain(nowMs);
     }
     this.#setTimers(job, nowMs);
-    // A bell that does not go out is rung again by the alarm: what was decided stands in any case.
+    // A wake-up that does not go out is rung again by the alarm: what was decided stands in any case.
     await Promise.allSettled([
-      this.#announcer.ringMap(job, rings),
-      this.#announcer.ringReduce(job, partitions),
+      this.#notifier.ringMap(job, rings),
+      this.#notifier.ringReduce(job, partitions),
     ]);
     const ended = hasEnded(record.state);
     if (tellNow || ended || before !== record.state) await this.#tellCatalog(job, nowMs);
     else if (nowMs - this.#lastSummaryMs >= SUMMARY_MS)
       this.ctx.waitUntil(this.#tellCatalog(job, nowMs));
     else this.#timers.set('summary', this.#lastSummaryMs + SUMMARY_MS);
-    if (ended || before !== record.state) this.#announcer.endLobbies(job);
-    if (ended) this.#announcer.tellRun(job);
+    if (ended || before !== record.state) this.#notifier.endLobbies(job);
+    if (ended) this.#notifier.tellRun(job);
     this.#events.wake();
   }
 
   /** Which edge mappers to wake; sets the reason that is shown. */
   #wakeEdge(job: LoadedJob, nowMs: number): number[] {
-    const { record, spec, map, plan, bells } = job;
+    const { record, spec, map, plan, wakeUps } = job;
     const before = record.reason;
     const scanning = plan.kind === 'scan';
     const work = scanning ? 1 : map.edgeWork(this.#desk.edgeMayBegin(job, nowMs));
     record.reason = scanning
       ? 'finding the records of the CSV input'
       : this.#desk.waitingReason(job, work, nowMs);
-    const rings = bells.ring(work, nowMs);
+    const rings = wakeUps.ring(work, nowMs);
     if (rings.length > 0 && !scanning) {
       const asked = spec.mappers === 'edge';
       const reason = asked ? 'the job asks for the edge' : 'no volunteer at work, or one stalled';
@@ -558,7 +558,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     }
     this.#sayWaiting(job, nowMs);
     if (rings.length > 0 || record.reason !== before) {
-      record.lastRing = bells.lastRing;
+      record.lastRing = wakeUps.lastRing;
       this.#store.saveRecord(record);
     }
     return rings;
@@ -577,14 +577,14 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   }
 
   #setTimers(job: LoadedJob, nowMs: number): void {
-    const { record, spec, map, bells } = job;
+    const { record, spec, map, wakeUps } = job;
     let nextMs: number | null = null;
     const at = (ms: number | null) => {
       if (ms !== null) nextMs = Math.min(nextMs ?? ms, ms);
     };
     if (record.state === 'queued' || record.state === 'mapping') {
       at(map.nextDeadlineMs());
-      at(bells.nextCheckMs());
+      at(wakeUps.nextCheckMs());
       if (spec.mappers === 'any' && !map.volunteersActive && !this.#desk.edgeMayBegin(job, nowMs)) {
         at(this.#desk.edgeBeginsMs(job));
       }
@@ -624,7 +624,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
       this.#change(() => {
         const changes = job.map.expire(nowMs);
         this.#desk.enter(job, changes);
-        if (changes.freed > 0) this.#announcer.callLobbies(job, true);
+        if (changes.freed > 0) this.#notifier.callLobbies(job, true);
         if (changes.fatal) this.#end(job, 'failed', changes.fatal);
         else if (changes.changed.length > 0) this.#store.saveRecord(job.record);
       });
@@ -676,7 +676,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     this.#lastSummaryMs = nowMs;
     this.#timers.clear('summary');
     try {
-      await this.#announcer.tellCatalog(this.#summary(job));
+      await this.#notifier.tellCatalog(this.#summary(job));
     } catch {
       this.#timers.set('summary', Date.now() + TIMER_RETRY_MS);
     }

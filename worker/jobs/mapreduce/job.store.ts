@@ -43,7 +43,7 @@ export interface PartRow {
   keys: number;
   ms: number | null;
   error: string | null;
-  /** When its bell was last rung, or it last showed life. */
+  /** When its wake-up was last rung, or it last showed life. */
   rungAtMs: number;
 }
 

@@ -23,7 +23,7 @@ import { fairShare, RecentMappers } from './share.ts';
 
 export type WriteEvent = (type: JobEvent['type'], fields: Record<string, unknown>) => void;
 
-export class MapDesk {
+export class MapReports {
   readonly #store: JobStore;
   readonly #credits: CreditBook;
   readonly #event: WriteEvent;

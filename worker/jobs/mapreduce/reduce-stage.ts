@@ -1,4 +1,4 @@
-// The reduce stage: which partitions still need a reducer, which bells to ring again, and whether the
+// The reduce stage: which partitions still need a reducer, which wake-ups to ring again, and whether the
 // map stage's counters allow to begin at all. Never reduce on partial input.
 import { REDUCE_ATTEMPTS_MAX, REDUCE_RING_AGAIN_MS } from '../../../shared/limits.ts';
 import type { MapReduceSpec, TaskError } from '../../../shared/schemas/job.ts';
@@ -82,7 +82,7 @@ export class ReduceStage {
     const row = this.#store.partRow(partition);
     const total = this.#totalsOf(spec.partitions)[partition];
     if (!row || !total || row.state === 'committed') return null;
-    // A second bell while the first one's reducer works would do everything twice.
+    // A second wake-up while the first one's reducer works would do everything twice.
     if (row.state === 'running' && nowMs - row.rungAtMs < REDUCE_RING_AGAIN_MS) return null;
     const attempt = row.attempt + 1;
     this.#store.savePart({ ...row, attempt, state: 'running', rungAtMs: nowMs });
@@ -125,7 +125,7 @@ export class ReduceStage {
     return again;
   }
 
-  /** Partitions whose bell was lost, or whose reducer fell silent. */
+  /** Partitions whose wake-up was lost, or whose reducer fell silent. */
   ringAgain(nowMs: number): number[] {
     const lost = this.#open().filter((row) => row.rungAtMs + REDUCE_RING_AGAIN_MS <= nowMs);
     for (const row of lost) this.#store.savePart({ ...row, state: 'waiting', rungAtMs: nowMs });

@@ -1,6 +1,6 @@
-// The reducer: woken by a bell on the `reduce` queue, merges section r of every committed spill, reduces and
+// The reducer: woken by a wake-up on the `reduce` queue, merges section r of every committed spill, reduces and
 // writes one object. Memory is bounded whatever the partition's size: more sources than the fan-in go through
-// intermediate runs. A repeated bell writes the same object under the same key.
+// intermediate runs. A repeated wake-up writes the same object under the same key.
 import { MERGE_FAN_IN } from '../../../shared/limits.ts';
 import { BlockWriter, type RecordBlock } from '../../../shared/mapreduce/blocks.ts';
 import { GroupReducer, type Reduction } from '../../../shared/mapreduce/group-reduce.ts';
@@ -9,7 +9,7 @@ import { TaskFailure } from '../../../shared/sandbox/task-error.ts';
 import { SpillFormatError } from '../../../shared/mapreduce/varint.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import { meterBucket, type R2Counts } from '../../platform/bindings.ts';
-import type { Env, ReduceBell } from '../../platform/env.ts';
+import type { Env, ReduceWakeUp } from '../../platform/env.ts';
 import { mergeRunKey, partKey } from '../../platform/keys.ts';
 import { ObjectWriter } from '../../platform/object-writer.ts';
 import { jobObject } from '../../stubs.ts';
@@ -28,10 +28,10 @@ const encoder = new TextEncoder();
 /** Thrown when the job ended while its reducer worked: nothing to report. */
 class EndedError extends Error {}
 
-/** "retry": the queue is to bring the bell again. */
-export async function answerReduceBell(
+/** "retry": the queue is to bring the wake-up again. */
+export async function answerReduceWakeUp(
   env: Env,
-  { job, partition }: ReduceBell,
+  { job, partition }: ReduceWakeUp,
 ): Promise<'ack' | 'retry'> {
   const stub = jobObject(env, job);
   const work = await stub.beginReduce(partition);

@@ -5,7 +5,7 @@ import type { KnownIds } from './ids.ts';
 import { type NewLine, packRows, type PackedRow } from './lines.ts';
 import type { Append } from '../../contracts/log.rpc.ts';
 
-export interface Sifted {
+export interface Deduped {
   events: NewLine[];
   duplicates: number;
   /** The hashes of the batch's ids, two words an event. */
@@ -14,14 +14,14 @@ export interface Sifted {
 
 /**
  * Drops the events that are in the log already: by the producer's sequence, or by their id. The ids of the others
- * are known from now on: `unsift` takes that back.
+ * are known from now on: `undoDedupe` takes that back.
  */
-export function sift(
+export function dedupe(
   batch: Append,
   lastSequence: number | null,
   idKey: IdKey,
   known: KnownIds,
-): Sifted {
+): Deduped {
   const lines = batch.count === 0 ? [] : batch.text.split('\n');
   if (lines.length !== batch.count) {
     throw new Error(`an append of ${batch.count} events has ${lines.length} lines`);
@@ -41,7 +41,7 @@ export function sift(
 }
 
 /** The events are not appended. */
-export function unsift({ events, hashes }: Sifted, known: KnownIds): void {
+export function undoDedupe({ events, hashes }: Deduped, known: KnownIds): void {
   for (const { hashAt } of events) {
     if (hashAt !== null) known.drop(hashes.slice(hashAt, hashAt + 2));
   }
@@ -54,7 +54,7 @@ export function lastSequenceOf(batch: Append, before: number | null): number | n
 }
 
 export const rowsOf = (
-  { events, hashes }: Sifted,
+  { events, hashes }: Deduped,
   partition: number,
   first: number,
   maxBytes: number,

@@ -2,7 +2,7 @@
 // claims, and one alarm.
 import { DurableObject } from 'cloudflare:workers';
 import { guardBindings } from '../../platform/bindings.ts';
-import type { Env, StreamBell } from '../../platform/env.ts';
+import type { Env, StreamWakeUp } from '../../platform/env.ts';
 import { claimShard, claimShardOf } from '../../stubs.ts';
 import { PartitionLog } from './partition.store.ts';
 import type {
@@ -40,8 +40,8 @@ export class LogObject extends DurableObject<Env> implements LogRpc {
         hold: (shard, holder, tokens) => claimShard(this.env, shard).hold(holder, tokens),
         release: (shard, holder, tokens) => claimShard(this.env, shard).release(holder, tokens),
       },
-      ring: async (bells) => {
-        await this.env.STREAM_QUEUE.sendBatch(bells.map((body) => ({ body })));
+      ring: async (wakeUps) => {
+        await this.env.STREAM_QUEUE.sendBatch(wakeUps.map((body) => ({ body })));
       },
       later: (work) => this.ctx.waitUntil(work.finally(() => this.#arm())),
       randomKey: () => {
@@ -117,8 +117,8 @@ export class LogObject extends DurableObject<Env> implements LogRpc {
   async unpin(holder: string): Promise<void> {
     this.#do((log) => log.unpin(holder));
   }
-  async subscribe(reader: string, bell: StreamBell, from: Point): Promise<number> {
-    return this.#do((log) => log.subscribe(reader, bell, from));
+  async subscribe(reader: string, wakeUp: StreamWakeUp, from: Point): Promise<number> {
+    return this.#do((log) => log.subscribe(reader, wakeUp, from));
   }
   async unsubscribe(reader: string): Promise<void> {
     this.#do((log) => log.unsubscribe(reader));

@@ -16,7 +16,7 @@ import type { LogRecords } from './records.store.ts';
 import type { LogConfig } from '../../contracts/log.rpc.ts';
 import type { LogSealing } from './sealing.store.ts';
 import type { LogStore } from './log.store.ts';
-import { type LogChore, LogTimers } from './timers.ts';
+import { type MaintenanceTask, LogTimers } from './timers.ts';
 import { logName } from '../../contracts/names.ts';
 
 const RETRY_MS = 10_000;
@@ -38,12 +38,12 @@ export interface ChoreParts {
   takeStock(): void;
 }
 
-export class LogChores {
+export class LogMaintenance {
   readonly #parts: ChoreParts;
   readonly #timers = new LogTimers();
   #turn: Promise<void> = Promise.resolve();
   /** Chores that have not begun. */
-  readonly #waiting = new Set<LogChore>();
+  readonly #waiting = new Set<MaintenanceTask>();
 
   constructor(parts: ChoreParts) {
     this.#parts = parts;
@@ -94,12 +94,12 @@ export class LogChores {
   }
 
   /** Done now, behind what is under way; the timer is for a crash, and the chore itself clears it. */
-  #soon(chore: LogChore): void {
+  #soon(chore: MaintenanceTask): void {
     this.#timers.atLatest(chore, this.#now + RETRY_MS);
     if (!this.#waiting.has(chore)) this.#parts.ports.later(this.#try(chore));
   }
 
-  async #try(chore: LogChore): Promise<void> {
+  async #try(chore: MaintenanceTask): Promise<void> {
     this.#waiting.add(chore);
     try {
       await this.#inTurn(() => {
@@ -125,7 +125,7 @@ export class LogChores {
     return identity && !identity.forgotten ? identity.config : null;
   }
 
-  async #do(chore: LogChore): Promise<void> {
+  async #do(chore: MaintenanceTask): Promise<void> {
     if (!this.#parts.store.identity) return;
     if (!this.#config) return this.#sweep();
     switch (chore) {

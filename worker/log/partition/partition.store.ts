@@ -3,9 +3,9 @@
 import { IDEMPOTENCY_MS, SUBSCRIBERS_MAX, TAIL_MAX_BYTES } from '../../../shared/limits.ts';
 import type { Operation } from '../../../shared/pricing.ts';
 import { meterBucket, QUEUE_BATCH_MAX_MESSAGES } from '../../platform/bindings.ts';
-import type { StreamBell } from '../../platform/env.ts';
-import { lastSequenceOf, rowsOf, sift, unsift } from './append-rows.ts';
-import { LogChores } from './maintenance.ts';
+import type { StreamWakeUp } from '../../platform/env.ts';
+import { lastSequenceOf, rowsOf, dedupe, undoDedupe } from './append-rows.ts';
+import { LogMaintenance } from './maintenance.ts';
 import { LogClaims } from './claims.ts';
 import { KnownIds } from './ids.ts';
 import type { PackedRow } from './lines.ts';
@@ -53,7 +53,7 @@ export class PartitionLog {
   readonly #claims: LogClaims;
   readonly #pins: LogPins;
   readonly #ids: KnownIds;
-  readonly #chores: LogChores;
+  readonly #chores: LogMaintenance;
   readonly #operations = noOperations();
   readonly #waiters = new LogWaiters();
   readonly #readers = new Subscriptions();
@@ -71,7 +71,7 @@ export class PartitionLog {
     this.#claims = new LogClaims(this.#store, ports.claims);
     this.#pins = new LogPins(this.#records, identity ? this.#records.pins() : []);
     this.#ids = new KnownIds(attachments, sizes.dedupIds);
-    this.#chores = new LogChores({
+    this.#chores = new LogMaintenance({
       ports,
       store: this.#store,
       records: this.#records,
@@ -85,8 +85,8 @@ export class PartitionLog {
       this.#operations[operation as Operation] += count;
     }
     this.#callsWritten = this.#operations.durableObjectRequest;
-    for (const { reader, bell, begin } of identity ? this.#records.subscribers() : []) {
-      this.#readers.set(reader, bell, state.places[reader] ?? begin, extent.next, ports.now());
+    for (const { reader, wakeUp, begin } of identity ? this.#records.subscribers() : []) {
+      this.#readers.set(reader, wakeUp, state.places[reader] ?? begin, extent.next, ports.now());
     }
     this.#chores.plan();
   }
@@ -135,15 +135,15 @@ export class PartitionLog {
     const { extent, state, identity } = this.#store;
     const { producer, request } = batch;
     const before = producer ? this.#records.sequenceOf(producer.id) : null;
-    const sifted = sift(batch, before, identity?.idKey ?? [0, 0], this.#ids);
-    const accepted = sifted.events.length;
+    const deduped = dedupe(batch, before, identity?.idKey ?? [0, 0], this.#ids);
+    const accepted = deduped.events.length;
     const refusal = accepted > 0 ? this.#refusal(config) : null;
     if (refusal) {
-      unsift(sifted, this.#ids);
+      undoDedupe(deduped, this.#ids);
       return refusal;
     }
-    const rows = rowsOf(sifted, config.partition, extent.next, this.#sizes.rowBytes);
-    const { duplicates } = sifted;
+    const rows = rowsOf(deduped, config.partition, extent.next, this.#sizes.rowBytes);
+    const { duplicates } = deduped;
     const first = accepted > 0 ? extent.next : null;
     const outcome: AppendOutcome = { kind: 'appended', accepted, duplicates, first };
     const sequence = lastSequenceOf(batch, before);
@@ -269,14 +269,14 @@ export class PartitionLog {
 
   // --- Readers that are rung ------------------------------------------------------------------------
 
-  subscribe(reader: string, bell: StreamBell, from: Point): number {
+  subscribe(reader: string, wakeUp: StreamWakeUp, from: Point): number {
     const config = this.#known();
     if (!this.#readers.has(reader) && this.#readers.size >= SUBSCRIBERS_MAX) {
       throw new Error(`${logName(config)} has ${SUBSCRIBERS_MAX} readers, which is the most`);
     }
     const begin = this.#beginOf(reader, from);
-    this.#records.saveSubscriber({ reader, bell, begin });
-    this.#readers.set(reader, bell, begin, this.#store.extent.next, this.#ports.now());
+    this.#records.saveSubscriber({ reader, wakeUp, begin });
+    this.#readers.set(reader, wakeUp, begin, this.#store.extent.next, this.#ports.now());
     this.#chores.changed();
     this.#ports.later(this.#ring());
     return begin;
@@ -304,7 +304,7 @@ export class PartitionLog {
     for (let i = 0; i < due.length; i += QUEUE_BATCH_MAX_MESSAGES) {
       const batch = due.slice(i, i + QUEUE_BATCH_MAX_MESSAGES);
       try {
-        await this.#ports.ring(batch.map(({ bell }) => bell));
+        await this.#ports.ring(batch.map(({ wakeUp }) => wakeUp));
         this.#operations.queueOperation += BELL_OPERATIONS * batch.length;
       } catch {
         const readers = batch.map(({ reader }) => reader);
@@ -318,9 +318,9 @@ export class PartitionLog {
   /** When `work` is to be called next. */
   nextMs(): number | null {
     const chore = this.#chores.nextMs();
-    const bell = this.#config ? this.#readers.nextMs() : null;
-    if (chore === null || bell === null) return chore ?? bell;
-    return Math.min(chore, bell);
+    const wakeUp = this.#config ? this.#readers.nextMs() : null;
+    if (chore === null || wakeUp === null) return chore ?? wakeUp;
+    return Math.min(chore, wakeUp);
   }
 
   async work(): Promise<void> {

@@ -6,7 +6,7 @@ import {
   SEGMENT_BYTES,
   SEGMENT_TIMES_MAX,
 } from '../../../shared/limits.ts';
-import type { StreamBell } from '../../platform/env.ts';
+import type { StreamWakeUp } from '../../platform/env.ts';
 import type { IdKey } from './id-index.ts';
 import type { ClaimShards } from './claims.ts';
 import type { SegmentSizes } from './sealing.store.ts';
@@ -16,7 +16,7 @@ export interface LogPorts {
   storage: LogStorage;
   bucket: R2Bucket;
   claims: ClaimShards;
-  ring(bells: StreamBell[]): Promise<void>;
+  ring(wakeUps: StreamWakeUp[]): Promise<void>;
   /** Work that nobody waits for. */
   later(work: Promise<void>): void;
   randomKey(): IdKey;

@@ -1,10 +1,10 @@
 // Who deals with a partition: producers and their sequences, requests and their outcomes, readers, pins.
-import type { StreamBell } from '../../platform/env.ts';
+import type { StreamWakeUp } from '../../platform/env.ts';
 import type { LogSql, Row } from '../../platform/sql.ts';
 
 export interface Subscriber {
   reader: string;
-  bell: StreamBell;
+  wakeUp: StreamWakeUp;
   /** Where its reading began. */
   begin: number;
 }
@@ -69,16 +69,20 @@ export class LogRecords {
   subscribers(): Subscriber[] {
     return this.#sql
       .all<{ reader: string; bell: string; begin: number }>('SELECT * FROM subscribers')
-      .map((row) => ({ ...row, bell: JSON.parse(row.bell) as StreamBell }));
+      .map(({ reader, bell, begin }) => ({
+        reader,
+        wakeUp: JSON.parse(bell) as StreamWakeUp,
+        begin,
+      }));
   }
   subscriber(reader: string): { begin: number } | null {
     return this.#sql.first('SELECT begin FROM subscribers WHERE reader = ?', reader);
   }
-  saveSubscriber({ reader, bell, begin }: Subscriber): void {
+  saveSubscriber({ reader, wakeUp, begin }: Subscriber): void {
     this.#sql.run(
       'INSERT OR REPLACE INTO subscribers (reader, bell, begin) VALUES (?, ?, ?)',
       reader,
-      JSON.stringify(bell),
+      JSON.stringify(wakeUp),
       begin,
     );
   }

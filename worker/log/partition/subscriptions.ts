@@ -1,18 +1,18 @@
-// Who is rung after an append, and when again. A reader with a bell out is not rung until it says that it has
-// caught up; a bell that nobody answers is rung again, less and less often: it may be lost, or its reader paused.
+// Who is rung after an append, and when again. A reader with a wake-up out is not rung until it says that it has
+// caught up; a wake-up that nobody answers is rung again, less and less often: it may be lost, or its reader paused.
 import { BELL_RING_AGAIN_MAX_MS, BELL_RING_AGAIN_MS } from '../../../shared/limits.ts';
-import type { StreamBell } from '../../contracts/wake-ups.ts';
+import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
 
 interface Subscription {
-  bell: StreamBell;
-  /** Where it rests, or last rested. Storage may know an older place: then a bell too many is rung. */
+  wakeUp: StreamWakeUp;
+  /** Where it rests, or last rested. Storage may know an older place: then a wake-up too many is rung. */
   place: number;
-  /** When its bell is to be rung (again). Null: it rests. */
+  /** When its wake-up is to be rung (again). Null: it rests. */
   ringAtMs: number | null;
   againMs: number;
 }
 
-/** A bell could not be sent at all: soon again. */
+/** A wake-up could not be sent at all: soon again. */
 const SEND_AGAIN_MS = 1_000;
 
 export class Subscriptions {
@@ -22,10 +22,10 @@ export class Subscriptions {
     return this.#readers.size;
   }
 
-  /** It has read up to `place`. Where there is more, its bell is due at once. */
-  set(reader: string, bell: StreamBell, place: number, next: number, nowMs: number): void {
+  /** It has read up to `place`. Where there is more, its wake-up is due at once. */
+  set(reader: string, wakeUp: StreamWakeUp, place: number, next: number, nowMs: number): void {
     this.#readers.set(reader, {
-      bell,
+      wakeUp,
       place,
       ringAtMs: place < next ? nowMs : null,
       againMs: BELL_RING_AGAIN_MS,
@@ -45,19 +45,19 @@ export class Subscriptions {
     for (const one of this.#readers.values()) one.ringAtMs ??= nowMs;
   }
 
-  /** The bells that are due now, with who is to hear them; they are taken as rung. */
-  due(nowMs: number): { reader: string; bell: StreamBell }[] {
-    const bells: { reader: string; bell: StreamBell }[] = [];
+  /** The wake-ups that are due now, with who is to hear them; they are taken as rung. */
+  due(nowMs: number): { reader: string; wakeUp: StreamWakeUp }[] {
+    const wakeUps: { reader: string; wakeUp: StreamWakeUp }[] = [];
     for (const [reader, one] of this.#readers) {
       if (one.ringAtMs === null || one.ringAtMs > nowMs) continue;
-      bells.push({ reader, bell: one.bell });
+      wakeUps.push({ reader, wakeUp: one.wakeUp });
       one.ringAtMs = nowMs + one.againMs;
       one.againMs = Math.min(one.againMs * 2, BELL_RING_AGAIN_MAX_MS);
     }
-    return bells;
+    return wakeUps;
   }
 
-  /** The bells were not sent. */
+  /** The wake-ups were not sent. */
   failed(readers: readonly string[], nowMs: number): void {
     for (const reader of readers) {
       const one = this.#readers.get(reader);
@@ -78,7 +78,7 @@ export class Subscriptions {
     return one.ringAtMs === null;
   }
 
-  /** When the next bell is due. */
+  /** When the next wake-up is due. */
   nextMs(): number | null {
     let next: number | null = null;
     for (const { ringAtMs } of this.#readers.values()) {

@@ -1,18 +1,18 @@
 // What a partition has to do later, by name. Not stored, unlike platform/timers: everything follows from the tables
 // and is found again at the next start, and a row for each change would cost more than an append.
-export type LogChore = 'flush' | 'seal' | 'retain' | 'collect' | 'claims' | 'prune';
+export type MaintenanceTask = 'flush' | 'seal' | 'retain' | 'collect' | 'claims' | 'prune';
 
 export class LogTimers {
-  readonly #atMs = new Map<LogChore, number>();
+  readonly #atMs = new Map<MaintenanceTask, number>();
 
   /** Not later than `atMs`. */
-  atLatest(chore: LogChore, atMs: number): void {
+  atLatest(chore: MaintenanceTask, atMs: number): void {
     const known = this.#atMs.get(chore);
     if (known === undefined || atMs < known) this.#atMs.set(chore, atMs);
   }
 
   /** At `atMs`; null: not at all. */
-  set(chore: LogChore, atMs: number | null): void {
+  set(chore: MaintenanceTask, atMs: number | null): void {
     if (atMs === null) this.#atMs.delete(chore);
     else this.#atMs.set(chore, atMs);
   }
@@ -22,7 +22,7 @@ export class LogTimers {
   }
 
   /** Takes what is due. */
-  due(nowMs: number): LogChore[] {
+  due(nowMs: number): MaintenanceTask[] {
     const due = [...this.#atMs].filter(([, atMs]) => atMs <= nowMs).map(([chore]) => chore);
     for (const chore of due) this.#atMs.delete(chore);
     return due;

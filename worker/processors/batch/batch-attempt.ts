@@ -1,4 +1,4 @@
-// Runs windows for whoever a bell woke: lease, run the function over the ranges or submit the job, keep what was
+// Runs windows for whoever a wake-up woke: lease, run the function over the ranges or submit the job, keep what was
 // decided, append it, report; then the next window, for a while. Everything it touches comes as an argument.
 import { CONSUME_FOR_MS, WINDOW_BEAT_MS } from '../../../shared/limits.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
@@ -10,17 +10,17 @@ import { type NewEvent, parseEventLines } from '../../log/events.ts';
 import type { PartitionRef } from '../../contracts/names.ts';
 import type {
   Emit,
-  WindowEffects,
-  WindowReport,
-  WindowRpc,
-  WindowWork,
+  BatchEffects,
+  BatchReport,
+  BatchRpc,
+  BatchWork,
 } from '../../contracts/batch.rpc.ts';
-import type { WindowRange } from './batch-machine.ts';
+import type { BatchRange } from './batch-machine.ts';
 
-type WorkOf<Kind extends WindowWork['kind']> = Extract<WindowWork, { kind: Kind }>;
+type WorkOf<Kind extends BatchWork['kind']> = Extract<BatchWork, { kind: Kind }>;
 
-export interface WindowWorld {
-  windows: Pick<WindowRpc, 'begin' | 'alive' | 'prepare' | 'report'>;
+export interface BatchPorts {
+  windows: Pick<BatchRpc, 'begin' | 'alive' | 'prepare' | 'report'>;
   /** Event lines, each with its newline. Throws `gone`, with the header `first-offset`, where retention was faster. */
   lines(ref: PartitionRef, from: number, to: number): AsyncGenerator<Uint8Array>;
   run(
@@ -43,33 +43,33 @@ export interface WindowWorld {
 }
 
 /** Throws only when the windows themselves cannot be reached: then the lease runs out. */
-export async function runWindows(world: WindowWorld, window: number): Promise<void> {
-  const { windows } = world;
-  const untilMs = world.nowMs() + CONSUME_FOR_MS;
+export async function runWindows(ports: BatchPorts, window: number): Promise<void> {
+  const { windows } = ports;
+  const untilMs = ports.nowMs() + CONSUME_FOR_MS;
   let work = await windows.begin(window);
   while (work) {
     const { window: number, run } = work;
-    const report = await reportOf(world, work);
+    const report = await reportOf(ports, work);
     if (!report) return;
-    work = await windows.report(number, run, report, world.nowMs() < untilMs);
+    work = await windows.report(number, run, report, ports.nowMs() < untilMs);
   }
 }
 
 /** Null: the lease is somebody else's by now. */
-async function reportOf(world: WindowWorld, work: WindowWork): Promise<WindowReport | null> {
-  const stopBeats = world.every(WINDOW_BEAT_MS, () => {
-    world.windows
+async function reportOf(ports: BatchPorts, work: BatchWork): Promise<BatchReport | null> {
+  const stopBeats = ports.every(WINDOW_BEAT_MS, () => {
+    ports.windows
       .alive(work.window, work.run)
       .catch((error: unknown) => console.error('a window’s lease was not renewed', error));
   });
   try {
     switch (work.kind) {
       case 'function':
-        return await runFunction(world, work);
+        return await runFunction(ports, work);
       case 'effects':
-        return await append(world, work, work.emit, work.effects);
+        return await append(ports, work, work.emit, work.effects);
       case 'job':
-        return await submit(world, work);
+        return await submit(ports, work);
     }
   } catch (error) {
     return { kind: 'blocked', reason: messageOf(error) };
@@ -79,17 +79,17 @@ async function reportOf(world: WindowWorld, work: WindowWork): Promise<WindowRep
 }
 
 async function runFunction(
-  world: WindowWorld,
+  ports: BatchPorts,
   work: WorkOf<'function'>,
-): Promise<WindowReport | null> {
-  const source = new WindowLines(world, work.ranges);
+): Promise<BatchReport | null> {
+  const source = new WindowLines(ports, work.ranges);
   const lines = streamOf(source.read());
   let outcome: BatchOutcome;
   try {
-    outcome = await world.run(work.program, work.batch, lines);
+    outcome = await ports.run(work.program, work.batch, lines);
   } catch (error) {
     if (source.expired) return source.expired;
-    const crash = world.crashOf(error);
+    const crash = ports.crashOf(error);
     if (!crash) throw error;
     return { kind: 'failed', error: crash, final: false, log: [] };
   }
@@ -97,28 +97,28 @@ async function runFunction(
   const { log } = outcome;
   if (!outcome.ok) return { kind: 'failed', error: outcome.error, final: false, log };
   const effects = { outputs: outcome.outputs, log };
-  if (outcome.outputs === '') return append(world, work, work.emit, effects);
+  if (outcome.outputs === '') return append(ports, work, work.emit, effects);
   const problem = outputProblem(outcome.outputs, work.emit);
   if (problem) return { kind: 'failed', error: problem, final: false, log };
-  if (!(await world.windows.prepare(work.window, work.run, effects))) return null;
-  return append(world, work, work.emit, effects);
+  if (!(await ports.windows.prepare(work.window, work.run, effects))) return null;
+  return append(ports, work, work.emit, effects);
 }
 
 /** The window's events, range after range; remembers what retention took. */
 class WindowLines {
-  readonly #world: WindowWorld;
-  readonly #ranges: WindowRange[];
-  expired: Extract<WindowReport, { kind: 'expired' }> | null = null;
+  readonly #ports: BatchPorts;
+  readonly #ranges: BatchRange[];
+  expired: Extract<BatchReport, { kind: 'expired' }> | null = null;
 
-  constructor(world: WindowWorld, ranges: WindowRange[]) {
-    this.#world = world;
+  constructor(ports: BatchPorts, ranges: BatchRange[]) {
+    this.#ports = ports;
     this.#ranges = ranges;
   }
 
   async *read(): AsyncGenerator<Uint8Array> {
     for (const { stream, streamUid, partition, from, to } of this.#ranges) {
       try {
-        yield* this.#world.lines({ stream, uid: streamUid, partition }, from, to);
+        yield* this.#ports.lines({ stream, uid: streamUid, partition }, from, to);
       } catch (error) {
         if (error instanceof ProblemError && error.code === 'gone') {
           const first = Number(error.headers['first-offset']);
@@ -145,11 +145,11 @@ function outputProblem(outputs: string, { output }: Emit): TaskError | null {
 }
 
 async function append(
-  world: WindowWorld,
-  { window }: WindowWork,
+  ports: BatchPorts,
+  { window }: BatchWork,
   emit: Emit,
-  { outputs, log }: WindowEffects,
-): Promise<WindowReport> {
+  { outputs, log }: BatchEffects,
+): Promise<BatchReport> {
   const done = { kind: 'done' as const, log, operations: { workerRequest: 1 } };
   if (outputs === '' || emit.output === null) return { ...done, emitted: 0, duplicates: 0 };
   const events = parseEventLines(outputs, Infinity);
@@ -161,7 +161,7 @@ async function append(
     eventIds: events.map((_, i) => `${emit.idPrefix}-${window}-${i}`),
   };
   try {
-    const appended = await world.append(emit.output, events, producer);
+    const appended = await ports.append(emit.output, events, producer);
     return { ...done, emitted: appended.accepted, duplicates: appended.duplicates };
   } catch (error) {
     if (!isRefusal(error, events)) throw error;
@@ -186,9 +186,9 @@ const WAITED_FOR: ReadonlySet<ProblemError['code']> = new Set([
   'rate_limited',
 ]);
 
-async function submit(world: WindowWorld, work: WorkOf<'job'>): Promise<WindowReport> {
+async function submit(ports: BatchPorts, work: WorkOf<'job'>): Promise<BatchReport> {
   try {
-    return { kind: 'submitted', job: await world.submit(work) };
+    return { kind: 'submitted', job: await ports.submit(work) };
   } catch (error) {
     if (!(error instanceof ProblemError) || WAITED_FOR.has(error.code)) throw error;
     const code = error.code === 'gone' ? 'input_missing' : 'bad_program';

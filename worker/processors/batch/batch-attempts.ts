@@ -10,7 +10,7 @@ import type { FiredWindow } from './batch-machine.ts';
 /** Tries that came to nothing through no fault of the window wait like this. */
 const BLOCKED_BACKOFF = { baseMs: 1_000, maxMs: 30_000 };
 
-export interface WindowRecord extends FiredWindow {
+export interface BatchRecord extends FiredWindow {
   state: Batch['state'];
   /** Tries that count: not those that were blocked. */
   attempts: number;
@@ -34,7 +34,7 @@ export interface WindowRecord extends FiredWindow {
   why: string;
 }
 
-export const newRecord = (fired: FiredWindow): WindowRecord => ({
+export const newRecord = (fired: FiredWindow): BatchRecord => ({
   ...fired,
   state: 'waiting',
   attempts: 0,
@@ -52,13 +52,13 @@ export const newRecord = (fired: FiredWindow): WindowRecord => ({
 
 /** The windows that wait or run. A window's record is changed in place; whoever calls stores it. */
 export class Runs {
-  readonly #unfinished = new Map<number, WindowRecord>();
+  readonly #unfinished = new Map<number, BatchRecord>();
 
-  constructor(unfinished: Iterable<WindowRecord>) {
+  constructor(unfinished: Iterable<BatchRecord>) {
     for (const record of unfinished) this.#unfinished.set(record.number, record);
   }
 
-  get all(): WindowRecord[] {
+  get all(): BatchRecord[] {
     return [...this.#unfinished.values()];
   }
 
@@ -71,20 +71,20 @@ export class Runs {
     return this.all.length - this.inOrder;
   }
 
-  get running(): WindowRecord | null {
+  get running(): BatchRecord | null {
     return this.all.find(({ state }) => state === 'running') ?? null;
   }
 
-  add(record: WindowRecord): void {
+  add(record: BatchRecord): void {
     this.#unfinished.set(record.number, record);
   }
 
-  get(number: number): WindowRecord | null {
+  get(number: number): BatchRecord | null {
     return this.#unfinished.get(number) ?? null;
   }
 
   /** Those of which one may run next: the first in order, and every redriven one. */
-  get #candidates(): WindowRecord[] {
+  get #candidates(): BatchRecord[] {
     if (this.running) return [];
     const first = Math.min(
       ...this.all.filter(({ redriven }) => redriven === 0).map(({ number }) => number),
@@ -93,12 +93,12 @@ export class Runs {
   }
 
   /** The window to run now; null when none may. */
-  ready(nowMs: number): WindowRecord | null {
+  ready(nowMs: number): BatchRecord | null {
     const ready = this.#candidates.filter(({ readyAtMs }) => readyAtMs <= nowMs);
     return ready.sort((a, b) => a.number - b.number)[0] ?? null;
   }
 
-  begin(record: WindowRecord, nowMs: number): void {
+  begin(record: BatchRecord, nowMs: number): void {
     record.state = 'running';
     record.runs++;
     record.attempts++;
@@ -107,31 +107,31 @@ export class Runs {
   }
 
   /** The record, if this run of it still has the lease. */
-  leased(number: number, run: number): WindowRecord | null {
+  leased(number: number, run: number): BatchRecord | null {
     const record = this.get(number);
     return record?.state === 'running' && record.runs === run && record.leaseUntilMs !== null
       ? record
       : null;
   }
 
-  alive(record: WindowRecord, nowMs: number): void {
+  alive(record: BatchRecord, nowMs: number): void {
     record.leaseUntilMs = nowMs + WINDOW_LEASE_MS;
   }
 
   /** Runs as a job from now on: no lease any more. */
-  handOver(record: WindowRecord, job: string): void {
+  handOver(record: BatchRecord, job: string): void {
     record.job = job;
     record.leaseUntilMs = null;
     record.blocks = 0;
   }
 
-  done(record: WindowRecord): void {
+  done(record: BatchRecord): void {
     this.#leave(record, 'done', null);
   }
 
   /** Waits for another try. True: it was the last one, and the window is given up. */
   failed(
-    record: WindowRecord,
+    record: BatchRecord,
     failure: { error: TaskError; final: boolean },
     retry: RetrySpec,
     clock: { nowMs: number; random: number },
@@ -152,7 +152,7 @@ export class Runs {
   }
 
   /** Nobody's fault: the try does not count. */
-  blocked(record: WindowRecord, reason: string, clock: { nowMs: number; random: number }): void {
+  blocked(record: BatchRecord, reason: string, clock: { nowMs: number; random: number }): void {
     record.state = 'waiting';
     record.leaseUntilMs = null;
     record.attempts--;
@@ -161,13 +161,13 @@ export class Runs {
   }
 
   /** The one whose lease ran out: whoever ran it died. */
-  lapsed(nowMs: number): WindowRecord | null {
+  expired(nowMs: number): BatchRecord | null {
     const { running } = this;
     const untilMs = running?.leaseUntilMs ?? null;
     return untilMs !== null && untilMs <= nowMs ? running : null;
   }
 
-  redrive(record: WindowRecord, readyAtMs: number): void {
+  redrive(record: BatchRecord, readyAtMs: number): void {
     record.state = 'waiting';
     record.redriven++;
     record.attempts = 0;
@@ -186,7 +186,7 @@ export class Runs {
     return times.length === 0 ? null : Math.min(...times);
   }
 
-  #leave(record: WindowRecord, state: 'done' | 'failed', error: TaskError | null): void {
+  #leave(record: BatchRecord, state: 'done' | 'failed', error: TaskError | null): void {
     record.state = state;
     record.error = error;
     record.leaseUntilMs = null;

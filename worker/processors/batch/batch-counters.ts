@@ -9,11 +9,11 @@ import type {
   WindowLimits,
 } from '../../../shared/schemas/processor.ts';
 import { addLatency, emptyLatency, mergeLatency } from '../consumer/latency.ts';
-import type { WindowConfig } from '../../contracts/batch.rpc.ts';
+import type { BatchConfig } from '../../contracts/batch.rpc.ts';
 import { type Cursor, firesAtMs, samePartition, type Windows } from './batch-machine.ts';
-import type { Runs, WindowRecord } from './batch-attempts.ts';
+import type { Runs, BatchRecord } from './batch-attempts.ts';
 
-export interface Tally {
+export interface BatchCounters {
   counters: ProcessorCounters;
   operations: Record<string, number>;
   /** The last lines that the code logged. */
@@ -22,7 +22,7 @@ export interface Tally {
   latency: { sinceMs: number; now: number[]; before: number[] };
 }
 
-export const newTally = (nowMs: number): Tally => ({
+export const newCounters = (nowMs: number): BatchCounters => ({
   counters: {
     processed: 0,
     passedOver: 0,
@@ -38,31 +38,31 @@ export const newTally = (nowMs: number): Tally => ({
   latency: { sinceMs: nowMs, now: emptyLatency(), before: emptyLatency() },
 });
 
-export function addOperations(tally: Tally, operations: Record<string, number>): void {
+export function addOperations(tally: BatchCounters, operations: Record<string, number>): void {
   for (const [name, count] of Object.entries(operations)) {
     tally.operations[name] = (tally.operations[name] ?? 0) + count;
   }
 }
 
-export function addLines(tally: Tally, lines: string[]): void {
+export function addLines(tally: BatchCounters, lines: string[]): void {
   tally.log = [...tally.log, ...lines].slice(-LOG_LINES_MAX);
 }
 
 /** A window's events count with the longest wait among them: that of the first, which is the one that is known. */
-export function countDone(tally: Tally, record: WindowRecord, nowMs: number): void {
+export function countDone(tally: BatchCounters, record: BatchRecord, nowMs: number): void {
   tally.counters.processed += record.events;
   rotate(tally, nowMs);
   addLatency(tally.latency.now, nowMs - record.openedAtMs, record.events);
 }
 
-export function shownLatency(tally: Tally, nowMs: number): number[] {
+export function shownLatency(tally: BatchCounters, nowMs: number): number[] {
   rotate(tally, nowMs);
   const shown = [...tally.latency.before];
   mergeLatency(shown, tally.latency.now);
   return shown;
 }
 
-function rotate(tally: Tally, nowMs: number): void {
+function rotate(tally: BatchCounters, nowMs: number): void {
   const { sinceMs, now } = tally.latency;
   const ageMs = nowMs - sinceMs;
   if (ageMs < LATENCY_HALF_MS) return;
@@ -72,7 +72,7 @@ function rotate(tally: Tally, nowMs: number): void {
 
 const iso = (ms: number) => new Date(ms).toISOString();
 
-export function batchView(record: WindowRecord): Batch {
+export function batchView(record: BatchRecord): Batch {
   const { number, reason, ranges, events, bytes, openedAtMs, firedAtMs, state, attempts } = record;
   const only = ranges.length === 1 ? ranges[0] : undefined;
   return {
@@ -113,7 +113,7 @@ export function windowOfLetter(id: string): number | null {
   return number === undefined ? null : Number(number);
 }
 
-export function letterView(record: WindowRecord): DeadLetter {
+export function letterView(record: BatchRecord): DeadLetter {
   const first = record.ranges[0];
   return {
     id: letterId(record.number),
@@ -131,7 +131,7 @@ export function letterView(record: WindowRecord): DeadLetter {
 
 /** Where each partition is, and why it waits. */
 export function lagView(
-  config: WindowConfig,
+  config: BatchConfig,
   windows: Windows,
   runs: Runs,
   nowMs: number,
@@ -144,13 +144,13 @@ export function lagView(
 
 function placeOf(
   cursor: Cursor,
-  { paused, spec }: WindowConfig,
+  { paused, spec }: BatchConfig,
   windows: Windows,
   runs: Runs,
   nowMs: number,
 ): Pick<PartitionLag, 'state' | 'reason'> {
   if (paused) return { state: 'paused', reason: 'paused' };
-  const covers = ({ ranges }: Pick<WindowRecord, 'ranges'>) =>
+  const covers = ({ ranges }: Pick<BatchRecord, 'ranges'>) =>
     ranges.some((range) => samePartition(range, cursor));
   const first = runs.all.filter(covers).sort((a, b) => a.number - b.number)[0];
   if (first) {

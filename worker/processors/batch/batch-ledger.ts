@@ -1,31 +1,31 @@
 // Where fired windows are handed out and come back: turns reports into changes of the runs, counts them once and
-// stores them. Runs inside the WindowObject's transactions.
+// stores them. Runs inside the BatchObject's transactions.
 import { WINDOWS_REDRIVEN_MAX } from '../../../shared/limits.ts';
 import type { Job, TaskError } from '../../../shared/schemas/job.ts';
 import type { RedriveBody } from '../../../shared/schemas/processor.ts';
 import type {
-  WindowConfig,
-  WindowEffects,
-  WindowReport,
-  WindowWork,
+  BatchConfig,
+  BatchEffects,
+  BatchReport,
+  BatchWork,
 } from '../../contracts/batch.rpc.ts';
 import { commit, type Counted, samePartition } from './batch-machine.ts';
-import { newRecord, Runs, type WindowRecord } from './batch-attempts.ts';
-import type { WindowState, WindowStore } from './batch.store.ts';
+import { newRecord, Runs, type BatchRecord } from './batch-attempts.ts';
+import type { BatchState, BatchStore } from './batch.store.ts';
 import {
   addLines,
   addOperations,
   countDone,
-  type Tally,
+  type BatchCounters,
   windowOfLetter,
 } from './batch-counters.ts';
 import { workOf } from './batch-work.ts';
 
 /** A batch processor's windows in memory: what is stored, and what decides about it. */
 export interface Loaded {
-  config: WindowConfig;
-  state: WindowState;
-  tally: Tally;
+  config: BatchConfig;
+  state: BatchState;
+  tally: BatchCounters;
   runs: Runs;
   /** Windows among the dead letters. */
   dead: number;
@@ -40,17 +40,17 @@ export interface Clock {
 const hasEnded = ({ state }: Job) =>
   state === 'done' || state === 'failed' || state === 'cancelled';
 
-export class WindowDesk {
-  readonly #store: WindowStore;
+export class BatchLedger {
+  readonly #store: BatchStore;
 
-  constructor(store: WindowStore) {
+  constructor(store: BatchStore) {
     this.#store = store;
   }
 
   load(): Loaded | null {
     const config = this.#store.loadConfig();
     const state = this.#store.loadState();
-    const tally = this.#store.loadTally();
+    const tally = this.#store.loadCounters();
     if (!config || !state || !tally) return null;
     const runs = new Runs(this.#store.unfinished());
     return { config, state, tally, runs, dead: this.#store.deadCount() };
@@ -69,10 +69,10 @@ export class WindowDesk {
     tally.counters.expired += expired;
     addOperations(tally, { durableObjectRequest: 2, rowWritten: fired ? 4 : 1 });
     this.#store.saveState(state);
-    if (fired) this.#store.saveTally(tally);
+    if (fired) this.#store.saveCounters(tally);
   }
 
-  begin(loaded: Loaded, record: WindowRecord, nowMs: number): WindowWork {
+  begin(loaded: Loaded, record: BatchRecord, nowMs: number): BatchWork {
     const { runs, tally, config } = loaded;
     if (record.runs > 0 && record.attempts > 0) tally.counters.retried++;
     runs.begin(record, nowMs);
@@ -81,18 +81,18 @@ export class WindowDesk {
     return workOf(config, record, effects);
   }
 
-  alive(loaded: Loaded, record: WindowRecord, nowMs: number): void {
+  alive(loaded: Loaded, record: BatchRecord, nowMs: number): void {
     loaded.runs.alive(record, nowMs);
     this.#save(loaded, record);
   }
 
-  prepare(loaded: Loaded, record: WindowRecord, effects: WindowEffects, nowMs: number): void {
+  prepare(loaded: Loaded, record: BatchRecord, effects: BatchEffects, nowMs: number): void {
     record.prepared = true;
     this.#store.saveEffects(record.number, effects);
     this.alive(loaded, record, nowMs);
   }
 
-  settle(loaded: Loaded, record: WindowRecord, report: WindowReport, clock: Clock): void {
+  settle(loaded: Loaded, record: BatchRecord, report: BatchReport, clock: Clock): void {
     const { runs, tally } = loaded;
     switch (report.kind) {
       case 'done':
@@ -120,7 +120,7 @@ export class WindowDesk {
   }
 
   /** The lease ran out: nobody knows why. */
-  lapse(loaded: Loaded, record: WindowRecord, clock: Clock): void {
+  expire(loaded: Loaded, record: BatchRecord, clock: Clock): void {
     const message = 'whoever ran the window fell silent: out of memory, or the edge restarted';
     // What its code decided is known: only the append has to be done again.
     if (record.prepared) loaded.runs.blocked(record, message, clock);
@@ -130,7 +130,7 @@ export class WindowDesk {
   }
 
   /** A window follows its job. False: the job goes on. */
-  follow(loaded: Loaded, record: WindowRecord, job: Job | null, clock: Clock): boolean {
+  follow(loaded: Loaded, record: BatchRecord, job: Job | null, clock: Clock): boolean {
     if (job && !hasEnded(job)) return false;
     if (job?.state === 'done') this.#done(loaded, record, clock);
     else {
@@ -159,7 +159,7 @@ export class WindowDesk {
     return count;
   }
 
-  #done(loaded: Loaded, record: WindowRecord, { nowMs }: Clock): void {
+  #done(loaded: Loaded, record: BatchRecord, { nowMs }: Clock): void {
     loaded.runs.done(record);
     countDone(loaded.tally, record, nowMs);
     if (record.redriven > 0) {
@@ -172,7 +172,7 @@ export class WindowDesk {
 
   #failed(
     loaded: Loaded,
-    record: WindowRecord,
+    record: BatchRecord,
     failure: { error: TaskError; final: boolean },
     clock: Clock,
   ): void {
@@ -185,7 +185,7 @@ export class WindowDesk {
   }
 
   /** Run or given up: its partitions are further, and nothing is left to append. */
-  #finish(loaded: Loaded, record: WindowRecord): void {
+  #finish(loaded: Loaded, record: BatchRecord): void {
     if (record.redriven === 0) commit(loaded.state.windows, record.ranges);
     if (record.prepared) this.#store.deleteEffects(record.number);
     record.prepared = false;
@@ -195,7 +195,7 @@ export class WindowDesk {
   /** Retention was faster: what is left of the window is run; it is done when nothing is. */
   #expired(
     loaded: Loaded,
-    record: WindowRecord,
+    record: BatchRecord,
     gone: { streamUid: string; partition: number; first: number },
     clock: Clock,
   ): void {
@@ -211,9 +211,9 @@ export class WindowDesk {
     loaded.runs.blocked(record, 'retention took a part of it', { ...clock, random: 0 });
   }
 
-  #save(loaded: Loaded, record: WindowRecord): void {
+  #save(loaded: Loaded, record: BatchRecord): void {
     addOperations(loaded.tally, { durableObjectRequest: 1, rowWritten: 2 });
     this.#store.saveWindow(record);
-    this.#store.saveTally(loaded.tally);
+    this.#store.saveCounters(loaded.tally);
   }
 }

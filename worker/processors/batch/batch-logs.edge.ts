@@ -8,10 +8,10 @@ import type { Cursor, Question } from './batch-machine.ts';
 
 type Place = Pick<Cursor, 'streamUid' | 'partition'>;
 
-export class WindowLogs {
+export class BatchLogs {
   readonly #env: Env;
   /** Cursors whose partition may have more, in the order in which they are asked. */
-  readonly #restless = new Set<Cursor>();
+  readonly #hasMore = new Set<Cursor>();
   /** Cursors known to be at the end of their partition. */
   readonly #resting = new Set<Cursor>();
 
@@ -21,12 +21,12 @@ export class WindowLogs {
 
   /** Whose turn it is to be asked. */
   get next(): Cursor | null {
-    const [first] = this.#restless;
+    const [first] = this.#hasMore;
     return first ?? null;
   }
 
-  get restless(): boolean {
-    return this.#restless.size > 0;
+  get hasMore(): boolean {
+    return this.#hasMore.size > 0;
   }
 
   rests(cursor: Cursor): boolean {
@@ -34,39 +34,39 @@ export class WindowLogs {
   }
 
   rouse(cursor: Cursor): void {
-    this.#restless.add(cursor);
+    this.#hasMore.add(cursor);
     this.#resting.delete(cursor);
   }
 
   rest(cursor: Cursor): void {
-    this.#restless.delete(cursor);
+    this.#hasMore.delete(cursor);
     this.#resting.add(cursor);
   }
 
   drop(cursor: Cursor): void {
-    this.#restless.delete(cursor);
+    this.#hasMore.delete(cursor);
     this.#resting.delete(cursor);
   }
 
   clear(): void {
-    this.#restless.clear();
+    this.#hasMore.clear();
     this.#resting.clear();
   }
 
   measure(cursor: Cursor, { from, maxEvents, maxBytes }: Question): Promise<Measured> {
     // The next turn is another partition's, also when this one does not answer.
-    this.#restless.delete(cursor);
-    this.#restless.add(cursor);
+    this.#hasMore.delete(cursor);
+    this.#hasMore.add(cursor);
     return this.#log(cursor).measure(from, maxEvents, maxBytes);
   }
 
-  /** It is at the end, as far as is known. A bell that comes while the log answers makes it restless again. */
+  /** It is at the end, as far as is known. A wake-up that comes while the log answers makes it hasMore again. */
   async caughtUp(window: string, cursor: Cursor): Promise<void> {
     this.rest(cursor);
     if (!(await this.#log(cursor).caughtUp(window, cursor.next))) this.rouse(cursor);
   }
 
-  /** From now on its bells are rung; answers where each is read from. */
+  /** From now on its wake-ups are rung; answers where each is read from. */
   async subscribe<One extends Place>(
     window: string,
     places: readonly One[],
@@ -74,8 +74,8 @@ export class WindowLogs {
   ): Promise<(One & { next: number })[]> {
     return sideBySide(places, CONNECTIONS_MAX, async (one) => {
       const { streamUid, partition } = one;
-      const bell = { kind: 'look' as const, window, streamUid, partition };
-      return { ...one, next: await this.#log(one).subscribe(window, bell, fromOf(one)) };
+      const wakeUp = { kind: 'look' as const, window, streamUid, partition };
+      return { ...one, next: await this.#log(one).subscribe(window, wakeUp, fromOf(one)) };
     });
   }
 

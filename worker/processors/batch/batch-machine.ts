@@ -5,7 +5,7 @@ import type { BatchReason, WindowLimits } from '../../../shared/schemas/processo
 import type { Measured } from '../../contracts/log.rpc.ts';
 
 /** Offsets [from, to) of one partition. */
-export interface WindowRange {
+export interface BatchRange {
   stream: string;
   streamUid: string;
   partition: number;
@@ -29,7 +29,7 @@ export interface OpenWindow {
   openedAtMs: number | null;
   events: number;
   bytes: number;
-  ranges: WindowRange[];
+  ranges: BatchRange[];
 }
 
 /** Plain values: kept as one row. */
@@ -205,7 +205,7 @@ function take(
 }
 
 /** A window was run or given up: what it covered is behind its partitions' readers. Windows end in order. */
-export function commit(windows: Windows, ranges: WindowRange[]): void {
+export function commit(windows: Windows, ranges: BatchRange[]): void {
   for (const range of ranges) {
     const cursor = windows.cursors.find((one) => samePartition(one, range));
     if (cursor) cursor.committed = Math.max(cursor.committed, range.to);

@@ -1,9 +1,9 @@
-// What has to be done for one window, as plain values for whoever a bell woke: run its function over ranges of the
+// What has to be done for one window, as plain values for whoever a wake-up woke: run its function over ranges of the
 // log, append what that decided before, or submit its job.
 import type { MapReduceSpec } from '../../../shared/schemas/job.ts';
-import { windowName } from '../../contracts/names.ts';
-import type { Emit, WindowConfig, WindowEffects, WindowWork } from '../../contracts/batch.rpc.ts';
-import type { WindowRecord } from './batch-attempts.ts';
+import { batchName } from '../../contracts/names.ts';
+import type { Emit, BatchConfig, BatchEffects, BatchWork } from '../../contracts/batch.rpc.ts';
+import type { BatchRecord } from './batch-attempts.ts';
 
 /** Outputs that one window may have in its producer's numbering. */
 const SEQUENCES_PER_WINDOW = 2 ** 20;
@@ -11,14 +11,14 @@ const SEQUENCES_PER_WINDOW = 2 ** 20;
 const UNNAMED = 'untitled';
 
 export function workOf(
-  config: WindowConfig,
-  record: WindowRecord,
-  effects: WindowEffects | null,
-): WindowWork {
+  config: BatchConfig,
+  record: BatchRecord,
+  effects: BatchEffects | null,
+): BatchWork {
   const { spec, program, guard, version, processor } = config;
   const lease = { window: record.number, run: record.runs };
   if (spec.job) {
-    const name = windowName(config.processorUid, config.generation);
+    const name = batchName(config.processorUid, config.generation);
     const again = record.redriven > 0 ? `/${record.redriven}` : '';
     return {
       ...lease,
@@ -54,10 +54,10 @@ export function workOf(
   };
 }
 
-function emitOf(config: WindowConfig, { number, ranges, redriven }: WindowRecord): Emit {
+function emitOf(config: BatchConfig, { number, ranges, redriven }: BatchRecord): Emit {
   const first = ranges[0];
   if (!first) throw new Error(`window ${number} of ${config.processor} has no range`);
-  const producer = windowName(config.processorUid, config.generation);
+  const producer = batchName(config.processorUid, config.generation);
   return {
     output: config.spec.output ?? null,
     source: {
@@ -75,9 +75,9 @@ function emitOf(config: WindowConfig, { number, ranges, redriven }: WindowRecord
 }
 
 function jobSpec(
-  { processor }: WindowConfig,
-  { number, ranges }: WindowRecord,
-  job: NonNullable<WindowConfig['spec']['job']>,
+  { processor }: BatchConfig,
+  { number, ranges }: BatchRecord,
+  job: NonNullable<BatchConfig['spec']['job']>,
 ): MapReduceSpec {
   const stream = ranges[0]?.stream;
   if (stream === undefined) throw new Error(`window ${number} of ${processor} has no range`);

@@ -17,15 +17,15 @@ import type { Env } from '../../platform/env.ts';
 import { jobObject, processorObject } from '../../stubs.ts';
 import { Timers } from '../../platform/timers.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
-import { windowName } from '../../contracts/names.ts';
+import { batchName } from '../../contracts/names.ts';
 import { partitionsOf } from '../../log/streams.edge.ts';
 import type {
-  WindowConfig,
-  WindowEffects,
-  WindowReport,
-  WindowRpc,
-  WindowStatus,
-  WindowWork,
+  BatchConfig,
+  BatchEffects,
+  BatchReport,
+  BatchRpc,
+  BatchStatus,
+  BatchWork,
 } from '../../contracts/batch.rpc.ts';
 import {
   count,
@@ -40,16 +40,16 @@ import {
   questionOf,
   samePartition,
 } from './batch-machine.ts';
-import { type Clock, type Loaded, WindowDesk } from './batch-ledger.ts';
-import { WindowLogs } from './batch-logs.edge.ts';
-import { Runs, type WindowRecord } from './batch-attempts.ts';
-import { WindowStore } from './batch.store.ts';
+import { type Clock, type Loaded, BatchLedger } from './batch-ledger.ts';
+import { BatchLogs } from './batch-logs.edge.ts';
+import { Runs, type BatchRecord } from './batch-attempts.ts';
+import { BatchStore } from './batch.store.ts';
 import {
   addOperations,
   batchView,
   lagView,
   letterView,
-  newTally,
+  newCounters,
   openView,
   shownLatency,
 } from './batch-counters.ts';
@@ -57,12 +57,12 @@ import {
 /** A timer's work failed: again after this long. */
 const TIMER_RETRY_MS = 5_000;
 
-const nameOf = ({ processorUid, generation }: WindowConfig) => windowName(processorUid, generation);
+const nameOf = ({ processorUid, generation }: BatchConfig) => batchName(processorUid, generation);
 
-export class WindowObject extends DurableObject<Env> implements WindowRpc {
-  readonly #store: WindowStore;
-  readonly #desk: WindowDesk;
-  readonly #logs: WindowLogs;
+export class BatchObject extends DurableObject<Env> implements BatchRpc {
+  readonly #store: BatchStore;
+  readonly #ledger: BatchLedger;
+  readonly #logs: BatchLogs;
   readonly #timers: Timers;
   #loaded: Loaded | null = null;
   /** One look at the logs at a time: answers would overtake one another. */
@@ -73,11 +73,11 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
-    this.#store = new WindowStore(ctx.storage);
-    this.#desk = new WindowDesk(this.#store);
-    this.#logs = new WindowLogs(this.env);
+    this.#store = new BatchStore(ctx.storage);
+    this.#ledger = new BatchLedger(this.#store);
+    this.#logs = new BatchLogs(this.env);
     this.#timers = new Timers(ctx.storage);
-    this.#loaded = this.#desk.load();
+    this.#loaded = this.#ledger.load();
   }
 
   /** Changes memory and storage together: when storage takes the change back, memory is read anew. */
@@ -86,7 +86,7 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
       return this.#store.transaction(work);
     } catch (error) {
       this.#logs.clear();
-      this.#loaded = this.#desk.load();
+      this.#loaded = this.#ledger.load();
       throw error;
     }
   }
@@ -103,7 +103,7 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
 
   // --- The definition -------------------------------------------------------------------------------
 
-  async configure(config: WindowConfig, startFrom: Point): Promise<void> {
+  async configure(config: BatchConfig, startFrom: Point): Promise<void> {
     this.#configuring++;
     try {
       await this.#configure(config, startFrom);
@@ -112,7 +112,7 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
     }
   }
 
-  async #configure(config: WindowConfig, startFrom: Point): Promise<void> {
+  async #configure(config: BatchConfig, startFrom: Point): Promise<void> {
     const window = nameOf(config);
     const known = this.#loaded?.state.windows.cursors ?? [];
     const wanted = config.streams.flatMap(partitionsOf).map(({ stream, uid, partition }) => ({
@@ -129,7 +129,7 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
       const loaded = (this.#loaded ??= {
         config,
         state: { windows: newWindows(), stopped: false, saidCaughtUp: false },
-        tally: newTally(Date.now()),
+        tally: newCounters(Date.now()),
         runs: new Runs([]),
         dead: 0,
       });
@@ -145,7 +145,7 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
       );
       this.#store.saveConfig(config);
       this.#store.saveState(loaded.state);
-      this.#store.saveTally(loaded.tally);
+      this.#store.saveCounters(loaded.tally);
     });
     if (config.paused) await this.#unsubscribe();
     else if (wasPaused) await this.#subscribeAgain();
@@ -224,13 +224,13 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
     await this.#lookAround();
   }
 
-  /** Asks the restless partitions, in turns, what came; a part of it when it is much. Then goes on running. */
+  /** Asks the hasMore partitions, in turns, what came; a part of it when it is much. Then goes on running. */
   async #lookAround(): Promise<void> {
     const looked = this.#looking.then(() => this.#look());
     this.#looking = looked.catch(() => undefined);
     await looked;
     const loaded = this.#active;
-    if (loaded && this.#logs.restless && !this.#isFull(loaded)) {
+    if (loaded && this.#logs.hasMore && !this.#isFull(loaded)) {
       this.#timers.set('look', Date.now());
     }
     await this.#advance();
@@ -240,7 +240,7 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
     try {
       for (let looks = 0; looks < WINDOW_LOOKS_MAX; looks++) {
         // Events that waited for long, in a backlog, fill windows; time fires what is left of them.
-        if (!this.#logs.restless) this.#fireIf(fireIfDue);
+        if (!this.#logs.hasMore) this.#fireIf(fireIfDue);
         else this.#fireIf(fireIfFull);
         const loaded = this.#active;
         const cursor = this.#logs.next;
@@ -275,7 +275,7 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
   }
 
   #enter(loaded: Loaded, counted: Pick<Counted, 'fired' | 'expired'>): void {
-    this.#desk.enter(loaded, counted);
+    this.#ledger.enter(loaded, counted);
     const atMs = firesAtMs(loaded.state.windows, loaded.config.spec.batch);
     if (atMs === null) this.#timers.clear('fire');
     else this.#timers.set('fire', atMs);
@@ -308,7 +308,7 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
 
   // --- Running --------------------------------------------------------------------------------------
 
-  async begin(window: number): Promise<WindowWork | null> {
+  async begin(window: number): Promise<BatchWork | null> {
     const loaded = this.#active;
     if (!loaded) return null;
     if (this.#rung?.window === window) this.#rung = null;
@@ -317,16 +317,16 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
     return work;
   }
 
-  /** The work of the window that is next, if it is the one that the bell means. */
-  #begin(loaded: Loaded, window: number | null): WindowWork | null {
+  /** The work of the window that is next, if it is the one that the wake-up means. */
+  #begin(loaded: Loaded, window: number | null): BatchWork | null {
     const nowMs = Date.now();
     const record = this.#ready(loaded, nowMs);
     if (!record || (window !== null && record.number !== window)) return null;
-    return this.#change(() => this.#desk.begin(loaded, record, nowMs));
+    return this.#change(() => this.#ledger.begin(loaded, record, nowMs));
   }
 
   /** Where no window could be given up, none is begun. */
-  #ready({ dead, runs }: Loaded, nowMs: number): WindowRecord | null {
+  #ready({ dead, runs }: Loaded, nowMs: number): BatchRecord | null {
     return dead >= DEAD_LETTERS_MAX ? null : runs.ready(nowMs);
   }
 
@@ -334,28 +334,28 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
     const loaded = this.#loaded;
     const record = loaded?.runs.leased(window, run);
     if (!loaded || !record || loaded.state.stopped) return false;
-    this.#change(() => this.#desk.alive(loaded, record, Date.now()));
+    this.#change(() => this.#ledger.alive(loaded, record, Date.now()));
     return true;
   }
 
-  async prepare(window: number, run: number, effects: WindowEffects): Promise<boolean> {
+  async prepare(window: number, run: number, effects: BatchEffects): Promise<boolean> {
     const loaded = this.#loaded;
     const record = loaded?.runs.leased(window, run);
     if (!loaded || !record || loaded.state.stopped) return false;
-    this.#change(() => this.#desk.prepare(loaded, record, effects, Date.now()));
+    this.#change(() => this.#ledger.prepare(loaded, record, effects, Date.now()));
     return true;
   }
 
   async report(
     window: number,
     run: number,
-    report: WindowReport,
+    report: BatchReport,
     more: boolean,
-  ): Promise<WindowWork | null> {
+  ): Promise<BatchWork | null> {
     const loaded = this.#loaded;
     const record = loaded?.runs.leased(window, run);
     if (!loaded || !record || loaded.state.stopped) return null;
-    this.#change(() => this.#desk.settle(loaded, record, report, this.#clock));
+    this.#change(() => this.#ledger.settle(loaded, record, report, this.#clock));
     this.#pollMs = WINDOW_JOB_POLL_MIN_MS;
     const work = more && this.#active === loaded ? this.#begin(loaded, null) : null;
     await this.#goOn();
@@ -364,22 +364,22 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
 
   /** After a window has ended there is room for others: the logs may have more. */
   async #goOn(): Promise<void> {
-    this.#fireIf(!this.#logs.restless ? fireIfDue : fireIfFull);
+    this.#fireIf(!this.#logs.hasMore ? fireIfDue : fireIfFull);
     const loaded = this.#active;
-    if (loaded && this.#logs.restless && !this.#isFull(loaded)) {
+    if (loaded && this.#logs.hasMore && !this.#isFull(loaded)) {
       this.#timers.set('look', Date.now());
     }
     await this.#advance();
   }
 
-  /** After every change: the next bell, the timer, and whether a replay has caught up. */
+  /** After every change: the next wake-up, the timer, and whether a replay has caught up. */
   async #advance(): Promise<void> {
     const loaded = this.#active;
     if (!loaded) return;
     const { runs, config } = loaded;
     const nowMs = Date.now();
-    const lapsed = runs.lapsed(nowMs);
-    if (lapsed) this.#change(() => this.#desk.lapse(loaded, lapsed, this.#clock));
+    const expired = runs.expired(nowMs);
+    if (expired) this.#change(() => this.#ledger.expire(loaded, expired, this.#clock));
     const ready = this.#ready(loaded, nowMs);
     const ring =
       ready !== null &&
@@ -387,15 +387,15 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
     if (ring) this.#rung = { window: ready.number, atMs: nowMs };
     this.#setRunTimer(loaded, ready, nowMs);
     if (ring) {
-      const bell = { kind: 'run' as const, window: nameOf(config), number: ready.number };
+      const wakeUp = { kind: 'run' as const, window: nameOf(config), number: ready.number };
       addOperations(loaded.tally, { queueOperation: 3 });
-      // A bell that does not go out is rung again by the alarm.
-      await this.env.STREAM_QUEUE.send(bell).catch(() => undefined);
+      // A wake-up that does not go out is rung again by the alarm.
+      await this.env.STREAM_QUEUE.send(wakeUp).catch(() => undefined);
     }
     await this.#sayCaughtUp(loaded, nowMs);
   }
 
-  #setRunTimer({ runs }: Loaded, ready: WindowRecord | null, nowMs: number): void {
+  #setRunTimer({ runs }: Loaded, ready: BatchRecord | null, nowMs: number): void {
     const times: number[] = [];
     if (ready && this.#rung) times.push(this.#rung.atMs + BELL_RING_AGAIN_MS);
     else {
@@ -415,7 +415,7 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
     if (state.saidCaughtUp || runs.inOrder > 0) return;
     if (!state.windows.cursors.every((cursor) => this.#logs.rests(cursor))) {
       // Who rests was in memory only: all are asked.
-      if (!this.#logs.restless) this.#timers.set('look', nowMs);
+      if (!this.#logs.hasMore) this.#timers.set('look', nowMs);
       return;
     }
     try {
@@ -436,7 +436,7 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
     if (!loaded || running?.leaseUntilMs !== null || running.job === null) return;
     const job = await jobObject(this.env, running.job).get();
     if (this.#active !== loaded || loaded.runs.running !== running) return;
-    const ended = this.#change(() => this.#desk.follow(loaded, running, job, this.#clock));
+    const ended = this.#change(() => this.#ledger.follow(loaded, running, job, this.#clock));
     this.#pollMs = ended
       ? WINDOW_JOB_POLL_MIN_MS
       : Math.min(WINDOW_JOB_POLL_MAX_MS, this.#pollMs * 1.5);
@@ -454,7 +454,7 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
     }));
   }
 
-  async status(): Promise<WindowStatus | null> {
+  async status(): Promise<BatchStatus | null> {
     const loaded = this.#loaded;
     if (!loaded) return null;
     const { config, state, tally, runs } = loaded;
@@ -487,7 +487,7 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
   async redrive(body: RedriveBody): Promise<number> {
     const loaded = this.#loaded;
     if (!loaded || loaded.state.stopped) return 0;
-    const redriven = this.#change(() => this.#desk.redrive(loaded, body, Date.now()));
+    const redriven = this.#change(() => this.#ledger.redrive(loaded, body, Date.now()));
     await this.#advance();
     return redriven;
   }
@@ -510,8 +510,8 @@ export class WindowObject extends DurableObject<Env> implements WindowRpc {
   async #timer(name: string): Promise<void> {
     const loaded = this.#active;
     if (!loaded) return;
-    if (name === 'look' && !this.#logs.restless) {
-      // Which partitions were restless was in memory only.
+    if (name === 'look' && !this.#logs.hasMore) {
+      // Which partitions were hasMore was in memory only.
       for (const cursor of loaded.state.windows.cursors) this.#logs.rouse(cursor);
     }
     if (name === 'run') {

@@ -1,11 +1,11 @@
-// The WindowObject's tables. What changes with every look at the log is one row; a window is a row when it has
+// The BatchObject's tables. What changes with every look at the log is one row; a window is a row when it has
 // fired; outputs are kept, in pieces, between the run of the code and their append.
 import { BATCHES_KEPT } from '../../../shared/limits.ts';
 import { type Migration, migrate } from '../../platform/migrations.ts';
-import type { WindowConfig, WindowEffects } from '../../contracts/batch.rpc.ts';
+import type { BatchConfig, BatchEffects } from '../../contracts/batch.rpc.ts';
 import type { Windows } from './batch-machine.ts';
-import type { WindowRecord } from './batch-attempts.ts';
-import type { Tally } from './batch-counters.ts';
+import type { BatchRecord } from './batch-attempts.ts';
+import type { BatchCounters } from './batch-counters.ts';
 
 /** The platform takes values of 2 MB; UTF-16 units are at most 3 bytes each. */
 const PIECE_CHARS = 500_000;
@@ -23,14 +23,14 @@ const MIGRATIONS: Migration[] = [
 ];
 
 /** What is kept beside the configuration, in one row. */
-export interface WindowState {
+export interface BatchState {
   windows: Windows;
   stopped: boolean;
   /** Its processor was told that it has caught up. */
   saidCaughtUp: boolean;
 }
 
-export class WindowStore {
+export class BatchStore {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
 
@@ -44,23 +44,23 @@ export class WindowStore {
     return this.#storage.transactionSync(work);
   }
 
-  saveConfig(config: WindowConfig): void {
+  saveConfig(config: BatchConfig): void {
     this.#save('config', config);
   }
-  loadConfig(): WindowConfig | null {
-    return this.#load<WindowConfig>('config');
+  loadConfig(): BatchConfig | null {
+    return this.#load<BatchConfig>('config');
   }
-  saveState(state: WindowState): void {
+  saveState(state: BatchState): void {
     this.#save('state', state);
   }
-  loadState(): WindowState | null {
-    return this.#load<WindowState>('state');
+  loadState(): BatchState | null {
+    return this.#load<BatchState>('state');
   }
-  saveTally(tally: Tally): void {
+  saveCounters(tally: BatchCounters): void {
     this.#save('tally', tally);
   }
-  loadTally(): Tally | null {
-    return this.#load<Tally>('tally');
+  loadCounters(): BatchCounters | null {
+    return this.#load<BatchCounters>('tally');
   }
 
   #save(name: string, value: unknown): void {
@@ -78,7 +78,7 @@ export class WindowStore {
 
   // --- Fired windows --------------------------------------------------------------------------------
 
-  saveWindow(record: WindowRecord): void {
+  saveWindow(record: BatchRecord): void {
     this.#sql.exec(
       'INSERT OR REPLACE INTO windows (number, state, redriven, record) VALUES (?, ?, ?, ?)',
       record.number,
@@ -87,18 +87,18 @@ export class WindowStore {
       JSON.stringify(record),
     );
   }
-  window(number: number): WindowRecord | null {
+  window(number: number): BatchRecord | null {
     return this.#records('number = ?', [number])[0] ?? null;
   }
-  unfinished(): WindowRecord[] {
+  unfinished(): BatchRecord[] {
     return this.#records("state IN ('waiting', 'running') ORDER BY number");
   }
   /** Newest first, below a number. */
-  windowsBelow(number: number, limit: number): WindowRecord[] {
+  windowsBelow(number: number, limit: number): BatchRecord[] {
     return this.#records('number < ? ORDER BY number DESC LIMIT ?', [number, limit]);
   }
   /** Given up, or tried again after that; oldest first, above a number. */
-  deadAbove(number: number, limit: number): WindowRecord[] {
+  deadAbove(number: number, limit: number): BatchRecord[] {
     return this.#records(`number > ? AND ${DEAD} ORDER BY number LIMIT ?`, [number, limit]);
   }
   deadCount(): number {
@@ -119,17 +119,17 @@ export class WindowStore {
       newest - BATCHES_KEPT,
     );
   }
-  #records(where: string, bindings: (number | string)[] = []): WindowRecord[] {
+  #records(where: string, bindings: (number | string)[] = []): BatchRecord[] {
     const rows = this.#sql.exec<{ record: string }>(
       `SELECT record FROM windows WHERE ${where}`,
       ...bindings,
     );
-    return [...rows].map(({ record }) => JSON.parse(record) as WindowRecord);
+    return [...rows].map(({ record }) => JSON.parse(record) as BatchRecord);
   }
 
   // --- Effects --------------------------------------------------------------------------------------
 
-  saveEffects(number: number, effects: WindowEffects): void {
+  saveEffects(number: number, effects: BatchEffects): void {
     this.deleteEffects(number);
     const text = JSON.stringify(effects);
     for (let at = 0, piece = 0; at < text.length; at += PIECE_CHARS, piece++) {
@@ -141,13 +141,13 @@ export class WindowStore {
       );
     }
   }
-  effects(number: number): WindowEffects | null {
+  effects(number: number): BatchEffects | null {
     const rows = this.#sql.exec<{ text: string }>(
       'SELECT text FROM effects WHERE number = ? ORDER BY piece',
       number,
     );
     const text = [...rows].map((row) => row.text).join('');
-    return text === '' ? null : (JSON.parse(text) as WindowEffects);
+    return text === '' ? null : (JSON.parse(text) as BatchEffects);
   }
   deleteEffects(number: number): void {
     this.#sql.exec('DELETE FROM effects WHERE number = ?', number);

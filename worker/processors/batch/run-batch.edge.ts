@@ -1,21 +1,21 @@
-// Answers the bell of a window that fired, with the real log, isolate, output stream and jobs.
+// Answers the wake-up of a window that fired, with the real log, isolate, output stream and jobs.
 import type { Env } from '../../platform/env.ts';
-import { jobObject, windowObject } from '../../stubs.ts';
+import { jobObject, batchObject } from '../../stubs.ts';
 import { submitJob } from '../../jobs/mapreduce/submit.edge.ts';
 import { appendEvents } from '../../log/append.edge.ts';
 import { streamRange } from '../../log/read.edge.ts';
 import { IsolateCrashError, runBatchFunction } from '../../isolates/stateless.edge.ts';
 import { streamNamed } from '../../log/streams.edge.ts';
-import type { WindowWork } from '../../contracts/batch.rpc.ts';
-import { runWindows, type WindowWorld } from './batch-attempt.ts';
+import type { BatchWork } from '../../contracts/batch.rpc.ts';
+import { runWindows, type BatchPorts } from './batch-attempt.ts';
 
 /** Runs window `number` of the windows `name`, if it is its turn, and those after it for a while. */
 export const runWindow = (env: Env, name: string, number: number): Promise<void> =>
   runWindows(worldOf(env, name), number);
 
-function worldOf(env: Env, name: string): WindowWorld {
+function worldOf(env: Env, name: string): BatchPorts {
   return {
-    windows: windowObject(env, name),
+    windows: batchObject(env, name),
     lines: (ref, from, to) => streamRange(env, ref, from, to),
     run: (program, batch, lines) => runBatchFunction(env, program, batch, lines),
     append: async (output, events, { id, sequences, eventIds }) =>
@@ -40,7 +40,7 @@ async function submitWindow(
     spec,
     idempotencyKey,
     retryJob,
-  }: Pick<Extract<WindowWork, { kind: 'job' }>, 'spec' | 'idempotencyKey' | 'retryJob'>,
+  }: Pick<Extract<BatchWork, { kind: 'job' }>, 'spec' | 'idempotencyKey' | 'retryJob'>,
 ): Promise<string> {
   if (retryJob !== null) {
     const stub = jobObject(env, retryJob);

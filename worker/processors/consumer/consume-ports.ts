@@ -30,7 +30,7 @@ export interface RunOutcome extends ProcessOutcome {
   refused?: { offset: number; error: TaskError }[];
 }
 
-export interface ConsumeWorld {
+export interface ConsumePorts {
   consumer: ConsumerSide;
   read(
     source: PartitionRef,

@@ -58,9 +58,9 @@ export class ConsumerObject extends DurableObject<Env> implements ConsumerRpc {
   // --- Its processor -------------------------------------------------------------------------------
 
   async configure(config: ConsumerConfig, startFrom: Point): Promise<void> {
-    const bell = { kind: 'consume' as const, consumer: config.ref };
+    const wakeUp = { kind: 'consume' as const, consumer: config.ref };
     await this.#consumer.configure(config, () =>
-      logObject(this.env, config.ref.source).subscribe(readerName(config), bell, startFrom),
+      logObject(this.env, config.ref.source).subscribe(readerName(config), wakeUp, startFrom),
     );
   }
 
@@ -96,7 +96,7 @@ export class ConsumerObject extends DurableObject<Env> implements ConsumerRpc {
     await this.ctx.storage.deleteAll();
   }
 
-  // --- Whoever a bell woke -------------------------------------------------------------------------
+  // --- Whoever a wake-up woke -------------------------------------------------------------------------
 
   async begin(): Promise<ConsumerWork | null> {
     return this.#consumer.begin();

@@ -30,7 +30,7 @@ import type { ConsumerStorage, Loaded } from './consumer-storage.ts';
 import { consumerName } from '../../contracts/names.ts';
 import { afterBlock, isFinal, unblocked } from './retry.ts';
 
-export interface ConsumerWorld {
+export interface ConsumerPorts {
   nowMs(): number;
   /** In [0, 1). */
   random(): number;
@@ -45,20 +45,20 @@ export interface ConsumerWorld {
 
 export class Consumer {
   readonly #storage: ConsumerStorage;
-  readonly #world: ConsumerWorld;
+  readonly #ports: ConsumerPorts;
   #loaded: Loaded | null = null;
   #prepared: Effects | null = null;
   #letters = 0;
   #redriveMs: number | null = null;
   #lease: { number: number; untilMs: number } | null = null;
-  /** A bell came while somebody worked. */
+  /** A wake-up came while somebody worked. */
   #rung = false;
   /** Redriving and new events take turns. */
   #redroveLast = false;
 
-  constructor(storage: ConsumerStorage, world: ConsumerWorld) {
+  constructor(storage: ConsumerStorage, ports: ConsumerPorts) {
     this.#storage = storage;
-    this.#world = world;
+    this.#ports = ports;
     this.#load();
     this.#sleep();
   }
@@ -110,11 +110,11 @@ export class Consumer {
         this.#storage.saveRecord(record);
       });
     }
-    await this.#world.ring(config);
+    await this.#ports.ring(config);
   }
 
   async #first(config: ConsumerConfig, subscribe: () => Promise<number>): Promise<Loaded> {
-    const record = newRecord(await subscribe(), this.#world.nowMs());
+    const record = newRecord(await subscribe(), this.#ports.nowMs());
     // Somebody else may have come first while the log was asked.
     this.#loaded ??= this.#change(() => {
       this.#storage.saveConfig(config);
@@ -135,7 +135,7 @@ export class Consumer {
     if (!this.#loaded || this.#loaded.config.paused === paused) return;
     const config = { ...this.#loaded.config, paused };
     this.#change(() => this.#saveConfig(config));
-    if (!paused) await this.#world.ring(config);
+    if (!paused) await this.#ports.ring(config);
   }
 
   stop(): number {
@@ -160,16 +160,16 @@ export class Consumer {
     this.#letters = 0;
   }
 
-  // --- What whoever was woken by a bell asks ---------------------------------------------------------
+  // --- What whoever was woken by a wake-up asks ---------------------------------------------------------
 
   begin(): ConsumerWork | null {
-    const nowMs = this.#world.nowMs();
+    const nowMs = this.#ports.nowMs();
     if (this.#lease && this.#lease.untilMs > nowMs) {
       this.#rung = true;
       return null;
     }
     // By chance: never a number twice, also after a restart, which remembers none.
-    this.#lease = { number: Math.floor(this.#world.random() * 2 ** 52), untilMs: 0 };
+    this.#lease = { number: Math.floor(this.#ports.random() * 2 ** 52), untilMs: 0 };
     return this.#next();
   }
 
@@ -184,14 +184,14 @@ export class Consumer {
 
   renew(lease: number): boolean {
     if (!this.#held(lease) || !this.#lease) return false;
-    this.#lease.untilMs = this.#world.nowMs() + CONSUME_LEASE_MS;
+    this.#lease.untilMs = this.#ports.nowMs() + CONSUME_LEASE_MS;
     return true;
   }
 
   report(lease: number, report: Report): ConsumerWork | null {
     const loaded = this.#held(lease);
     if (!loaded) return null;
-    const { nowMs, random } = this.#world;
+    const { nowMs, random } = this.#ports;
     const buried = this.#change(() =>
       applyReport(this.#storage, loaded, report, nowMs(), random()),
     );
@@ -205,10 +205,10 @@ export class Consumer {
     const loaded = this.#held(lease);
     if (!loaded) return null;
     const { config } = loaded;
-    const caughtUp = await this.#world.caughtUp(config, at);
+    const caughtUp = await this.#ports.caughtUp(config, at);
     if (!this.#held(lease)) return null;
-    if (caughtUp && config.rebuilding) this.#world.announce(config);
-    const nowMs = this.#world.nowMs();
+    if (caughtUp && config.rebuilding) this.#ports.announce(config);
+    const nowMs = this.#ports.nowMs();
     const more = !caughtUp || this.#rung || (this.#redriveMs !== null && this.#redriveMs <= nowMs);
     if (more) return this.#next();
     if (loaded.record.place.waits) this.#unblock(loaded);
@@ -222,7 +222,7 @@ export class Consumer {
     if (!loaded) return;
     this.#lease = null;
     this.#sleep();
-    await this.#world.ring(loaded.config);
+    await this.#ports.ring(loaded.config);
   }
 
   #held(lease: number): Loaded | null {
@@ -231,13 +231,13 @@ export class Consumer {
 
   /** The next work of the lease; without any the lease is over. */
   #next(): ConsumerWork | null {
-    const nowMs = this.#world.nowMs();
+    const nowMs = this.#ports.nowMs();
     const work = this.#due(nowMs);
     if (work && this.#lease) {
       this.#rung = false;
       this.#lease.untilMs = nowMs + CONSUME_LEASE_MS;
       // The log rings again for events that nobody finishes; for these nobody else would.
-      if (work.kind !== 'events') this.#world.wake(this.#lease.untilMs);
+      if (work.kind !== 'events') this.#ports.wake(this.#lease.untilMs);
       return work;
     }
     this.#lease = null;
@@ -287,7 +287,7 @@ export class Consumer {
     if (!loaded) return;
     const { config, record } = loaded;
     this.#change(() => {
-      const { nowMs, random } = this.#world;
+      const { nowMs, random } = this.#ports;
       record.place = afterBlock(record.place, reason, config.retry, nowMs(), random());
       this.#storage.saveRecord(record);
     });
@@ -303,7 +303,7 @@ export class Consumer {
 
   // --- Waking up -----------------------------------------------------------------------------------------
 
-  /** When there is something to do that no bell of the log tells of. */
+  /** When there is something to do that no wake-up of the log tells of. */
   #pendingMs(): number | null {
     if (!this.#loaded) return null;
     const { config, record } = this.#loaded;
@@ -316,18 +316,18 @@ export class Consumer {
 
   #sleep(): void {
     const atMs = this.#pendingMs();
-    if (atMs !== null) this.#world.wake(Math.max(atMs, this.#world.nowMs()));
+    if (atMs !== null) this.#ports.wake(Math.max(atMs, this.#ports.nowMs()));
   }
 
   /** The time that `wake` asked for has come. */
   async woken(): Promise<void> {
-    const nowMs = this.#world.nowMs();
+    const nowMs = this.#ports.nowMs();
     const atMs = this.#pendingMs();
     if (!this.#loaded || atMs === null) return;
-    if (this.#lease && this.#lease.untilMs > nowMs) return this.#world.wake(this.#lease.untilMs);
-    if (atMs > nowMs) return this.#world.wake(atMs);
-    this.#world.wake(nowMs + BELL_RING_AGAIN_MS);
-    await this.#world.ring(this.#loaded.config);
+    if (this.#lease && this.#lease.untilMs > nowMs) return this.#ports.wake(this.#lease.untilMs);
+    if (atMs > nowMs) return this.#ports.wake(atMs);
+    this.#ports.wake(nowMs + BELL_RING_AGAIN_MS);
+    await this.#ports.ring(this.#loaded.config);
   }
 
   /** Letters came, or got times to be run again, by other ways than a report. */
@@ -359,7 +359,7 @@ export class Consumer {
   status(): ConsumerStatus | null {
     if (!this.#loaded) return null;
     const { config, record, log } = this.#loaded;
-    const nowMs = this.#world.nowMs();
+    const nowMs = this.#ports.nowMs();
     const leased = this.#lease !== null && this.#lease.untilMs > nowMs;
     return {
       lag: placeShown(record, config, leased, nowMs),

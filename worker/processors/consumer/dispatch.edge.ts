@@ -5,18 +5,18 @@ import type { Env } from '../../platform/env.ts';
 import { consumerObject, shardObject } from '../../stubs.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import { appendOutputs } from '../../outputs/append-outputs.edge.ts';
-import type { ConsumeWorld } from './consume-ports.ts';
+import type { ConsumePorts } from './consume-ports.ts';
 import { consume } from './consume.ts';
 import type { ConsumerRef } from '../../contracts/names.ts';
 import { readEvents } from '../../log/read.edge.ts';
 import { IsolateCrashError, runStateless } from '../../isolates/stateless.edge.ts';
 
-/** Answers a `consume` bell: works for this consumer until it rests, waits, or its time is over. */
+/** Answers a `consume` wake-up: works for this consumer until it rests, waits, or its time is over. */
 export function consumeFor(env: Env, ref: ConsumerRef): Promise<void> {
   return consume(worldOf(env, ref));
 }
 
-function worldOf(env: Env, ref: ConsumerRef): ConsumeWorld {
+function worldOf(env: Env, ref: ConsumerRef): ConsumePorts {
   return {
     consumer: consumerObject(env, ref),
     read: (source, from, bounds) => readEvents(env, source, from, bounds),

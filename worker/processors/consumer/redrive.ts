@@ -4,7 +4,7 @@ import { REDRIVE_IN_FLIGHT } from '../../../shared/limits.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import { finish, whileRenewing } from '../../outputs/append-effects.ts';
-import type { ConsumeWorld, WorkOf } from './consume-ports.ts';
+import type { ConsumePorts, WorkOf } from './consume-ports.ts';
 import type {
   ConsumerConfig,
   ConsumerWork,
@@ -18,14 +18,14 @@ import { consumerName } from '../../contracts/names.ts';
 type Letter = WorkOf<'redrive'>['letters'][number];
 
 export async function redrive(
-  world: ConsumeWorld,
+  ports: ConsumePorts,
   work: WorkOf<'redrive'>,
   operations: Record<string, number>,
 ): Promise<ConsumerWork | null> {
-  const { consumer } = world;
+  const { consumer } = ports;
   const { lease, config, letters } = work;
-  const runs = await whileRenewing(world, lease, () =>
-    sideBySide(letters, REDRIVE_IN_FLIGHT, (letter) => runLetter(world, config, letter)),
+  const runs = await whileRenewing(ports, lease, () =>
+    sideBySide(letters, REDRIVE_IN_FLIGHT, (letter) => runLetter(ports, config, letter)),
   );
   const report: RedrivenReport = {
     kind: 'redriven',
@@ -47,19 +47,19 @@ export async function redrive(
   addCounts(report.operations, { durableObjectRequest: 1, rowWritten: 1 });
   const effects = { output: config.output, version: config.version, outputs, report };
   if (!(await consumer.prepare(lease, effects))) return null;
-  return finish(world, work, effects, null);
+  return finish(ports, work, effects, null);
 }
 
 /** Throws what is not the code's fault. */
 async function runLetter(
-  world: ConsumeWorld,
+  ports: ConsumePorts,
   config: ConsumerConfig,
   { id, offset, line, attempt }: Letter,
 ): Promise<{ error: TaskError | null; outputs: Outputs | null; log: string[] }> {
   try {
     // A type that the processor does not take any more is passed over, which is well.
     const call = { text: line, attempt, final: true, redrive: true, appendedAt: [], settled: 0 };
-    const outcome = await world.run(config, call);
+    const outcome = await ports.run(config, call);
     const { log, outputs: text, outputOffsets: offsets } = outcome;
     const failure = outcome.failures[0] ?? outcome.refused?.[0];
     const error = failure?.error ?? checkOutputs(outcome, config).failed.get(offset);
@@ -67,7 +67,7 @@ async function runLetter(
     const producer = `${consumerName(config.ref)}/dead/${id}`;
     return { error: null, outputs: text === '' ? null : { producer, text, offsets }, log };
   } catch (error) {
-    const crash = world.crashOf(error);
+    const crash = ports.crashOf(error);
     if (!crash) throw error;
     return { error: crash, outputs: null, log: [] };
   }

@@ -6,13 +6,13 @@ import type {
   DeadLetter,
   RedriveBody,
 } from '../../../shared/schemas/processor.ts';
-import type { WindowRpc } from '../../contracts/batch.rpc.ts';
-import { windowObject } from '../../stubs.ts';
+import type { BatchRpc } from '../../contracts/batch.rpc.ts';
+import { batchObject } from '../../stubs.ts';
 import { emptyCounters } from '../consumer/consumer-record.ts';
 import type { Crew, CrewOrders, CrewStatus } from './generation.ts';
 import { emptyLatency } from '../consumer/latency.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
-import { windowName } from '../../contracts/names.ts';
+import { batchName } from '../../contracts/names.ts';
 import type { ProcessorDefinition } from '../../contracts/processor.rpc.ts';
 import type { End } from './cutover.ts';
 
@@ -20,15 +20,15 @@ export class WindowCrew implements Crew {
   readonly #definition: ProcessorDefinition;
   readonly #spec: BatchSpec;
   readonly #orders: CrewOrders;
-  readonly #object: WindowRpc;
+  readonly #object: BatchRpc;
   readonly places = null;
 
   constructor(definition: ProcessorDefinition, spec: BatchSpec, orders: CrewOrders) {
     this.#definition = definition;
     this.#spec = spec;
     this.#orders = orders;
-    const name = windowName(definition.uid, orders.generation.generation);
-    this.#object = windowObject(orders.env, name);
+    const name = batchName(definition.uid, orders.generation.generation);
+    this.#object = batchObject(orders.env, name);
   }
 
   async configure(from: Point): Promise<void> {

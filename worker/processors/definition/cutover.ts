@@ -25,7 +25,7 @@ export type Phase =
   /** The old one has stopped, at `ends`: the new one reads up to there. */
   | { kind: 'chasing'; ends: End[] };
 
-export interface Takeover {
+export interface Cutover {
   active: Generation;
   replay: (Generation & { startedAtMs: number; phase: Phase }) | null;
   /** Generations that are over: their dead letters go to the active one, and then they are forgotten. */
@@ -42,43 +42,43 @@ export interface TakeoverCrew {
   forget(): Promise<void>;
 }
 
-export interface TakeoverWorld {
+export interface CutoverPorts {
   crew(generation: number): TakeoverCrew;
-  save(state: Takeover): void;
+  save(state: Cutover): void;
   /** The old one is stopped when the new one has at most so many events to go in each partition. */
   nearEvents: number;
 }
 
 /** Goes as far as it can be gone now. Answers the state it stopped at, which was saved. */
-export async function advance(begun: Takeover, world: TakeoverWorld): Promise<Takeover> {
+export async function advance(begun: Cutover, ports: CutoverPorts): Promise<Cutover> {
   let state = begun;
   for (;;) {
-    const next = await step(state, world);
+    const next = await step(state, ports);
     if (next === null) return state;
-    world.save(next);
+    ports.save(next);
     state = next;
   }
 }
 
 /** Null: nothing to do, or nothing yet. */
-async function step(state: Takeover, world: TakeoverWorld): Promise<Takeover | null> {
+async function step(state: Cutover, ports: CutoverPorts): Promise<Cutover | null> {
   const { active, replay, retired } = state;
   if (!replay) {
     const gone = retired[0];
     if (gone === undefined) return null;
-    await world.crew(gone).bequeath(active.generation);
-    await world.crew(gone).forget();
+    await ports.crew(gone).bequeath(active.generation);
+    await ports.crew(gone).forget();
     return { ...state, retired: retired.slice(1) };
   }
-  const fresh = world.crew(replay.generation);
-  const old = world.crew(active.generation);
-  const into = (phase: Phase): Takeover => ({ ...state, replay: { ...replay, phase } });
+  const fresh = ports.crew(replay.generation);
+  const old = ports.crew(active.generation);
+  const into = (phase: Phase): Cutover => ({ ...state, replay: { ...replay, phase } });
   switch (replay.phase.kind) {
     case 'building': {
       // The new one first: what the old one does meanwhile must not look as if the new one had done it.
       const reached = await fresh.ends();
       const serving = await old.ends();
-      return covers(reached, serving, world.nearEvents) ? into({ kind: 'stopping' }) : null;
+      return covers(reached, serving, ports.nearEvents) ? into({ kind: 'stopping' }) : null;
     }
     case 'stopping':
       return into({ kind: 'chasing', ends: await old.stop() });

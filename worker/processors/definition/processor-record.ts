@@ -13,7 +13,7 @@ import { lateOf } from './keyed-spec.ts';
 import { latencyQuantile } from '../consumer/latency.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
 import type { ProcessorDefinition } from '../../contracts/processor.rpc.ts';
-import type { Takeover } from './cutover.ts';
+import type { Cutover } from './cutover.ts';
 
 export interface ProcessorRecord {
   definition: ProcessorDefinition;
@@ -23,7 +23,7 @@ export interface ProcessorRecord {
   /** The last ones that were given out. */
   version: number;
   generation: number;
-  takeover: Takeover;
+  takeover: Cutover;
   /** Where each generation that is not over began. */
   from: Record<number, StreamPoint>;
   /** The crews have not all been told of the definition as it is. */

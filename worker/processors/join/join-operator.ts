@@ -22,7 +22,7 @@ interface Walk {
   failures: { at: number; error: TaskError }[];
 }
 
-export class BufferOperator implements Operator {
+export class JoinOperator implements Operator {
   readonly #parts: JoinParts;
   readonly #callBytes: number;
   readonly #store: JoinStore;

@@ -15,12 +15,12 @@ import { guardBindings } from '../../platform/bindings.ts';
 import type { Env } from '../../platform/env.ts';
 import type { LogSql } from '../../platform/sql.ts';
 import { IsolateCrashError } from '../../isolates/stateless.edge.ts';
-import { BufferOperator } from './join-operator.ts';
-import type { BufferRpc } from '../../contracts/join.rpc.ts';
+import { JoinOperator } from './join-operator.ts';
+import type { JoinRpc } from '../../contracts/join.rpc.ts';
 import { JOIN_MIGRATIONS } from './join.store.ts';
 
-export class BufferObject extends DurableObject<Env> implements BufferRpc {
-  readonly #host: ShardHost<BufferOperator>;
+export class JoinObject extends DurableObject<Env> implements JoinRpc {
+  readonly #host: ShardHost<JoinOperator>;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
@@ -74,11 +74,11 @@ export class BufferObject extends DurableObject<Env> implements BufferRpc {
   }
 }
 
-function makeOperator(config: ShardConfig, code: KeyedCode, sql: LogSql): BufferOperator {
+function makeOperator(config: ShardConfig, code: KeyedCode, sql: LogSql): JoinOperator {
   const { work, retry, sources } = config;
-  if (work.kind !== 'join') throw new Error(`a BufferObject joins: it was given ${work.kind}`);
+  if (work.kind !== 'join') throw new Error(`a JoinObject joins: it was given ${work.kind}`);
   sql.migrate(JOIN_MIGRATIONS);
-  return new BufferOperator({
+  return new JoinOperator({
     sql,
     rules: work.rules,
     retry,

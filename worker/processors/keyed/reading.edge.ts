@@ -20,14 +20,14 @@ import type {
 } from '../../../shared/schemas/processor.ts';
 import type { Env } from '../../platform/env.ts';
 import {
-  bufferObject,
+  joinObject,
   catalog,
   consumerObject,
   logObject,
-  paneObject,
+  windowObject,
   processorObject,
   shardObject,
-  storeObject,
+  stateObject,
 } from '../../stubs.ts';
 import { notFound, ProblemError } from '../../platform/problem.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
@@ -119,7 +119,7 @@ async function whatIsKept(
 ): Promise<Kept> {
   switch (kind) {
     case 'stateful': {
-      const stored = await storeObject(env, ref).state(key);
+      const stored = await stateObject(env, ref).state(key);
       if (!stored) return NOTHING;
       const { state, bytes, changedAtMs, expiresAtMs } = stored;
       return {
@@ -130,9 +130,9 @@ async function whatIsKept(
       };
     }
     case 'join':
-      return { ...NOTHING, waiting: await bufferObject(env, ref).waitingKey(key) };
+      return { ...NOTHING, waiting: await joinObject(env, ref).waitingKey(key) };
     case 'window': {
-      const windows = await paneObject(env, ref).windowsOf(key);
+      const windows = await windowObject(env, ref).windowsOf(key);
       return { ...NOTHING, bytes: windows.reduce((sum, one) => sum + one.bytes, 0), windows };
     }
   }
@@ -146,7 +146,7 @@ export function states(
   page: PageOf,
 ): Promise<List<StateEntry>> {
   const ask = (ref: ShardRef, after: string | null, limit: number) =>
-    storeObject(env, ref).states(after, prefix, limit, false);
+    stateObject(env, ref).states(after, prefix, limit, false);
   return merged(shards, page, ask, ({ state, bytes }) => (state === null ? 0 : bytes));
 }
 
@@ -158,7 +158,7 @@ export function waiting(
   page: PageOf,
 ): Promise<List<WaitingKey>> {
   const ask = (ref: ShardRef, after: string | null, limit: number) =>
-    bufferObject(env, ref).waiting(after, missing, limit);
+    joinObject(env, ref).waiting(after, missing, limit);
   return merged(shards, page, ask, () => 0);
 }
 
@@ -169,7 +169,7 @@ export function openWindows(
   page: PageOf,
 ): Promise<List<OpenEventWindow>> {
   const ask = (ref: ShardRef, after: string | null, limit: number) =>
-    paneObject(env, ref).windows(after, limit);
+    windowObject(env, ref).windows(after, limit);
   return merged(shards, page, ask, ({ state, bytes }) => (state === undefined ? 0 : bytes));
 }
 
@@ -250,7 +250,7 @@ async function* exportLines(
 ): AsyncGenerator<string, undefined> {
   for (const ref of shards) {
     for (let after: string | null = null, more = true; more;) {
-      const page: ShardPage<StateEntry> = await storeObject(env, ref).states(
+      const page: ShardPage<StateEntry> = await stateObject(env, ref).states(
         after,
         prefix,
         EXPORT_PAGE_ITEMS,

@@ -1,7 +1,7 @@
-// What StoreObject, BufferObject and PaneObject share: storage, one alarm and the world around a shard. An object
+// What StateObject, JoinObject and WindowObject share: storage, one alarm and the world around a shard. An object
 // holds a host, passes the shard's calls on, and adds what only it can be asked:
 //
-//   export class StoreObject extends DurableObject<Env> implements StoreRpc {
+//   export class StateObject extends DurableObject<Env> implements StateRpc {
 //     readonly #host: ShardHost<StatefulOperator>;
 //
 //     constructor(ctx: DurableObjectState, env: Env) {

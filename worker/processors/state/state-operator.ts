@@ -15,7 +15,7 @@ import { changeStates } from './state-change.ts';
 import { type Held, isOver, type States } from './states.ts';
 import { Sweep } from './sweep.ts';
 
-export class StoreOperator<Store extends States = States> implements Operator {
+export class StateOperator<Store extends States = States> implements Operator {
   readonly states: Store;
   readonly #code: KeyedCode;
   readonly #ttlMs: number | null;

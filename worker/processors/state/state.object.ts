@@ -12,18 +12,18 @@ import type {
 import { guardBindings } from '../../platform/bindings.ts';
 import type { Env } from '../../platform/env.ts';
 import { StateStore } from './state.store.ts';
-import type { StoredState, StoreRpc } from '../../contracts/state.rpc.ts';
-import { StoreOperator } from './state-operator.ts';
+import type { StoredState, StateRpc } from '../../contracts/state.rpc.ts';
+import { StateOperator } from './state-operator.ts';
 
-export class StoreObject extends DurableObject<Env> implements StoreRpc {
-  readonly #host: ShardHost<StoreOperator<StateStore>>;
+export class StateObject extends DurableObject<Env> implements StateRpc {
+  readonly #host: ShardHost<StateOperator<StateStore>>;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
     this.#host = new ShardHost(ctx, this.env, ({ work }, code, sql) => {
       if (work.kind !== 'stateful')
-        throw new Error(`a StoreObject was configured as a ${work.kind}`);
-      return new StoreOperator(new StateStore(sql), code, work.ttlMs);
+        throw new Error(`a StateObject was configured as a ${work.kind}`);
+      return new StateOperator(new StateStore(sql), code, work.ttlMs);
     });
   }
 

@@ -7,9 +7,16 @@ import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { FireOutcome } from '../../../shared/streaming/process.ts';
 import type { Change, KeyedCode, Lost, Output } from '../keyed/operator.ts';
 import { byTime, keptEvents } from './kept-events.ts';
-import { type FullPane, isoTime, type Pane, type PaneId, paneName, saidOf } from './window.ts';
-import type { PaneBounds, PaneSetting } from './window-operator.ts';
-import type { End, EndsRow, PaneStore, RetryRow } from './window.store.ts';
+import {
+  type FullWindow,
+  isoTime,
+  type KeyWindow,
+  type WindowId,
+  windowName,
+  saidOf,
+} from './window.ts';
+import type { WindowBounds, WindowSetting } from './window-operator.ts';
+import type { End, EndsRow, WindowStore, RetryRow } from './window.store.ts';
 
 /** A step that closed windows, or tried to. Its `write` is to be followed by saving the record. */
 export interface Closed extends Change {
@@ -18,31 +25,31 @@ export interface Closed extends Change {
   endMs: number;
 }
 
-/** Panes to be closed, and what is written about those of them that were not run. */
+/** Windows to be closed, and what is written about those of them that were not run. */
 interface Due {
-  panes: Pane[];
+  keyWindows: KeyWindow[];
   /** How often their closing has failed. */
   failed: number;
-  write(left: readonly Pane[]): void;
+  write(left: readonly KeyWindow[]): void;
 }
 
 interface Fired {
-  /** So many of the panes were run. */
+  /** So many of the windows were run. */
   run: number;
   outputs: Output[];
-  failures: { pane: FullPane; error: TaskError }[];
+  failures: { keyWindow: FullWindow; error: TaskError }[];
   log: string[];
 }
 
 export class Closing {
-  readonly #store: PaneStore;
+  readonly #store: WindowStore;
   readonly #code: KeyedCode;
-  readonly #setting: PaneSetting;
-  readonly #bounds: PaneBounds;
+  readonly #setting: WindowSetting;
+  readonly #bounds: WindowBounds;
   /** Fewer after a crash: so the window that kills the isolate is found. */
   #together: number;
 
-  constructor(store: PaneStore, code: KeyedCode, setting: PaneSetting, bounds: PaneBounds) {
+  constructor(store: WindowStore, code: KeyedCode, setting: WindowSetting, bounds: WindowBounds) {
     this.#store = store;
     this.#code = code;
     this.#setting = setting;
@@ -70,15 +77,15 @@ export class Closing {
     for (;;) {
       const row = this.#store.firstRetry();
       if (!row || row.atMs > nowMs) return null;
-      const panes = this.#store.panesAt(row.panes);
-      if (panes.length > 0) return this.#dueAgain(row, this.#fitting(panes), panes);
+      const keyWindows = this.#store.windowsAt(row.panes);
+      if (keyWindows.length > 0) return this.#dueAgain(row, this.#fitting(keyWindows), keyWindows);
       this.#store.dropRetry(row);
     }
   }
 
-  #dueAgain(row: RetryRow, some: Pane[], all: Pane[]): Due {
+  #dueAgain(row: RetryRow, some: KeyWindow[], all: KeyWindow[]): Due {
     return {
-      panes: some,
+      keyWindows: some,
       failed: row.attempts,
       write: (left) => {
         this.#store.dropRetry(row);
@@ -93,7 +100,7 @@ export class Closing {
       const rows = this.#store.endsBy(closedUntilMs);
       if (rows.length === 0) return null;
       const look = this.#look(rows, closedUntilMs);
-      if (look.panes.length > 0) return look;
+      if (look.keyWindows.length > 0) return look;
       // All of them have been merged into others, or go on: that is written down by itself.
       this.#store.transaction(() => {
         look.write([]);
@@ -102,7 +109,7 @@ export class Closing {
     }
   }
 
-  /** The panes that rows of ends list as due. Sessions may have become others meanwhile, or go on. */
+  /** The windows that rows of ends list as due. Sessions may have become others meanwhile, or go on. */
   #look(rows: readonly EndsRow[], closedUntilMs: number): Due {
     const listed = rows.flatMap((row) => row.list.map((end) => ({ row, end })));
     const due = listed
@@ -112,14 +119,14 @@ export class Closing {
     const chosen = new Set(due.map(({ end }) => end));
     const touched = new Set(due.map(({ row }) => row));
     const ids = new Map(
-      due.map(({ end: [key, startMs] }) => [paneName({ key, startMs }), { key, startMs }]),
+      due.map(({ end: [key, startMs] }) => [windowName({ key, startMs }), { key, startMs }]),
     );
-    const panes = this.#store.panesAt(ids.values()).sort(byEnd);
-    const ended = this.#fitting(panes.filter(({ endMs }) => endMs <= closedUntilMs));
-    const staying = new Set(panes);
-    for (const pane of ended) staying.delete(pane);
+    const keyWindows = this.#store.windowsAt(ids.values()).sort(byEnd);
+    const ended = this.#fitting(keyWindows.filter(({ endMs }) => endMs <= closedUntilMs));
+    const staying = new Set(keyWindows);
+    for (const keyWindow of ended) staying.delete(keyWindow);
     return {
-      panes: ended,
+      keyWindows: ended,
       failed: 0,
       write: (left) => {
         const others = [...touched].flatMap(({ list }) => list.filter((end) => !chosen.has(end)));
@@ -131,30 +138,30 @@ export class Closing {
   }
 
   /** As many as fit into one call; at least one. */
-  #fitting(panes: Pane[]): Pane[] {
+  #fitting(keyWindows: KeyWindow[]): KeyWindow[] {
     let bytes = 0;
-    const end = panes.findIndex((pane, i) => {
-      bytes += pane.bytes;
+    const end = keyWindows.findIndex((keyWindow, i) => {
+      bytes += keyWindow.bytes;
       return i > 0 && (i >= this.#together || bytes > this.#bounds.callBytes);
     });
-    return end < 0 ? panes : panes.slice(0, end);
+    return end < 0 ? keyWindows : keyWindows.slice(0, end);
   }
 
   // --- What becomes of them --------------------------------------------------------------------------------
 
   async #close(due: Due, nowMs: number, drain: boolean): Promise<Closed> {
     const { retry, random } = this.#setting;
-    const panes = this.#store.panesWithValues(due.panes);
+    const keyWindows = this.#store.windowsWithValues(due.keyWindows);
     const attempt = due.failed + 1;
-    const { run, outputs, failures, log } = await this.#fire(panes, attempt);
+    const { run, outputs, failures, log } = await this.#fire(keyWindows, attempt);
     const isLost = attempt >= retry.maxAttempts;
-    const again = isLost ? [] : failures.map(({ pane }) => pane);
+    const again = isLost ? [] : failures.map(({ keyWindow }) => keyWindow);
     const failed = new Set(again);
-    const closed = panes.slice(0, run).filter((pane) => !failed.has(pane));
+    const closed = keyWindows.slice(0, run).filter((keyWindow) => !failed.has(keyWindow));
     const atMs = nowMs + Math.ceil(backoffMs(retry, attempt - 1, random()));
     return {
       write: () => {
-        due.write(panes.slice(run));
+        due.write(keyWindows.slice(run));
         if (again.length > 0)
           this.#store.addRetry({ atMs, attempts: attempt, panes: again.map(idOf) });
         this.#forget(closed);
@@ -168,13 +175,13 @@ export class Closing {
       stoppedAt: null,
       // Draining goes on while this is not 0, so that what fails is tried until it is given up.
       ended: drain ? run : closed.length,
-      endMs: Math.max(...panes.slice(0, run).map(({ endMs }) => endMs)),
+      endMs: Math.max(...keyWindows.slice(0, run).map(({ endMs }) => endMs)),
     };
   }
 
-  async #fire(panes: readonly FullPane[], attempt: number): Promise<Fired> {
-    for (let some = panes; ;) {
-      const units = some.map((pane) => ({ key: pane.key, json: this.#json(pane) }));
+  async #fire(keyWindows: readonly FullWindow[], attempt: number): Promise<Fired> {
+    for (let some = keyWindows; ;) {
+      const units = some.map((keyWindow) => ({ key: keyWindow.key, json: this.#json(keyWindow) }));
       try {
         const outcome = await this.#code.fire({ units, attempt });
         this.#together = Math.min(this.#bounds.together, this.#together * 2);
@@ -182,9 +189,9 @@ export class Closing {
       } catch (error) {
         const crash = this.#setting.crashOf(error);
         if (!crash) throw error;
-        const [pane] = some;
-        if (!pane || some.length === 1) {
-          const failures = pane ? [{ pane, error: crash }] : [];
+        const [keyWindow] = some;
+        if (!keyWindow || some.length === 1) {
+          const failures = keyWindow ? [{ keyWindow, error: crash }] : [];
           return { run: some.length, outputs: [], failures, log: [] };
         }
         this.#together = Math.ceil(some.length / 2);
@@ -193,7 +200,7 @@ export class Closing {
     }
   }
 
-  #json({ key, startMs, endMs, count, value }: FullPane): string {
+  #json({ key, startMs, endMs, count, value }: FullWindow): string {
     const start = isoTime(startMs);
     const head = JSON.stringify({ key, start, end: isoTime(endMs), startMs, endMs, count });
     const held = this.#setting.adds
@@ -205,46 +212,49 @@ export class Closing {
     return `${head.slice(0, -1)},${held}}`;
   }
 
-  #lost({ pane, error }: Fired['failures'][number], attempts: number): Lost[] {
+  #lost({ keyWindow, error }: Fired['failures'][number], attempts: number): Lost[] {
     const { adds } = this.#setting;
     const what = adds ? 'could not be closed, and its state is gone' : 'could not be closed';
-    const said = { ...error, message: `${saidOf(pane)} ${what}: ${error.message}` };
+    const said = { ...error, message: `${saidOf(keyWindow)} ${what}: ${error.message}` };
     if (adds) {
-      const { source, offset } = pane;
-      return [{ source, offset, line: this.#store.lastOf(pane), error: said, attempts }];
+      const { source, offset } = keyWindow;
+      return [{ source, offset, line: this.#store.lastOf(keyWindow), error: said, attempts }];
     }
-    return keptEvents(pane.value)
+    return keptEvents(keyWindow.value)
       .sort(byTime)
       .map(({ source, offset, line }) => ({ source, offset, line, error: said, attempts }));
   }
 
-  #forget(panes: readonly Pane[]): void {
-    if (panes.length === 0) return;
-    this.#store.drop(panes);
+  #forget(keyWindows: readonly KeyWindow[]): void {
+    if (keyWindows.length === 0) return;
+    this.#store.drop(keyWindows);
     const { record } = this.#store;
-    const bytes = panes.reduce((sum, pane) => sum - pane.bytes, record.bytes);
-    this.#store.note({ panes: record.panes - panes.length, bytes });
+    const bytes = keyWindows.reduce((sum, keyWindow) => sum - keyWindow.bytes, record.bytes);
+    this.#store.note({ panes: record.panes - keyWindows.length, bytes });
   }
 }
 
 /** Outputs stand at the last event that their window took. */
-function firedOf(panes: readonly FullPane[], outcome: FireOutcome): Fired {
+function firedOf(keyWindows: readonly FullWindow[], outcome: FireOutcome): Fired {
   const { outputs, outputUnits, failures, stoppedAt, log } = outcome;
   const texts = outputs.split('\n');
   return {
-    run: stoppedAt ?? panes.length,
+    run: stoppedAt ?? keyWindows.length,
     outputs: outputUnits.map((unit, i) => {
-      const { source, offset } = panes[unit] as FullPane;
+      const { source, offset } = keyWindows[unit] as FullWindow;
       return { source, offset, text: texts[i] as string };
     }),
-    failures: failures.map(({ unit, error }) => ({ pane: panes[unit] as FullPane, error })),
+    failures: failures.map(({ unit, error }) => ({
+      keyWindow: keyWindows[unit] as FullWindow,
+      error,
+    })),
     log,
   };
 }
 
-const idOf = ({ key, startMs }: PaneId): PaneId => ({ key, startMs });
+const idOf = ({ key, startMs }: WindowId): WindowId => ({ key, startMs });
 
-const endOf = ({ key, startMs, endMs }: Pane): End => [key, startMs, endMs];
+const endOf = ({ key, startMs, endMs }: KeyWindow): End => [key, startMs, endMs];
 
-const byEnd = (a: Pane, b: Pane): number =>
+const byEnd = (a: KeyWindow, b: KeyWindow): number =>
   a.endMs - b.endMs || a.startMs - b.startMs || (a.key < b.key ? -1 : 1);

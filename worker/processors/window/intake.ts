@@ -2,10 +2,17 @@
 // its events make of it, so whatever is left out of one, it is planned anew.
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { Arrivals, KeyedCode, Late } from '../keyed/operator.ts';
-import { type FullPane, type NewPane, paneName } from './window.ts';
-import type { PaneBounds, PaneSetting } from './window-operator.ts';
-import type { PaneStore } from './window.store.ts';
-import { type Plan, type PlannedPane, plan, timed, type TimedEvent, wantedPanes } from './plan.ts';
+import { type FullWindow, type NewWindow, windowName } from './window.ts';
+import type { WindowBounds, WindowSetting } from './window-operator.ts';
+import type { WindowStore } from './window.store.ts';
+import {
+  type Plan,
+  type PlannedWindow,
+  plan,
+  timed,
+  type TimedEvent,
+  wantedWindows,
+} from './plan.ts';
 import { addEvents, keepEvents, readFor, type Taken } from './take.ts';
 
 interface Failure {
@@ -15,8 +22,8 @@ interface Failure {
 
 /** What windows become, and what becomes of the other events. */
 export interface Intaken {
-  panes: NewPane[];
-  planned: PlannedPane[];
+  keyWindows: NewWindow[];
+  planned: PlannedWindow[];
   late: Late[];
   failures: Failure[];
   /** The first offset of which nothing is in here. */
@@ -24,7 +31,14 @@ export interface Intaken {
   log: string[];
 }
 
-const EMPTY: Intaken = { panes: [], planned: [], late: [], failures: [], stoppedAt: null, log: [] };
+const EMPTY: Intaken = {
+  keyWindows: [],
+  planned: [],
+  late: [],
+  failures: [],
+  stoppedAt: null,
+  log: [],
+};
 
 interface Fitting {
   /** The first event that has to wait. */
@@ -34,12 +48,12 @@ interface Fitting {
 }
 
 export class Intake {
-  readonly #store: PaneStore;
+  readonly #store: WindowStore;
   readonly #code: KeyedCode;
-  readonly #setting: PaneSetting;
-  readonly #bounds: PaneBounds;
+  readonly #setting: WindowSetting;
+  readonly #bounds: WindowBounds;
 
-  constructor(store: PaneStore, code: KeyedCode, setting: PaneSetting, bounds: PaneBounds) {
+  constructor(store: WindowStore, code: KeyedCode, setting: WindowSetting, bounds: WindowBounds) {
     this.#store = store;
     this.#code = code;
     this.#setting = setting;
@@ -99,26 +113,26 @@ export class Intake {
     const { window } = this.#setting;
     const open =
       window.type === 'session'
-        ? this.#store.panesOf(new Set(events.map(({ key }) => key)))
-        : this.#store.panesAt(wantedPanes(events, window, closedUntilMs));
+        ? this.#store.windowsOf(new Set(events.map(({ key }) => key)))
+        : this.#store.windowsAt(wantedWindows(events, window, closedUntilMs));
     return plan(events, open, source, window, closedUntilMs);
   }
 
   /** How many of the events can be taken at once. */
-  #fitting({ panes }: Plan, lines: number): Fitting {
-    const uses = panes
-      .flatMap((pane) => pane.events.map((event) => ({ pane, event })))
+  #fitting({ keyWindows }: Plan, lines: number): Fitting {
+    const uses = keyWindows
+      .flatMap((keyWindow) => keyWindow.events.map((event) => ({ keyWindow, event })))
       .sort((a, b) => a.event.index - b.event.index);
-    const touched = new Set<PlannedPane>();
+    const touched = new Set<PlannedWindow>();
     let bytes = 0;
     let count = 0;
     let first: TimedEvent | null = null;
-    for (const { pane, event } of uses) {
+    for (const { keyWindow, event } of uses) {
       first ??= event;
       count++;
       bytes += event.line.length;
-      if (!touched.has(pane)) bytes += this.#readBytes(pane);
-      touched.add(pane);
+      if (!touched.has(keyWindow)) bytes += this.#readBytes(keyWindow);
+      touched.add(keyWindow);
       if (count <= lines && bytes <= this.#bounds.callBytes) continue;
       if (event !== first) return { end: event.offset, tooLarge: null };
       if (bytes > this.#bounds.callBytes) return { end: null, tooLarge: this.#tooLarge(event) };
@@ -126,8 +140,8 @@ export class Intake {
     return { end: null, tooLarge: null };
   }
 
-  #readBytes(pane: PlannedPane): number {
-    return readFor(pane, this.#setting.adds).reduce((sum, { bytes }) => sum + bytes, 0);
+  #readBytes(keyWindow: PlannedWindow): number {
+    return readFor(keyWindow, this.#setting.adds).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   #tooLarge({ offset }: TimedEvent): Failure {
@@ -136,21 +150,23 @@ export class Intake {
   }
 
   #run({ source, attempt, final }: Arrivals, planned: Plan): Promise<Taken> | Taken {
-    const { panes } = planned;
-    const taking = { panes, held: this.#held(planned), source, attempt, keepGoing: final };
+    const { keyWindows } = planned;
+    const taking = { keyWindows, held: this.#held(planned), source, attempt, keepGoing: final };
     return this.#setting.adds ? addEvents(this.#code, taking) : keepEvents(taking);
   }
 
   /** What the windows hold now. */
-  #held({ panes }: Plan): Map<string, FullPane> {
-    const parents = panes.flatMap((pane) => readFor(pane, this.#setting.adds));
-    return new Map(this.#store.panesWithValues(parents).map((pane) => [paneName(pane), pane]));
+  #held({ keyWindows }: Plan): Map<string, FullWindow> {
+    const parents = keyWindows.flatMap((keyWindow) => readFor(keyWindow, this.#setting.adds));
+    return new Map(
+      this.#store.windowsWithValues(parents).map((keyWindow) => [windowName(keyWindow), keyWindow]),
+    );
   }
 }
 
 /** Nothing was run. */
 const noneOf = (failure: Failure): Taken => ({
-  panes: [],
+  keyWindows: [],
   failures: [failure],
   stoppedAt: null,
   again: true,
@@ -160,7 +176,7 @@ const noneOf = (failure: Failure): Taken => ({
 function settled(
   intaken: Intaken,
   planned: Plan,
-  { panes }: Taken,
+  { keyWindows }: Taken,
   future: readonly Late[],
 ): Intaken {
   const { stoppedAt, failures } = intaken;
@@ -169,7 +185,7 @@ function settled(
       .filter(({ offset }) => stoppedAt === null || offset < stoppedAt)
       .sort((a, b) => a.offset - b.offset);
   const late = inOrder([...future, ...planned.late]);
-  return { ...intaken, panes, planned: planned.panes, late, failures: inOrder(failures) };
+  return { ...intaken, keyWindows, planned: planned.keyWindows, late, failures: inOrder(failures) };
 }
 
 const before = (events: readonly TimedEvent[], end: number | null): TimedEvent[] =>

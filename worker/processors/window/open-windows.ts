@@ -2,8 +2,14 @@
 import { STATE_LISTED_MAX_BYTES, STATE_PAGE_BYTES } from '../../../shared/limits.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
 import type { OpenEventWindow } from '../../../shared/schemas/processor.ts';
-import { type FullPane, isoTime, type Pane, paneName, type PaneRules } from './window.ts';
-import type { End, PaneStore } from './window.store.ts';
+import {
+  type FullWindow,
+  isoTime,
+  type KeyWindow,
+  windowName,
+  type WindowRules,
+} from './window.ts';
+import type { End, WindowStore } from './window.store.ts';
 
 /** A ShardPage of them. */
 export interface OpenWindowsPage {
@@ -13,8 +19,12 @@ export interface OpenWindowsPage {
 }
 
 /** Of one key, oldest first. */
-export function windowsOfKey(store: PaneStore, rules: PaneRules, key: string): OpenEventWindow[] {
-  return shown(store, rules, store.panesOf([key]), Infinity);
+export function windowsOfKey(
+  store: WindowStore,
+  rules: WindowRules,
+  key: string,
+): OpenEventWindow[] {
+  return shown(store, rules, store.windowsOf([key]), Infinity);
 }
 
 /**
@@ -22,19 +32,19 @@ export function windowsOfKey(store: PaneStore, rules: PaneRules, key: string): O
  * that is when its events would have ended it.
  */
 export function windowsPage(
-  store: PaneStore,
-  rules: PaneRules,
+  store: WindowStore,
+  rules: WindowRules,
   after: string | null,
   limit: number,
 ): OpenWindowsPage {
   const listed = endsPage(store, after, limit + 1);
   const orders = new Map(
-    listed.map((end) => [paneName({ key: end[0], startMs: end[1] }), orderOf(end)]),
+    listed.map((end) => [windowName({ key: end[0], startMs: end[1] }), orderOf(end)]),
   );
   const asked = listed.slice(0, limit).map(([key, startMs]) => ({ key, startMs }));
-  const panes = store.panesAt(asked);
-  const items = shown(store, rules, panes, STATE_LISTED_MAX_BYTES).map((item, i) => ({
-    order: orders.get(paneName(panes[i] as Pane)) as string,
+  const keyWindows = store.windowsAt(asked);
+  const items = shown(store, rules, keyWindows, STATE_LISTED_MAX_BYTES).map((item, i) => ({
+    order: orders.get(windowName(keyWindows[i] as KeyWindow)) as string,
     item,
   }));
   const last = listed[limit - 1];
@@ -42,8 +52,8 @@ export function windowsPage(
   return more && last ? { items, more, after: orderOf(last) } : { items, more };
 }
 
-/** Rows list their panes in order, but many rows may overlap: as many are read as could still have an earlier one. */
-function endsPage(store: PaneStore, after: string | null, limit: number): End[] {
+/** Rows list their windows in order, but many rows may overlap: as many are read as could still have an earlier one. */
+function endsPage(store: WindowStore, after: string | null, limit: number): End[] {
   const fromMs = after === null ? -Infinity : Number(after.slice(0, ORDER_DIGITS)) - TIME_SHIFT;
   let first: { order: string; end: End }[] = [];
   for (let row: { firstMs: number; part: number } | null = null; ;) {
@@ -70,31 +80,32 @@ const orderOf = ([key, startMs, endMs]: End): string =>
   `${shifted(endMs)}/${shifted(startMs)}/${key}`;
 const shifted = (ms: number) => String(ms + TIME_SHIFT).padStart(ORDER_DIGITS, '0');
 
-/** In the order of the panes. States come with them up to a size, and up to a size of the page. */
+/** In the order of the windows. States come with them up to a size, and up to a size of the page. */
 function shown(
-  store: PaneStore,
-  { window, adds }: PaneRules,
-  panes: readonly Pane[],
+  store: WindowStore,
+  { window, adds }: WindowRules,
+  keyWindows: readonly KeyWindow[],
   stateMaxBytes: number,
 ): OpenEventWindow[] {
   let bytes = 0;
-  const wanted = panes.filter((pane) => {
-    if (!adds || pane.bytes > stateMaxBytes) return false;
-    bytes += pane.bytes;
+  const wanted = keyWindows.filter((keyWindow) => {
+    if (!adds || keyWindow.bytes > stateMaxBytes) return false;
+    bytes += keyWindow.bytes;
     return bytes <= STATE_PAGE_BYTES;
   });
-  const states = new Map<string, FullPane>();
-  for (const pane of store.panesWithValues(wanted)) states.set(paneName(pane), pane);
-  return panes.map((pane) => {
-    const { key, startMs, endMs, count } = pane;
-    const full = states.get(paneName(pane));
+  const states = new Map<string, FullWindow>();
+  for (const keyWindow of store.windowsWithValues(wanted))
+    states.set(windowName(keyWindow), keyWindow);
+  return keyWindows.map((keyWindow) => {
+    const { key, startMs, endMs, count } = keyWindow;
+    const full = states.get(windowName(keyWindow));
     return {
       key,
       start: isoTime(startMs),
       end: isoTime(endMs),
       closesAt: isoTime(endMs + window.graceMs),
       events: count,
-      bytes: pane.bytes,
+      bytes: keyWindow.bytes,
       ...(full && { state: JSON.parse(full.value ?? 'null') as Json }),
     };
   });

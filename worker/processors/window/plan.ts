@@ -8,7 +8,7 @@ import type { EventWindow } from '../../../shared/schemas/processor.ts';
 import type { Arrival, Late } from '../keyed/operator.ts';
 import { sessionSpan, type Span, spanOver, touches, tumblingSpans } from './assign.ts';
 import { eventTimeMs, noTimeError } from '../../../shared/streaming/event-time.ts';
-import { type Pane, type PaneId, paneName } from './window.ts';
+import { type KeyWindow, type WindowId, windowName } from './window.ts';
 
 export interface TimedEvent {
   /** Its place in the batch. */
@@ -20,15 +20,15 @@ export interface TimedEvent {
 }
 
 /** What becomes of one window. */
-export interface PlannedPane extends PaneId, Span {
+export interface PlannedWindow extends WindowId, Span {
   /** What is open of it now, oldest first; several: sessions that become one. */
-  parents: Pane[];
+  parents: KeyWindow[];
   /** In the order of the log. */
   events: TimedEvent[];
 }
 
 export interface Plan {
-  panes: PlannedPane[];
+  keyWindows: PlannedWindow[];
   late: Late[];
 }
 
@@ -57,10 +57,10 @@ export function timed(
   return read;
 }
 
-/** `open`: the panes of these windows that there are (tumbling), or all panes of these keys (sessions). */
+/** `open`: the windows of these windows that there are (tumbling), or all windows of these keys (sessions). */
 export function plan(
   events: readonly TimedEvent[],
-  open: readonly Pane[],
+  open: readonly KeyWindow[],
   source: number,
   window: EventWindow,
   closedUntilMs: number,
@@ -78,16 +78,16 @@ const spansOf =
     tumblingSpans(timeMs, sizeMs, slideMs ?? sizeMs);
 
 /** The windows that these events lie in and that are not closed. */
-export function wantedPanes(
+export function wantedWindows(
   events: readonly TimedEvent[],
   window: Tumbling,
   closedUntilMs: number,
-): PaneId[] {
-  const wanted = new Map<string, PaneId>();
+): WindowId[] {
+  const wanted = new Map<string, WindowId>();
   const spans = spansOf(window);
   for (const { key, timeMs } of events) {
     for (const { startMs, endMs } of spans(timeMs)) {
-      if (endMs > closedUntilMs) wanted.set(paneName({ key, startMs }), { key, startMs });
+      if (endMs > closedUntilMs) wanted.set(windowName({ key, startMs }), { key, startMs });
     }
   }
   return [...wanted.values()];
@@ -95,13 +95,13 @@ export function wantedPanes(
 
 function planTumbling(
   events: readonly TimedEvent[],
-  open: readonly Pane[],
+  open: readonly KeyWindow[],
   source: number,
   spans: (timeMs: number) => Span[],
   closedUntilMs: number,
 ): Plan {
-  const known = new Map(open.map((pane) => [paneName(pane), pane]));
-  const panes = new Map<string, PlannedPane>();
+  const known = new Map(open.map((keyWindow) => [windowName(keyWindow), keyWindow]));
+  const keyWindows = new Map<string, PlannedWindow>();
   const late: Late[] = [];
   for (const event of events) {
     const { key, timeMs } = event;
@@ -109,36 +109,36 @@ function planTumbling(
     for (const span of spans(timeMs)) {
       if (span.endMs <= closedUntilMs) continue;
       isLate = false;
-      const name = paneName({ key, ...span });
-      let pane = panes.get(name);
-      if (!pane) {
+      const name = windowName({ key, ...span });
+      let keyWindow = keyWindows.get(name);
+      if (!keyWindow) {
         const parent = known.get(name);
-        pane = { key, ...span, parents: parent ? [parent] : [], events: [] };
-        panes.set(name, pane);
+        keyWindow = { key, ...span, parents: parent ? [parent] : [], events: [] };
+        keyWindows.set(name, keyWindow);
       }
-      pane.events.push(event);
+      keyWindow.events.push(event);
     }
     if (isLate) late.push(closed(event, source));
   }
-  return { panes: [...panes.values()], late };
+  return { keyWindows: [...keyWindows.values()], late };
 }
 
 function planSessions(
   events: readonly TimedEvent[],
-  open: readonly Pane[],
+  open: readonly KeyWindow[],
   source: number,
   gapMs: number,
   closedUntilMs: number,
 ): Plan {
   const isClosed = ({ endMs }: Span) => endMs <= closedUntilMs;
   /** Closed by the watermark, but still there: what is made now must not take their place. */
-  const leaving = new Set(open.filter(isClosed).map(paneName));
-  const sessions = new Map<string, PlannedPane[]>();
-  for (const pane of open) {
-    if (isClosed(pane)) continue;
-    const { key, startMs, endMs } = pane;
+  const leaving = new Set(open.filter(isClosed).map(windowName));
+  const sessions = new Map<string, PlannedWindow[]>();
+  for (const keyWindow of open) {
+    if (isClosed(keyWindow)) continue;
+    const { key, startMs, endMs } = keyWindow;
     const own = sessions.get(key) ?? [];
-    own.push({ key, startMs, endMs, parents: [pane], events: [] });
+    own.push({ key, startMs, endMs, parents: [keyWindow], events: [] });
     sessions.set(key, own);
   }
   const late: Late[] = [];
@@ -148,11 +148,11 @@ function planSessions(
     const own = sessions.get(key) ?? [];
     const joined = own.filter((session) => touches(session, span));
     const whole = spanOver([span, ...joined]);
-    if (isClosed(whole) || leaving.has(paneName({ key, ...whole }))) {
+    if (isClosed(whole) || leaving.has(windowName({ key, ...whole }))) {
       late.push(closed(event, source));
       continue;
     }
-    const session: PlannedPane = {
+    const session: PlannedWindow = {
       key,
       ...whole,
       parents: joined.flatMap(({ parents }) => parents).sort(byStart),
@@ -162,11 +162,11 @@ function planSessions(
     if (joined.length > 1) session.events.sort((a, b) => a.index - b.index);
     sessions.set(key, [...own.filter((one) => !joined.includes(one)), session]);
   }
-  const panes = [...sessions.values()].flat().filter(({ events: taken }) => taken.length > 0);
-  return { panes, late };
+  const keyWindows = [...sessions.values()].flat().filter(({ events: taken }) => taken.length > 0);
+  return { keyWindows, late };
 }
 
-const byStart = (a: PaneId, b: PaneId) => a.startMs - b.startMs;
+const byStart = (a: WindowId, b: WindowId) => a.startMs - b.startMs;
 
 const closed = ({ offset, key, line }: TimedEvent, source: number): Late => ({
   source,

@@ -22,14 +22,14 @@ import { Intake, type Intaken } from './intake.ts';
 import {
   closedUntilMs,
   closesAfterMs,
-  type NewPane,
-  type Pane,
-  type PaneRules,
-  paneName,
+  type NewWindow,
+  type KeyWindow,
+  type WindowRules,
+  windowName,
 } from './window.ts';
 import { type OpenWindowsPage, windowsOfKey, windowsPage } from './open-windows.ts';
-import type { End, PaneStore } from './window.store.ts';
-import type { PlannedPane } from './plan.ts';
+import type { End, WindowStore } from './window.store.ts';
+import type { PlannedWindow } from './plan.ts';
 import {
   came,
   type EventClock,
@@ -41,7 +41,7 @@ import {
   withWatermark,
 } from './watermark.ts';
 
-export interface PaneBounds {
+export interface WindowBounds {
   callBytes: number;
   lines: number;
   /** Windows that may wait to be closed before events have to wait, too. */
@@ -49,14 +49,14 @@ export interface PaneBounds {
   together: number;
 }
 
-export const PANE_BOUNDS: PaneBounds = {
+export const PANE_BOUNDS: WindowBounds = {
   callBytes: EVENT_WINDOW_CALL_MAX_BYTES,
   lines: EVENT_WINDOW_LINES_MAX,
   due: EVENT_WINDOWS_DUE_MAX,
   together: DUE_TOGETHER,
 };
 
-export interface PaneSetting extends PaneRules {
+export interface WindowSetting extends WindowRules {
   retry: RetrySpec;
   /** How many partitions it has. */
   sources: number;
@@ -65,17 +65,17 @@ export interface PaneSetting extends PaneRules {
   random(): number;
   /** What killed the isolate; null: it was nothing that the code did. */
   crashOf(error: unknown): TaskError | null;
-  bounds?: PaneBounds;
+  bounds?: WindowBounds;
 }
 
-export class PaneOperator implements Operator {
-  readonly #store: PaneStore;
-  readonly #setting: PaneSetting;
-  readonly #bounds: PaneBounds;
+export class WindowOperator implements Operator {
+  readonly #store: WindowStore;
+  readonly #setting: WindowSetting;
+  readonly #bounds: WindowBounds;
   readonly #intake: Intake;
   readonly #closing: Closing;
 
-  constructor(store: PaneStore, code: KeyedCode, setting: PaneSetting) {
+  constructor(store: WindowStore, code: KeyedCode, setting: WindowSetting) {
     this.#store = store;
     this.#setting = setting;
     this.#bounds = setting.bounds ?? PANE_BOUNDS;
@@ -85,7 +85,7 @@ export class PaneOperator implements Operator {
   }
 
   /** When the shard goes on after nobody read for it, whoever rested then may have events by now. */
-  #minded({ paused, nowMs }: PaneSetting): void {
+  #minded({ paused, nowMs }: WindowSetting): void {
     const { record } = this.#store;
     if (record.paused === paused) return;
     const clock = paused ? record.clock : roused(this.#clock, nowMs());
@@ -147,7 +147,7 @@ export class PaneOperator implements Operator {
   #change(
     { source, redrive, clock: told }: Arrivals,
     before: number | null,
-    { panes, planned, late, failures, stoppedAt, log }: Intaken,
+    { keyWindows, planned, late, failures, stoppedAt, log }: Intaken,
   ): Change {
     return {
       ...NO_CHANGE,
@@ -159,32 +159,34 @@ export class PaneOperator implements Operator {
         // Of the batch's time nothing counts before all of the batch is in.
         const maxTimeMs = stoppedAt === null ? (told?.maxTimeMs ?? null) : null;
         const clock = withWatermark(this.#clock, before);
-        this.#write(panes, planned);
+        this.#write(keyWindows, planned);
         this.#store.save({ clock: redrive ? clock : came(clock, source, maxTimeMs) });
       },
     };
   }
 
-  #write(panes: readonly NewPane[], planned: readonly PlannedPane[]): void {
-    if (panes.length === 0) return;
+  #write(keyWindows: readonly NewWindow[], planned: readonly PlannedWindow[]): void {
+    if (keyWindows.length === 0) return;
     const { record } = this.#store;
-    const parentsOf = new Map(planned.map((pane) => [paneName(pane), pane.parents]));
-    const gone: Pane[] = [];
+    const parentsOf = new Map(
+      planned.map((keyWindow) => [windowName(keyWindow), keyWindow.parents]),
+    );
+    const gone: KeyWindow[] = [];
     const ends: End[] = [];
     let { panes: count, bytes } = record;
-    for (const pane of panes) {
-      const name = paneName(pane);
+    for (const keyWindow of keyWindows) {
+      const name = windowName(keyWindow);
       const parents = parentsOf.get(name) ?? [];
-      gone.push(...parents.filter((parent) => paneName(parent) !== name));
+      gone.push(...parents.filter((parent) => windowName(parent) !== name));
       // Whoever begins where one began before is looked up by the end that that one had.
-      if (!parents.some((parent) => paneName(parent) === name)) {
-        ends.push([pane.key, pane.startMs, pane.endMs]);
+      if (!parents.some((parent) => windowName(parent) === name)) {
+        ends.push([keyWindow.key, keyWindow.startMs, keyWindow.endMs]);
       }
       count += 1 - parents.length;
-      bytes += parents.reduce((sum, parent) => sum - parent.bytes, pane.bytes);
+      bytes += parents.reduce((sum, parent) => sum - parent.bytes, keyWindow.bytes);
     }
     if (gone.length > 0) this.#store.drop(gone);
-    this.#store.put(panes);
+    this.#store.put(keyWindows);
     this.#store.addEnds(ends);
     this.#store.note({ panes: count, bytes });
   }

@@ -1,4 +1,4 @@
-// The open windows of some of a processor's keys. A thin shell: the host is the shard, pane-operator.ts the windows.
+// The open windows of some of a processor's keys. A thin shell: the host is the shard, window-operator.ts the windows.
 import { DurableObject } from 'cloudflare:workers';
 import type { LateEvent, OpenEventWindow } from '../../../shared/schemas/processor.ts';
 import { ShardHost } from '../keyed/shard-host.ts';
@@ -14,15 +14,15 @@ import { guardBindings } from '../../platform/bindings.ts';
 import type { Env } from '../../platform/env.ts';
 import type { LogSql } from '../../platform/sql.ts';
 import { IsolateCrashError } from '../../isolates/stateless.edge.ts';
-import type { PaneRpc } from '../../contracts/window.rpc.ts';
-import { PaneOperator } from './window-operator.ts';
-import { PANE_MIGRATIONS, PaneStore } from './window.store.ts';
+import type { WindowRpc } from '../../contracts/window.rpc.ts';
+import { WindowOperator } from './window-operator.ts';
+import { PANE_MIGRATIONS, WindowStore } from './window.store.ts';
 
-function makeOperator(config: ShardConfig, code: KeyedCode, sql: LogSql): PaneOperator {
+function makeOperator(config: ShardConfig, code: KeyedCode, sql: LogSql): WindowOperator {
   const { work, retry, sources, paused, ref } = config;
   if (work.kind !== 'window') throw new Error(`${ref.processor} is no processor of windows`);
   sql.migrate(PANE_MIGRATIONS);
-  return new PaneOperator(new PaneStore(sql), code, {
+  return new WindowOperator(new WindowStore(sql), code, {
     window: work.window,
     adds: work.adds,
     retry,
@@ -34,8 +34,8 @@ function makeOperator(config: ShardConfig, code: KeyedCode, sql: LogSql): PaneOp
   });
 }
 
-export class PaneObject extends DurableObject<Env> implements PaneRpc {
-  readonly #host: ShardHost<PaneOperator>;
+export class WindowObject extends DurableObject<Env> implements WindowRpc {
+  readonly #host: ShardHost<WindowOperator>;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));

@@ -1,15 +1,15 @@
-// The tables of open windows, and every statement on them. A pane is one row, written once a batch that touches it.
-// When panes end is packed: rows list many of them, sorted by end, and a session whose end moved is looked up when the
+// The tables of open windows, and every statement on them. A window is one row, written once a batch that touches it.
+// When windows end is packed: rows list many of them, sorted by end, and a session whose end moved is looked up when the
 // end that is listed is due; so an event that prolongs a session writes nothing here.
 import { EVENT_WINDOW_ENDS_PER_ROW, EVENT_WINDOW_ENDS_ROWS } from '../../../shared/limits.ts';
 import type { EventClock } from './watermark.ts';
-import type { FullPane, NewPane, Pane, PaneId } from './window.ts';
+import type { FullWindow, NewWindow, KeyWindow, WindowId } from './window.ts';
 
 type SqlValue = string | number | null;
 export type SqlRow = Record<string, SqlValue>;
 
 /** What is needed of a database; tests bring their own. */
-export interface PaneSql {
+export interface WindowSql {
   all<Row extends SqlRow>(query: string, ...bindings: SqlValue[]): Row[];
   run(query: string, ...bindings: SqlValue[]): void;
   transaction<Result>(work: () => Result): Result;
@@ -32,8 +32,8 @@ export const PANE_MIGRATIONS = [
   },
 ];
 
-/** The one row that is no pane. */
-export interface PaneRecord {
+/** The one row that is no window. */
+export interface WindowRecord {
   clock: EventClock;
   /** Open windows, and the bytes in them. */
   panes: number;
@@ -44,7 +44,7 @@ export interface PaneRecord {
   paused: boolean;
 }
 
-/** A pane, and when it ends as far as was known when this was written: never later than it does. */
+/** A window, and when it ends as far as was known when this was written: never later than it does. */
 export type End = [key: string, startMs: number, endMs: number];
 
 export interface EndsRow {
@@ -53,12 +53,12 @@ export interface EndsRow {
   list: End[];
 }
 
-/** Panes whose closing failed so often, and when it is tried again. */
+/** Windows whose closing failed so often, and when it is tried again. */
 export interface RetryRow {
   atMs: number;
   part: number;
   attempts: number;
-  panes: PaneId[];
+  panes: WindowId[];
 }
 
 /** A parameter takes 2 MB; a character is three bytes at most. */
@@ -71,20 +71,20 @@ const ASKED =
   'FROM json_each(?) AS k CROSS JOIN panes AS p WHERE p.key = k.value ->> 0 AND p.startMs = k.value ->> 1';
 
 const COLUMNS = 'key, startMs, endMs, count, bytes, source, offset, value, last';
-const columnsOf = ({ key, startMs, endMs, count, bytes, source, offset, value, last }: NewPane) =>
+const columnsOf = ({ key, startMs, endMs, count, bytes, source, offset, value, last }: NewWindow) =>
   [key, startMs, endMs, count, bytes, source, offset, value, last] as const;
 
 /** `WHERE true`: without it ON would be read as a join's. */
 const PACKED_PANES = `SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
   value ->> 7, value ->> 8 FROM json_each(?) WHERE true`;
 
-/** A pane that is there is replaced, or gets a value behind its own. */
+/** A window that is there is replaced, or gets a value behind its own. */
 const putQuery = (rows: string, appends: boolean) => `INSERT INTO panes (${COLUMNS}) ${rows}
   ON CONFLICT (key, startMs) DO UPDATE SET endMs = excluded.endMs, count = excluded.count, bytes = excluded.bytes,
     source = excluded.source, offset = excluded.offset, last = excluded.last,
     value = ${appends ? 'panes.value || char(10) || excluded.value' : 'excluded.value'}`;
 
-const EMPTY: PaneRecord = {
+const EMPTY: WindowRecord = {
   clock: { watermarkMs: null, sources: [] },
   panes: 0,
   bytes: 0,
@@ -92,34 +92,34 @@ const EMPTY: PaneRecord = {
   paused: false,
 };
 
-export class PaneStore {
-  readonly #sql: PaneSql;
+export class WindowStore {
+  readonly #sql: WindowSql;
   #saved = '';
-  #record: PaneRecord;
+  #record: WindowRecord;
 
   /** The tables are there (PANE_MIGRATIONS). */
-  constructor(sql: PaneSql) {
+  constructor(sql: WindowSql) {
     this.#sql = sql;
     const row = sql.all<{ record: string }>('SELECT record FROM windowing WHERE one = 1')[0];
     if (row) this.#saved = row.record;
-    this.#record = row ? (JSON.parse(row.record) as PaneRecord) : EMPTY;
+    this.#record = row ? (JSON.parse(row.record) as WindowRecord) : EMPTY;
   }
 
   transaction<Result>(work: () => Result): Result {
     return this.#sql.transaction(work);
   }
 
-  get record(): PaneRecord {
+  get record(): WindowRecord {
     return this.#record;
   }
 
   /** To be saved with whatever else changes. */
-  note(changed: Partial<PaneRecord>): void {
+  note(changed: Partial<WindowRecord>): void {
     this.#record = { ...this.#record, ...changed };
   }
 
   /** Whatever was noted, and this. */
-  save(changed: Partial<PaneRecord>): void {
+  save(changed: Partial<WindowRecord>): void {
     this.note(changed);
     const text = JSON.stringify(this.#record);
     if (text === this.#saved) return;
@@ -127,36 +127,36 @@ export class PaneStore {
     this.#saved = text;
   }
 
-  // --- Panes ------------------------------------------------------------------------------------------
+  // --- Windows ------------------------------------------------------------------------------------------
 
-  panesAt(ids: Iterable<PaneId>): Pane[] {
-    return this.#asked<PaneRow>(`SELECT ${META} ${ASKED}`, ids);
+  windowsAt(ids: Iterable<WindowId>): KeyWindow[] {
+    return this.#asked<WindowRow>(`SELECT ${META} ${ASKED}`, ids);
   }
 
-  panesWithValues(ids: Iterable<PaneId>): FullPane[] {
+  windowsWithValues(ids: Iterable<WindowId>): FullWindow[] {
     return this.#asked<FullRow>(`SELECT ${META}, p.value AS value ${ASKED}`, ids);
   }
 
-  lastOf({ key, startMs }: PaneId): string {
+  lastOf({ key, startMs }: WindowId): string {
     const query = 'SELECT last FROM panes WHERE key = ? AND startMs = ?';
     return this.#sql.all<{ last: string }>(query, key, startMs)[0]?.last ?? '';
   }
 
-  #asked<Row extends SqlRow>(query: string, ids: Iterable<PaneId>): Row[] {
+  #asked<Row extends SqlRow>(query: string, ids: Iterable<WindowId>): Row[] {
     return pieces(ids, idText).flatMap((piece) => this.#sql.all<Row>(query, piece));
   }
 
-  /** All the panes of these keys, each key's in order. */
-  panesOf(keys: Iterable<string>): Pane[] {
+  /** All the windows of these keys, each key's in order. */
+  windowsOf(keys: Iterable<string>): KeyWindow[] {
     return pieces(keys, (key) => JSON.stringify(key)).flatMap((piece) =>
-      this.#sql.all<PaneRow>(
+      this.#sql.all<WindowRow>(
         `SELECT ${META} FROM json_each(?) AS k CROSS JOIN panes AS p WHERE p.key = k.value ORDER BY p.key, p.startMs`,
         piece,
       ),
     );
   }
 
-  put(panes: readonly NewPane[]): void {
+  put(panes: readonly NewWindow[]): void {
     for (const appends of [false, true]) {
       const packed: string[] = [];
       for (const pane of panes) {
@@ -173,7 +173,7 @@ export class PaneStore {
     }
   }
 
-  drop(ids: Iterable<PaneId>): void {
+  drop(ids: Iterable<WindowId>): void {
     for (const piece of pieces(ids, idText)) {
       this.#sql.run(
         'DELETE FROM panes WHERE (key, startMs) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))',
@@ -190,19 +190,19 @@ export class PaneStore {
     );
   }
 
-  /** Panes that surely end by then: those of rows of which none ends later. */
+  /** Windows that surely end by then: those of rows of which none ends later. */
   endingBy(endMs: number): number {
     const query = 'SELECT sum(count) AS n FROM ends WHERE firstMs <= ?1 AND lastMs <= ?1';
     return this.#sql.all<{ n: number | null }>(query, finite(endMs))[0]?.n ?? 0;
   }
 
-  /** The first rows that list a pane which ends by then. */
+  /** The first rows that list a window which ends by then. */
   endsBy(endMs: number): EndsRow[] {
     const query = `SELECT firstMs, part, list FROM ends WHERE firstMs <= ? ORDER BY firstMs, part LIMIT ${EVENT_WINDOW_ENDS_ROWS}`;
     return this.#sql.all<EndsTextRow>(query, finite(endMs)).map(endsRow);
   }
 
-  /** Rows from here on that list a pane which ends at `fromMs` or later, in order of their first end. */
+  /** Rows from here on that list a window which ends at `fromMs` or later, in order of their first end. */
   endsAfter(fromMs: number, row: { firstMs: number; part: number } | null): EndsRow[] {
     const query = `SELECT firstMs, part, list FROM ends WHERE (firstMs, part) > (?, ?) AND lastMs >= ?
        ORDER BY firstMs, part LIMIT ${EVENT_WINDOW_ENDS_ROWS}`;
@@ -265,8 +265,8 @@ export class PaneStore {
   }
 }
 
-type PaneRow = Pane & SqlRow;
-type FullRow = FullPane & SqlRow;
+type WindowRow = KeyWindow & SqlRow;
+type FullRow = FullWindow & SqlRow;
 type EndsTextRow = { firstMs: number; part: number; list: string };
 
 const endsRow = ({ firstMs, part, list }: EndsTextRow): EndsRow => ({
@@ -275,7 +275,7 @@ const endsRow = ({ firstMs, part, list }: EndsTextRow): EndsRow => ({
   list: JSON.parse(list) as End[],
 });
 
-const idText = ({ key, startMs }: PaneId) => JSON.stringify([key, startMs]);
+const idText = ({ key, startMs }: WindowId) => JSON.stringify([key, startMs]);
 
 /** SQLite has infinities, JSON parameters of the platform have not. */
 const finite = (ms: number) =>

@@ -1,42 +1,42 @@
-// A pane is one window of one key, as a shard keeps it while it is open. Plain values, and how they are named.
+// A window is one window of one key, as a shard keeps it while it is open. Plain values, and how they are named.
 import type { EventWindow } from '../../../shared/schemas/processor.ts';
 import type { Place } from '../keyed/operator.ts';
 import type { Span } from './assign.ts';
 
 /** What windows of a processor are like. */
-export interface PaneRules {
+export interface WindowRules {
   window: EventWindow;
-  /** The program has `add`: a pane is a state. Else it is the events themselves. */
+  /** The program has `add`: a window is a state. Else it is the events themselves. */
   adds: boolean;
 }
 
-export interface PaneId {
+export interface WindowId {
   key: string;
   startMs: number;
 }
 
-/** Everything of a pane but what it holds. `source` and `offset`: the last event that it took. */
-export interface Pane extends PaneId, Span, Place {
+/** Everything of a window but what it holds. `source` and `offset`: the last event that it took. */
+export interface KeyWindow extends WindowId, Span, Place {
   /** Events that it took. */
   count: number;
   bytes: number;
 }
 
-/** A pane with what it holds: the state (JSON; null: none), or its events (kept-events.ts). */
-export interface FullPane extends Pane {
+/** A window with what it holds: the state (JSON; null: none), or its events (kept-events.ts). */
+export interface FullWindow extends KeyWindow {
   value: string | null;
 }
 
-/** A pane as it is written. */
-export interface NewPane extends FullPane {
-  /** `value` goes behind what the pane holds already: what it kept need not be read. */
+/** A window as it is written. */
+export interface NewWindow extends FullWindow {
+  /** `value` goes behind what the window holds already: what it kept need not be read. */
   appends: boolean;
   /** With `add`: the line of the last event, for the dead letters should the window never close. Else empty. */
   last: string;
 }
 
-/** Two panes never have the same, whatever their keys look like. */
-export const paneName = ({ key, startMs }: PaneId) => `${startMs}/${key}`;
+/** Two windows never have the same, whatever their keys look like. */
+export const windowName = ({ key, startMs }: WindowId) => `${startMs}/${key}`;
 
 /**
  * How far behind a window's end the watermark closes it. An event at the very end of a session still belongs to it, so
@@ -51,5 +51,5 @@ export const closedUntilMs = (window: EventWindow, watermarkMs: number | null): 
 
 export const isoTime = (ms: number) => new Date(ms).toISOString();
 
-export const saidOf = ({ key, startMs, endMs }: PaneId & Span) =>
+export const saidOf = ({ key, startMs, endMs }: WindowId & Span) =>
   `the window of ${JSON.stringify(key)} from ${isoTime(startMs)} to ${isoTime(endMs)}`;

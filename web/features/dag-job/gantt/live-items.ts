@@ -8,13 +8,13 @@ export const ITEMS_SHOWN = 500;
 const PAUSE_MIN_MS = 300;
 const PAUSE_SHARE = 4;
 
-export interface LiveItemsDeps {
+export interface LiveItemsPorts {
   load(step: string, limit: number): Promise<readonly ItemTimes[]>;
   onTimes(step: string, times: readonly ItemTimes[]): void;
 }
 
 export class LiveItems {
-  readonly #deps: LiveItemsDeps;
+  readonly #deps: LiveItemsPorts;
   readonly #times = new Map<string, readonly ItemTimes[]>();
   /** What the newest answer was of, by step. */
   readonly #seen = new Map<string, string>();
@@ -22,7 +22,7 @@ export class LiveItems {
   #busy = false;
   #closed = false;
 
-  constructor(deps: LiveItemsDeps) {
+  constructor(deps: LiveItemsPorts) {
     this.#deps = deps;
   }
 
