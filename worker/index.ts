@@ -2,7 +2,8 @@
 import { app } from './app.ts';
 import { answerWakeUps } from './queue.ts';
 import { guardBindings } from './platform/bindings.ts';
-import type { Env, MapWakeUp, ReduceWakeUp, StreamWakeUp } from './platform/env.ts';
+import type { MapWakeUp, ReduceWakeUp, StreamWakeUp } from './contracts/wake-ups.ts';
+import type { Env } from './platform/env.ts';
 
 export { BatchObject } from './processors/batch/batch.object.ts';
 export { CatalogObject } from './catalog/catalog.object.ts';

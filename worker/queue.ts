@@ -5,7 +5,8 @@ import { runWindow } from './processors/batch/run-batch.edge.ts';
 import { watchFor } from './jobs/dag/watch.ts';
 import { answerMapWakeUp } from './jobs/mapreduce/edge-mapper.edge.ts';
 import { answerReduceWakeUp } from './jobs/mapreduce/reducer.edge.ts';
-import type { Env, StreamWakeUp } from './platform/env.ts';
+import type { StreamWakeUp } from './contracts/wake-ups.ts';
+import type { Env } from './platform/env.ts';
 import { batchObject } from './stubs.ts';
 import { consumeFor } from './processors/consumer/dispatch.edge.ts';
 

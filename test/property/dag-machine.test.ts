@@ -7,12 +7,8 @@ import { STEP_LOST_MAX } from '../../shared/limits.ts';
 import { seededRandom } from '../../shared/sandbox/determinism.ts';
 import { DagSpec, type StepState } from '../../shared/schemas/dag.ts';
 import { type Command, Machine } from '../../worker/jobs/dag/machine.ts';
-import {
-  newRun,
-  type Output,
-  type RunRecord,
-  type Unit,
-} from '../../worker/jobs/dag/run-record.ts';
+import { newRun, type RunRecord } from '../../worker/jobs/dag/run-record.ts';
+import type { Output, Unit } from '../../worker/contracts/run.rpc.ts';
 
 type Kind = 'edge' | 'forEach' | 'sleep' | 'wait' | 'job';
 

@@ -16,7 +16,7 @@ import type { ConsumePorts } from '../../worker/processors/consumer/consume-port
 import type { ConsumerConfig, Effects } from '../../worker/contracts/consumer.rpc.ts';
 import { Consumer } from '../../worker/processors/consumer/consumer.ts';
 import type { ConsumerStorage, Letter } from '../../worker/processors/consumer/consumer-storage.ts';
-import type { OutputEvents } from '../../worker/processors/consumer/effects.ts';
+import type { OutputEvents } from '../../worker/outputs/effects.ts';
 
 /** What an event does to the code that runs it. */
 export type Behaviour =

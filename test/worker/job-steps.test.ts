@@ -25,7 +25,7 @@ import type {
   StepJobSubmitted,
   VolunteerStepCall,
 } from '../../worker/contracts/job-steps.rpc.ts';
-import type { Output } from '../../worker/jobs/dag/run-record.ts';
+import type { Output } from '../../worker/contracts/run.rpc.ts';
 import { newId } from '../../worker/platform/ids.ts';
 import { jobPrefix } from '../../worker/platform/keys.ts';
 import { jobObject } from '../../worker/stubs.ts';

@@ -16,7 +16,7 @@ import type { StepUnit } from '../../shared/dag/step.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import { DagSpec } from '../../shared/schemas/dag.ts';
 import { openClaim, storeClaim } from '../../worker/claim-check/claims.edge.ts';
-import type { Output } from '../../worker/jobs/dag/run-record.ts';
+import type { Output } from '../../worker/contracts/run.rpc.ts';
 import { storeStepProgram } from '../../worker/jobs/dag/step-program.ts';
 import { evaluateExpressions, runUnits } from '../../worker/jobs/dag/step-runner.ts';
 import type {

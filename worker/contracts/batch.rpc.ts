@@ -16,7 +16,6 @@ import type { EventSource } from '../../shared/schemas/stream.ts';
 import type { ConsumerConfig } from './consumer.rpc.ts';
 import type { Point } from './log.rpc.ts';
 import type { StreamDefinition } from './names.ts';
-import type { BatchRange } from '../processors/batch/batch-machine.ts';
 
 export interface BatchConfig {
   processor: string;
@@ -123,4 +122,13 @@ export interface BatchRpc {
   deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>>;
   redrive(body: RedriveBody): Promise<number>;
   forget(): Promise<void>;
+}
+
+/** Offsets [from, to) of one partition. */
+export interface BatchRange {
+  stream: string;
+  streamUid: string;
+  partition: number;
+  from: number;
+  to: number;
 }

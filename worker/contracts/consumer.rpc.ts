@@ -14,6 +14,7 @@ import type { z } from 'zod';
 import type { Routing } from './shard.rpc.ts';
 import type { Point } from './log.rpc.ts';
 import type { ConsumerRef } from './names.ts';
+import type { ProcessOutcome } from '../../shared/streaming/process.ts';
 
 /** What a consumer has to know of its processor. */
 export interface ConsumerConfig {
@@ -181,4 +182,22 @@ export interface AdoptedLetter {
   error: TaskError;
   attempts: number;
   atMs: number;
+}
+
+/** A batch to be run. Shards need to know more of it than an isolate does. */
+export interface RunCall {
+  /** Event lines (NDJSON). */
+  text: string;
+  attempt: number;
+  final: boolean;
+  redrive: boolean;
+  /** Events from `offset` on (until the next entry) were appended at `atMs`. */
+  appendedAt: { offset: number; atMs: number }[];
+  /** Everything before is committed; 0 where nothing is to follow from that. */
+  settled: number;
+}
+
+export interface RunOutcome extends ProcessOutcome {
+  /** Events that no further attempt would help: not among the failures, nor among those processed. */
+  refused?: { offset: number; error: TaskError }[];
 }

@@ -4,7 +4,7 @@
 import type { MapReduceStep, VolunteerStep } from '../../shared/schemas/dag.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 import type { z } from 'zod';
-import type { Output } from '../jobs/dag/run-record.ts';
+import type { Output } from './run.rpc.ts';
 import type { NeededOutput } from './step-runner.rpc.ts';
 
 interface StepJobCall {

@@ -10,7 +10,6 @@ import type {
   Task,
   TaskError,
 } from '../../shared/schemas/job.ts';
-import type { Piece } from '../jobs/mapreduce/plan.ts';
 
 // --- Mapping: lobbies and edge mappers -----------------------------------------------------------
 
@@ -198,3 +197,10 @@ export interface PinnedStream {
 }
 
 export type { SpillReceipt };
+
+/** Whole lines of one R2 object. */
+export interface Piece {
+  key: string;
+  start: number;
+  end: number;
+}

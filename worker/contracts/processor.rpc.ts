@@ -11,8 +11,6 @@ import type {
 import type { StreamPoint } from '../../shared/schemas/stream.ts';
 import type { KeyedKind, ShardRef } from './shard.rpc.ts';
 import type { ConsumerRef, StreamDefinition } from './names.ts';
-import type { FixedField } from '../processors/definition/fixed-fields.ts';
-import type { ProgramParts } from '../processors/definition/keyed-spec.ts';
 
 export interface ProcessorDefinition {
   name: string;
@@ -62,4 +60,16 @@ export interface ProcessorRpc {
   /** The committed offsets of its partitions of one stream: what a stream shows of its consumers. */
   committed(streamUid: string): Promise<{ partition: number; committed: number }[]>;
   forget(): Promise<boolean>;
+}
+
+/** A field of a specification, as a dotted path, and how it is called in a sentence. */
+export interface FixedField {
+  path: string;
+  what: string;
+}
+
+/** What a program can do beside `process`. */
+export interface ProgramParts {
+  adds?: boolean;
+  merges?: boolean;
 }

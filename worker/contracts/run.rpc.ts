@@ -8,8 +8,8 @@ import type {
   StepStatus,
 } from '../../shared/schemas/dag.ts';
 import type { JobEvent } from '../../shared/schemas/job.ts';
-import type { OutputsPage, OutputsPlace } from '../jobs/dag/outputs-page.ts';
-import type { Watching } from '../jobs/dag/run-watches.ts';
+import type { Claim } from '../../shared/schemas/claim.ts';
+import type { KeyPath } from '../../shared/schemas/processor.ts';
 
 export interface RunSubmission {
   job: string;
@@ -54,4 +54,42 @@ export interface RunRpc {
     limit: number,
     waitMs: number,
   ): Promise<{ events: JobEvent[]; ended: boolean } | null>;
+}
+
+/** What a unit came to: small ones lie in the run, large ones and bytes in R2. `json`: what lies there is JSON. */
+export type Output =
+  { kind: 'json'; json: string } | { kind: 'claim'; claim: Claim; json: boolean };
+
+/** A step, or an item of its `forEach` (counted from 0). */
+export interface Unit {
+  step: string;
+  item: number | null;
+}
+
+/** A step by its number in the order of the levels, and an item of its `forEach`. */
+export interface OutputsPlace {
+  step: number;
+  item: number;
+}
+
+export interface OutputsPiece {
+  step: string;
+  /** Of a step with `forEach`, which of its items these are from; else null, and `outputs` has one or, if skipped, none. */
+  from: number | null;
+  outputs: Output[];
+}
+
+export interface OutputsPage {
+  pieces: OutputsPiece[];
+  next: OutputsPlace | null;
+  /** Of the whole result: JSON that lies in R2, and has to be read from there. */
+  claims: number;
+}
+
+/** What whoever reads a partition for a step has to know. */
+export interface Watching {
+  from: number;
+  types: string[];
+  keyBy: KeyPath;
+  key: string;
 }

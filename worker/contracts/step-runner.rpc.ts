@@ -2,7 +2,7 @@
 // large bytes never pass through the object. Reached as `this.ctx.exports.StepRunner`.
 import type { ExpressionOutcome, StepUnit } from '../../shared/dag/step.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
-import type { Output } from '../jobs/dag/run-record.ts';
+import type { Output } from './run.rpc.ts';
 
 /** A compiled program in R2; see compileStep and compileExpressions. */
 export interface ProgramRef {

@@ -1,13 +1,13 @@
 // Users, and the events about them that are still owed to the stream `users`: a change and its event are stored
 // together, and the event is sent until it is there, in the order of the changes.
 import { DurableObject } from 'cloudflare:workers';
+import { backoffMs } from '../../shared/backoff.ts';
 import { USER_EVENTS_OWED_MAX, USER_EVENTS_TOLD_AT_ONCE } from '../../shared/limits.ts';
 import type { Faults, User } from '../../shared/schemas/service.ts';
 import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { migrate } from '../platform/migrations.ts';
 import { Timers } from '../platform/timers.ts';
-import { backoffMs } from '../processors/consumer/retry.ts';
 import { tellChanges, type UserChange } from './user-events.edge.ts';
 import type { UserServiceRpc } from '../contracts/user-service.rpc.ts';
 
@@ -110,7 +110,7 @@ export class UserServiceObject extends DurableObject<Env> implements UserService
       this.#timers.clear('tell');
     } catch (error) {
       console.error('the stream users was not told of a change', error);
-      const delayMs = backoffMs(RETRY, Math.min(++this.#failures, 20), Math.random());
+      const delayMs = backoffMs(RETRY, this.#failures++, Math.random());
       this.#timers.set('tell', Date.now() + RETRY.baseMs + delayMs);
     } finally {
       this.#telling = false;

@@ -3,7 +3,7 @@
 // infrastructure.
 import { PROCESS_GRACE_MS, PROCESS_START_MS, PROCESS_TIMEOUT_MS } from '../../shared/limits.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
-import { edgeError } from '../jobs/mapreduce/edge-mapper.edge.ts';
+import { isolateError } from './deadline.ts';
 
 /** The isolate died, or did not answer: some event's fault, nobody knows of which. */
 export class IsolateCrashError extends Error {
@@ -39,7 +39,7 @@ export function meaningOf(thrown: unknown): Error {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const { message } = error;
   if (NOT_THE_EVENTS_FAULT.test(message)) return error;
-  return new IsolateCrashError(edgeError(error));
+  return new IsolateCrashError(isolateError(error));
 }
 
 /** Comes from where the program runs too: what does not add up is the program's doing. */

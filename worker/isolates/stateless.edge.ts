@@ -3,7 +3,7 @@
 // isolate, or infrastructure.
 import { BATCH_RUN_MS, PROCESS_GRACE_MS } from '../../shared/limits.ts';
 import type { BatchOutcome, ProcessOutcome } from '../../shared/streaming/process.ts';
-import { withDeadline } from '../jobs/mapreduce/edge-mapper.edge.ts';
+import { withDeadline } from './deadline.ts';
 import type { Env } from '../platform/env.ts';
 import type { ConsumerConfig } from '../contracts/consumer.rpc.ts';
 import {

@@ -4,8 +4,8 @@ import { ProblemError } from '../platform/problem.ts';
 import { appendEvents } from '../log/append.edge.ts';
 import type { StreamDefinition } from '../contracts/names.ts';
 import { streamNamed } from '../log/streams.edge.ts';
-import { OutputMissingError } from '../processors/consumer/consume-ports.ts';
-import type { OutputEvents } from '../processors/consumer/effects.ts';
+import { OutputMissingError } from './refusal.ts';
+import type { OutputEvents } from './effects.ts';
 
 /** Throws OutputMissingError when there is no such stream, and like `appendEvents`. */
 export async function appendOutputs(

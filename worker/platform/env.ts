@@ -1,37 +1,22 @@
-// The bindings of wrangler.toml, typed. `export type` only: nothing here runs.
-import type { BatchObject } from '../processors/batch/batch.object.ts';
-import type { CatalogObject } from '../catalog/catalog.object.ts';
-import type { ClaimObject } from '../claim-check/claim.object.ts';
-import type { JoinObject } from '../processors/join/join.object.ts';
-import type { RunObject } from '../jobs/dag/run.object.ts';
-import type { ScheduleObject } from '../schedules/schedule.object.ts';
-import type { JobObject } from '../jobs/mapreduce/job.object.ts';
-import type { UserServiceObject } from '../demo-services/users.object.ts';
-import type { StateObject } from '../processors/state/state.object.ts';
-import type { ConsumerObject } from '../processors/consumer/consumer.object.ts';
-import type { LogObject } from '../log/partition/log.object.ts';
-import type { ProcessorObject } from '../processors/definition/processor.object.ts';
-import type { LobbyObject } from '../volunteers/lobby.object.ts';
-import type { WindowObject } from '../processors/window/window.object.ts';
+// The bindings of wrangler.toml, typed; nothing here runs. The namespaces know no class: stubs.ts says what each object
+// answers, so that no room is imported here.
 import type { MapWakeUp, ReduceWakeUp, StreamWakeUp } from '../contracts/wake-ups.ts';
 
-export type { MapWakeUp, ReduceWakeUp, StreamWakeUp };
-
 export interface Env {
-  JOBS: DurableObjectNamespace<JobObject>;
-  LOBBY: DurableObjectNamespace<LobbyObject>;
-  CATALOG: DurableObjectNamespace<CatalogObject>;
-  LOGS: DurableObjectNamespace<LogObject>;
-  CONSUMERS: DurableObjectNamespace<ConsumerObject>;
-  PROCESSORS: DurableObjectNamespace<ProcessorObject>;
-  BATCHES: DurableObjectNamespace<BatchObject>;
-  CLAIMS: DurableObjectNamespace<ClaimObject>;
-  SCHEDULES: DurableObjectNamespace<ScheduleObject>;
-  USERS: DurableObjectNamespace<UserServiceObject>;
-  STATES: DurableObjectNamespace<StateObject>;
-  JOINS: DurableObjectNamespace<JoinObject>;
-  WINDOWS: DurableObjectNamespace<WindowObject>;
-  RUNS: DurableObjectNamespace<RunObject>;
+  JOBS: DurableObjectNamespace;
+  LOBBY: DurableObjectNamespace;
+  CATALOG: DurableObjectNamespace;
+  LOGS: DurableObjectNamespace;
+  CONSUMERS: DurableObjectNamespace;
+  PROCESSORS: DurableObjectNamespace;
+  BATCHES: DurableObjectNamespace;
+  CLAIMS: DurableObjectNamespace;
+  SCHEDULES: DurableObjectNamespace;
+  USERS: DurableObjectNamespace;
+  STATES: DurableObjectNamespace;
+  JOINS: DurableObjectNamespace;
+  WINDOWS: DurableObjectNamespace;
+  RUNS: DurableObjectNamespace;
   BUCKET: R2Bucket;
   MAP_QUEUE: Queue<MapWakeUp>;
   REDUCE_QUEUE: Queue<ReduceWakeUp>;

@@ -1,7 +1,5 @@
 // Signed texts: base64url(JSON) "." base64url(HMAC-SHA-256). Whoever holds one may do what it says; nobody
 // can make or change one without the secret, and checking it needs no look-up.
-import type { Env } from './env.ts';
-import { catalog } from '../stubs.ts';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -35,14 +33,6 @@ export async function verifyToken(secret: string, token: string): Promise<unknow
   if (!body || !signature) return null;
   const valid = await crypto.subtle.verify('HMAC', await keyOf(secret), signature, body);
   return valid ? JSON.parse(decoder.decode(body)) : null;
-}
-
-/** Kept as a value, not as a promise: a promise of one request must not be awaited in another. */
-let known: string | null = null;
-
-/** The secret that leases, receipts and network hashes are keyed with: made once, kept by the catalog. */
-export async function leaseSecret(env: Env): Promise<string> {
-  return (known ??= await catalog(env).secret());
 }
 
 export function base64url(bytes: Uint8Array): string {

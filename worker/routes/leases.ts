@@ -8,7 +8,7 @@ import { RecordTooLongError } from '../jobs/mapreduce/align.ts';
 import type { AppEnv } from '../platform/env.ts';
 import { programKey } from '../platform/keys.ts';
 import { ProblemError } from '../platform/problem.ts';
-import { leaseSecret } from '../platform/token.ts';
+import { leaseSecret } from '../catalog/lease-secret.edge.ts';
 
 /** Binary and uncached: anything else is compressed or written to a disk cache on its way. */
 const DATA_HEADERS = { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' };

@@ -4,7 +4,7 @@ import { type Context, Hono } from 'hono';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import { type JobState, ResultQuery, TopQuery } from '../../shared/schemas/job.ts';
 import { openHeldClaim } from '../claim-check/claims.edge.ts';
-import { FIRST_OUTPUT, type OutputsPlace } from '../jobs/dag/outputs-page.ts';
+import { FIRST_OUTPUT } from '../jobs/dag/outputs-page.ts';
 import { resultBytes } from '../jobs/dag/result.ts';
 import type { Part } from '../contracts/job.rpc.ts';
 import { resultStream } from '../jobs/mapreduce/result.edge.ts';
@@ -15,6 +15,7 @@ import { isRunId } from '../platform/ids.ts';
 import { dagJob, mapReduceJob } from '../stubs.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
 import { parseQuery } from '../platform/validate.ts';
+import type { OutputsPlace } from '../contracts/run.rpc.ts';
 
 const CONTENT_TYPES = { ndjson: 'application/x-ndjson', csv: 'text/csv; charset=utf-8' };
 

@@ -5,7 +5,7 @@ import { VolunteerId } from '../../shared/protocol.ts';
 import type { AppEnv } from '../platform/env.ts';
 import { lobbyByName, lobbyNameOf } from '../stubs.ts';
 import { ProblemError } from '../platform/problem.ts';
-import { leaseSecret } from '../platform/token.ts';
+import { leaseSecret } from '../catalog/lease-secret.edge.ts';
 import { parse, parseQuery } from '../platform/validate.ts';
 import { VERSION } from '../platform/version.ts';
 import { NETWORK_HEADER } from '../volunteers/lobby-headers.ts';

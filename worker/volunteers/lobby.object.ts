@@ -25,7 +25,7 @@ import { openLease } from '../jobs/mapreduce/lease.ts';
 import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { catalog, jobObject } from '../stubs.ts';
-import { leaseSecret } from '../platform/token.ts';
+import { leaseSecret } from '../catalog/lease-secret.edge.ts';
 import { FrameBudget, shouldAsk } from './grants.ts';
 import { NETWORK_HEADER } from './lobby-headers.ts';
 import type { LobbyRpc } from '../contracts/lobby.rpc.ts';

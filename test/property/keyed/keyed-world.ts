@@ -14,7 +14,7 @@ import { consume } from '../../../worker/processors/consumer/consume.ts';
 import type { ConsumePorts } from '../../../worker/processors/consumer/consume-ports.ts';
 import type { ConsumerConfig } from '../../../worker/contracts/consumer.rpc.ts';
 import { Consumer } from '../../../worker/processors/consumer/consumer.ts';
-import type { OutputEvents } from '../../../worker/processors/consumer/effects.ts';
+import type { OutputEvents } from '../../../worker/outputs/effects.ts';
 import type { PartitionRef } from '../../../worker/contracts/names.ts';
 import { MemoryStorage, randomOf } from '../../support/consumer-world.ts';
 import { sqliteStorage } from '../log/sqlite-storage.ts';

@@ -13,7 +13,7 @@ import type { RoutedBatch, ShardConfig } from '../../../worker/contracts/shard.r
 import { Shard } from '../../../worker/processors/keyed/shard.ts';
 import { ShardStore } from '../../../worker/processors/keyed/shard.store.ts';
 import type { AdoptedLetter } from '../../../worker/contracts/consumer.rpc.ts';
-import type { OutputEvents } from '../../../worker/processors/consumer/effects.ts';
+import type { OutputEvents } from '../../../worker/outputs/effects.ts';
 import { sqliteStorage } from '../log/sqlite-storage.ts';
 
 const error = { code: 'program_threw' as const, message: 'no' };

@@ -1,7 +1,7 @@
 // The world of one partition in Node: storage on a real SQLite, R2, queue and claims in memory, a clock that is
 // moved by hand, and a process that can be killed at any of its calls. What was committed survives.
 import { DatabaseSync } from 'node:sqlite';
-import type { StreamWakeUp } from '../../../worker/platform/env.ts';
+import type { StreamWakeUp } from '../../../worker/contracts/wake-ups.ts';
 import type { LogPorts } from '../../../worker/log/partition/ports.ts';
 import { PartitionLog } from '../../../worker/log/partition/partition.store.ts';
 import type { LogSizes } from '../../../worker/log/partition/ports.ts';

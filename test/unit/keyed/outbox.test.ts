@@ -10,8 +10,8 @@ import {
 } from '../../../worker/processors/keyed/outbox.ts';
 import type { ShardConfig } from '../../../worker/contracts/shard.rpc.ts';
 import { ProblemError } from '../../../worker/platform/problem.ts';
-import { OutputMissingError } from '../../../worker/processors/consumer/consume-ports.ts';
-import type { OutputEvents } from '../../../worker/processors/consumer/effects.ts';
+import { OutputMissingError } from '../../../worker/outputs/refusal.ts';
+import type { OutputEvents } from '../../../worker/outputs/effects.ts';
 
 const config = {
   ref: { processor: 'p', processorUid: 'processor_12345678', generation: 2, shard: 5 },

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ProcessOutcome } from '../../../shared/streaming/process.ts';
 import type { ConsumerConfig } from '../../../worker/contracts/consumer.rpc.ts';
-import { decide, latencyOf, outputEvents } from '../../../worker/processors/consumer/effects.ts';
+import { decide, latencyOf, outputEvents } from '../../../worker/outputs/effects.ts';
 
 const config: ConsumerConfig = {
   ref: {

@@ -13,7 +13,7 @@ import type {
   StepJobSubmitted,
   VolunteerStepCall,
 } from '../../contracts/job-steps.rpc.ts';
-import type { Output } from './run-record.ts';
+import type { Output } from '../../contracts/run.rpc.ts';
 import { meteredOf, registered } from './step-runner.ts';
 import { BadOutputError } from './volunteer-outputs.ts';
 import { collectVolunteer, stepJobId, stepJobName, submitVolunteer } from './volunteer-step.ts';

@@ -4,8 +4,9 @@ import { RUN_COUNTS_STORED_MS, STEP_ITEMS_PER_ROW } from '../../../shared/limits
 import type { StepState } from '../../../shared/schemas/dag.ts';
 import type { JobEvent, TaskError } from '../../../shared/schemas/job.ts';
 import type { Attempt } from './run-calls.ts';
-import type { RunRecord, StepRecord, Unit } from './run-record.ts';
+import type { RunRecord, StepRecord } from './run-record.ts';
 import type { AttemptRecord, RunStore } from './run-store.ts';
+import type { Unit } from '../../contracts/run.rpc.ts';
 
 /** Longer messages are cut: an event tells what happened, the step has the rest. */
 const MESSAGE_MAX_CHARS = 500;

@@ -13,12 +13,11 @@ import type { RetrySpec } from '../../../shared/schemas/processor.ts';
 import {
   isSettled,
   newUnit,
-  type Output,
   type RunRecord,
   type StepRecord,
-  type Unit,
   type UnitRecord,
 } from './run-record.ts';
+import type { Output, Unit } from '../../contracts/run.rpc.ts';
 
 /** What the machine wants done. */
 export type Command =

@@ -1,27 +1,8 @@
 // What a run came to, a page at a time: all outputs together would be more than one message carries. Pure.
-import type { Output, RunRecord } from './run-record.ts';
-
-/** A step by its number in the order of the levels, and an item of its `forEach`. */
-export interface OutputsPlace {
-  step: number;
-  item: number;
-}
+import type { RunRecord } from './run-record.ts';
+import type { OutputsPlace, OutputsPiece, OutputsPage } from '../../contracts/run.rpc.ts';
 
 export const FIRST_OUTPUT: OutputsPlace = { step: 0, item: 0 };
-
-export interface OutputsPiece {
-  step: string;
-  /** Of a step with `forEach`, which of its items these are from; else null, and `outputs` has one or, if skipped, none. */
-  from: number | null;
-  outputs: Output[];
-}
-
-export interface OutputsPage {
-  pieces: OutputsPiece[];
-  next: OutputsPlace | null;
-  /** Of the whole result: JSON that lies in R2, and has to be read from there. */
-  claims: number;
-}
 
 /** `maxChars`: of inline JSON; one output more may be in it. */
 export function outputsPage(

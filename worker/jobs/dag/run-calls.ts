@@ -7,7 +7,7 @@ import {
   STEP_LOST_GRACE_MS,
   STEP_UNITS_TOGETHER,
 } from '../../../shared/limits.ts';
-import type { Unit } from './run-record.ts';
+import type { Unit } from '../../contracts/run.rpc.ts';
 
 export interface Attempt {
   unit: Unit;

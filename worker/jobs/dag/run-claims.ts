@@ -1,6 +1,6 @@
 // Payloads that a run refers to: it holds them, so that they stay while it may need them.
 import { Claim } from '../../../shared/schemas/claim.ts';
-import type { Output } from './run-record.ts';
+import type { Output } from '../../contracts/run.rpc.ts';
 
 /** Of one text; more than this is nobody's honest input. */
 const TOKENS_MAX = 1_000;

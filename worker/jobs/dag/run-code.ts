@@ -12,7 +12,7 @@ import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { Evaluated } from './machine.ts';
 import type { RunningCall, UnitCall } from './run-calls.ts';
 import type { RunDesk } from './run-desk.ts';
-import type { Output, Unit } from './run-record.ts';
+import type { Output, Unit } from '../../contracts/run.rpc.ts';
 import { inputError } from './step-input.ts';
 import type { StepRunAnswer, StepRunCall, UnitResult } from '../../contracts/step-runner.rpc.ts';
 

@@ -4,7 +4,8 @@ import { RUN_HELD_MAX_CHARS } from '../../../shared/limits.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import { tokensOf } from './run-claims.ts';
 import type { RunDesk } from './run-desk.ts';
-import type { Output, RunRecord } from './run-record.ts';
+import type { RunRecord } from './run-record.ts';
+import type { Output } from '../../contracts/run.rpc.ts';
 
 export class RunHeld {
   readonly #desk: RunDesk;

@@ -9,7 +9,7 @@ import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { StepJobState, StepJobSubmitted } from '../../contracts/job-steps.rpc.ts';
 import type { Command } from './machine.ts';
 import type { RunDesk } from './run-desk.ts';
-import type { Output } from './run-record.ts';
+import type { Output } from '../../contracts/run.rpc.ts';
 import { inputError } from './step-input.ts';
 
 /** How far the job of a step is. */

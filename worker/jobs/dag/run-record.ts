@@ -1,17 +1,7 @@
 // What is remembered of a DAG run: plain values, a record a step. The machine changes them, the RunObject stores them.
-import type { Claim } from '../../../shared/schemas/claim.ts';
 import type { DagSpec, StepState } from '../../../shared/schemas/dag.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
-
-/** What a unit came to: small ones lie in the run, large ones and bytes in R2. `json`: what lies there is JSON. */
-export type Output =
-  { kind: 'json'; json: string } | { kind: 'claim'; claim: Claim; json: boolean };
-
-/** A step, or an item of its `forEach` (counted from 0). */
-export interface Unit {
-  step: string;
-  item: number | null;
-}
+import type { Output } from '../../contracts/run.rpc.ts';
 
 export interface UnitRecord {
   state: StepState;

@@ -20,7 +20,8 @@ import type {
   StepStatus,
 } from '../../../shared/schemas/dag.ts';
 import type { RunDesk } from './run-desk.ts';
-import type { Output, StepRecord, UnitRecord } from './run-record.ts';
+import type { StepRecord, UnitRecord } from './run-record.ts';
+import type { Output } from '../../contracts/run.rpc.ts';
 
 type Shown = Pick<StepStatus, 'output' | 'claim'>;
 

@@ -2,18 +2,10 @@
 // (watch.ts); the place is remembered here, so that nothing is missed and little is read twice.
 import { STEP_LOST_MAX, WATCH_PLACE_STORED_EVENTS } from '../../../shared/limits.ts';
 import { partitionOf } from '../../../shared/mapreduce/hash.ts';
-import type { KeyPath } from '../../../shared/schemas/processor.ts';
 import type { Command } from './machine.ts';
 import type { RunDesk } from './run-desk.ts';
 import type { WatchRecord } from './run-store.ts';
-
-/** What whoever reads a partition for a step has to know. */
-export interface Watching {
-  from: number;
-  types: string[];
-  keyBy: KeyPath;
-  key: string;
-}
+import type { Watching } from '../../contracts/run.rpc.ts';
 
 export class RunWatches {
   readonly #desk: RunDesk;

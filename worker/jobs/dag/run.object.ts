@@ -12,13 +12,18 @@ import { catalog, claimShard, claimShardOf, logObject } from '../../stubs.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import { Timers } from '../../platform/timers.ts';
 import type { JobStepsRpc } from '../../contracts/job-steps.rpc.ts';
-import { outputsPage, type OutputsPage, type OutputsPlace } from './outputs-page.ts';
+import { outputsPage } from './outputs-page.ts';
 import { RunDesk } from './run-desk.ts';
 import type { RunPorts } from './run-ports.ts';
-import type { RunRpc, RunSubmission } from '../../contracts/run.rpc.ts';
+import type {
+  RunRpc,
+  RunSubmission,
+  OutputsPage,
+  OutputsPlace,
+  Watching,
+} from '../../contracts/run.rpc.ts';
 import { RunStore, type StreamEnds, type WatchRecord } from './run-store.ts';
 import { attemptsView, itemsView, runView, stepView } from './run-view.ts';
-import type { Watching } from './run-watches.ts';
 import type { StepRunnerRpc } from '../../contracts/step-runner.rpc.ts';
 import { stepJobId } from './volunteer-step.ts';
 import { watchReader } from './watch.ts';

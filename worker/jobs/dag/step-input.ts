@@ -9,7 +9,7 @@ import {
 import type { Claim } from '../../../shared/schemas/claim.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import { streamOf } from '../../platform/byte-stream.ts';
-import type { Output } from './run-record.ts';
+import type { Output } from '../../contracts/run.rpc.ts';
 import type { NeededOutput } from '../../contracts/step-runner.rpc.ts';
 
 /** A text, or a claim whose JSON stands there. */

@@ -22,7 +22,7 @@ import {
   VOLUNTEER_OUTPUT_MAX_BYTES,
 } from '../../../shared/limits.ts';
 import type { Claim } from '../../../shared/schemas/claim.ts';
-import type { Output } from './run-record.ts';
+import type { Output } from '../../contracts/run.rpc.ts';
 
 /** A line of the part, and where the next one begins. */
 export interface Line {

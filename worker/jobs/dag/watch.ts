@@ -6,7 +6,7 @@ import type { WatchWakeUp } from '../../contracts/wake-ups.ts';
 import type { Env } from '../../platform/env.ts';
 import { logObject, runObject } from '../../stubs.ts';
 import { readEvents } from '../../log/read.edge.ts';
-import type { Watching } from './run-watches.ts';
+import type { Watching } from '../../contracts/run.rpc.ts';
 
 /** What a step is called among the readers of a log. */
 export const watchReader = (run: string, step: string): string => `${run}/${step}`;

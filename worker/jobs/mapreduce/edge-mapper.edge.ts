@@ -1,18 +1,20 @@
 // The edge mapper: woken by a wake-up on the `map` queue, it leases like a volunteer, maps in isolates and
 // reports, for a few seconds; while there is more to do the JobObject rings the next wake-up.
-import { EDGE_BATCH_MS, EDGE_TASK_MS, GRANT_MAX_TASKS } from '../../../shared/limits.ts';
+import { EDGE_BATCH_MS, GRANT_MAX_TASKS } from '../../../shared/limits.ts';
 import type { MapPlan } from '../../../shared/mapreduce/task.ts';
-import type { TaskError } from '../../../shared/schemas/job.ts';
-import type { Env, MapWakeUp } from '../../platform/env.ts';
+import type { MapWakeUp } from '../../contracts/wake-ups.ts';
+import type { Env } from '../../platform/env.ts';
 import { jobObject } from '../../stubs.ts';
-import { ProblemError } from '../../platform/problem.ts';
-import { leaseSecret } from '../../platform/token.ts';
+import { leaseSecret } from '../../catalog/lease-secret.edge.ts';
 import { EDGE } from './attempts.ts';
 import { scanInput } from './csv-input.edge.ts';
 import { type ProgramIsolate, programIsolate } from '../../isolates/map-isolate.edge.ts';
 import { openLease } from './lease.ts';
 import { InputMissingError, openInput, storeSpill } from './lease-data.edge.ts';
 import type { EdgeWork, Granted, Report } from '../../contracts/job.rpc.ts';
+import { isolateError, withDeadline } from '../../isolates/deadline.ts';
+import { ProblemError } from '../../platform/problem.ts';
+import type { TaskError } from '../../../shared/schemas/job.ts';
 
 /** Tasks in flight at once: one maps while another's bytes come or go. */
 const IN_FLIGHT = 2;
@@ -121,39 +123,17 @@ async function mapOne(
     const upload = { claims, body: mapped.spill, bytes: mapped.spillBytes, digest };
     return { kind: 'done', receipt: await storeSpill(env.BUCKET, secret, upload) };
   } catch (error) {
-    return { kind: 'failed', error: edgeError(error) };
+    return { kind: 'failed', error: mapError(error) };
   }
 }
 
 const emptyStream = () => new Response(new Uint8Array(0)).body as ReadableStream<Uint8Array>;
 
-class DeadlineError extends Error {}
-
-/** The platform ends code that computes too long; this ends code that waits for ever. */
-export async function withDeadline<Result>(
-  work: Promise<Result>,
-  ms: number = EDGE_TASK_MS,
-): Promise<Result> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new DeadlineError(`nothing came back within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([work, deadline]);
-  } finally {
-    clearTimeout(timer);
+/** What an exception around a task means: the input, the upload, or the isolate. */
+function mapError(error: unknown): TaskError {
+  if (error instanceof InputMissingError) return { code: 'input_missing', message: error.message };
+  if (error instanceof ProblemError) {
+    return { code: error.code === 'too_large' ? 'memory' : 'bad_spill', message: error.message };
   }
-}
-
-/** What an exception around user code means. The isolate's own failures come as values, not as these. */
-export function edgeError(error: unknown): TaskError {
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof InputMissingError) return { code: 'input_missing', message };
-  if (error instanceof ProblemError)
-    return { code: error.code === 'too_large' ? 'memory' : 'bad_spill', message };
-  if (error instanceof DeadlineError || /CPU time limit|hung|canceled/i.test(message)) {
-    return { code: 'deadline', message };
-  }
-  if (/memory limit/i.test(message)) return { code: 'memory', message };
-  return { code: 'internal', message };
+  return isolateError(error);
 }

@@ -27,7 +27,7 @@ import type { Env } from '../../platform/env.ts';
 import { jobPrefix, mergesPrefix, partKey, programKey, spillPrefix } from '../../platform/keys.ts';
 import { catalog } from '../../stubs.ts';
 import { Timers } from '../../platform/timers.ts';
-import { leaseSecret } from '../../platform/token.ts';
+import { leaseSecret } from '../../catalog/lease-secret.edge.ts';
 import { JobNotifier } from './job-notifier.edge.ts';
 import { type AttemptRecord, EDGE } from './attempts.ts';
 import { CreditBook } from './credits.ts';

@@ -5,6 +5,7 @@
 import { GZIP_MAX_BYTES, SPLIT_MAX_BYTES, TASKS_MAX } from '../../../shared/limits.ts';
 import type { RecordFormat, Split } from '../../../shared/mapreduce/task.ts';
 import type { JobInput } from '../../../shared/schemas/job.ts';
+import type { Piece } from '../../contracts/job.rpc.ts';
 
 export type SplitPlan =
   /** Split n is bytes [n × splitBytes, (n + 1) × splitBytes) of the input. */
@@ -25,13 +26,6 @@ export interface InputFacts {
   pieces?: Piece[] | undefined;
   /** Of a step's job: where its records begin, and the end. Each is a split. */
   boundaries?: number[] | undefined;
-}
-
-/** Whole lines of one R2 object. */
-export interface Piece {
-  key: string;
-  start: number;
-  end: number;
 }
 
 /** A reason in words when the input cannot be planned; the bound is named in it. */

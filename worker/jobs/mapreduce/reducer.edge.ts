@@ -9,11 +9,12 @@ import { TaskFailure } from '../../../shared/sandbox/task-error.ts';
 import { SpillFormatError } from '../../../shared/mapreduce/varint.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import { meterBucket, type R2Counts } from '../../platform/bindings.ts';
-import type { Env, ReduceWakeUp } from '../../platform/env.ts';
+import type { ReduceWakeUp } from '../../contracts/wake-ups.ts';
+import type { Env } from '../../platform/env.ts';
 import { mergeRunKey, partKey } from '../../platform/keys.ts';
 import { ObjectWriter } from '../../platform/object-writer.ts';
 import { jobObject } from '../../stubs.ts';
-import { edgeError } from './edge-mapper.edge.ts';
+import { isolateError } from '../../isolates/deadline.ts';
 import { programIsolate } from '../../isolates/map-isolate.edge.ts';
 import type { JobRpc, PartCommit, ReduceWork } from '../../contracts/job.rpc.ts';
 import { type Section, SectionReader } from './section-reader.edge.ts';
@@ -60,7 +61,7 @@ function reduceErrorOf(error: unknown): TaskError {
   if (error instanceof ProgramError) return error.error;
   if (error instanceof TaskFailure) return { code: error.code, message: error.message };
   if (error instanceof SpillFormatError) return { code: 'bad_spill', message: error.message };
-  return edgeError(error);
+  return isolateError(error);
 }
 
 class PartReducer {

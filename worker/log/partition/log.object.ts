@@ -2,7 +2,8 @@
 // claims, and one alarm.
 import { DurableObject } from 'cloudflare:workers';
 import { guardBindings } from '../../platform/bindings.ts';
-import type { Env, StreamWakeUp } from '../../platform/env.ts';
+import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
+import type { Env } from '../../platform/env.ts';
 import { claimShard, claimShardOf } from '../../stubs.ts';
 import { PartitionLog } from './partition.store.ts';
 import type {

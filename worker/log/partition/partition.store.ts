@@ -3,7 +3,7 @@
 import { IDEMPOTENCY_MS, SUBSCRIBERS_MAX, TAIL_MAX_BYTES } from '../../../shared/limits.ts';
 import type { Operation } from '../../../shared/pricing.ts';
 import { meterBucket, QUEUE_BATCH_MAX_MESSAGES } from '../../platform/bindings.ts';
-import type { StreamWakeUp } from '../../platform/env.ts';
+import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
 import { lastSequenceOf, rowsOf, dedupe, undoDedupe } from './append-rows.ts';
 import { LogMaintenance } from './maintenance.ts';
 import { LogClaims } from './claims.ts';

@@ -6,7 +6,7 @@ import {
   SEGMENT_BYTES,
   SEGMENT_TIMES_MAX,
 } from '../../../shared/limits.ts';
-import type { StreamWakeUp } from '../../platform/env.ts';
+import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
 import type { IdKey } from './id-index.ts';
 import type { ClaimShards } from './claims.ts';
 import type { SegmentSizes } from './sealing.store.ts';

@@ -1,5 +1,5 @@
 // Who deals with a partition: producers and their sequences, requests and their outcomes, readers, pins.
-import type { StreamWakeUp } from '../../platform/env.ts';
+import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
 import type { LogSql, Row } from '../../platform/sql.ts';
 
 export interface Subscriber {

@@ -14,8 +14,8 @@ import type {
   BatchReport,
   BatchRpc,
   BatchWork,
+  BatchRange,
 } from '../../contracts/batch.rpc.ts';
-import type { BatchRange } from './batch-machine.ts';
 
 type WorkOf<Kind extends BatchWork['kind']> = Extract<BatchWork, { kind: Kind }>;
 

@@ -8,7 +8,7 @@ import type {
   ProcessorCounters,
   WindowLimits,
 } from '../../../shared/schemas/processor.ts';
-import { addLatency, emptyLatency, mergeLatency } from '../consumer/latency.ts';
+import { addLatency, emptyLatency, mergeLatency } from '../../platform/latency.ts';
 import type { BatchConfig } from '../../contracts/batch.rpc.ts';
 import { type Cursor, firesAtMs, samePartition, type Windows } from './batch-machine.ts';
 import type { Runs, BatchRecord } from './batch-attempts.ts';

@@ -3,15 +3,7 @@
 // exactly: each ends where the next begins, in every partition.
 import type { BatchReason, WindowLimits } from '../../../shared/schemas/processor.ts';
 import type { Measured } from '../../contracts/log.rpc.ts';
-
-/** Offsets [from, to) of one partition. */
-export interface BatchRange {
-  stream: string;
-  streamUid: string;
-  partition: number;
-  from: number;
-  to: number;
-}
+import type { BatchRange } from '../../contracts/batch.rpc.ts';
 
 export interface Cursor {
   stream: string;

@@ -7,11 +7,11 @@ import {
   CONSUME_FIRST_EVENTS,
   CONSUME_FOR_MS,
 } from '../../../shared/limits.ts';
-import { finish, whileRenewing } from '../../outputs/append-effects.ts';
-import type { ConsumePorts, RunOutcome, WorkOf } from './consume-ports.ts';
-import type { ConsumerWork } from '../../contracts/consumer.rpc.ts';
-import { addCounts } from './consumer-record.ts';
-import { decide, latencyOf, type RunBatch } from './effects.ts';
+import { finish, whileRenewing } from './append-effects.ts';
+import type { ConsumePorts, WorkOf } from './consume-ports.ts';
+import type { ConsumerWork, RunOutcome } from '../../contracts/consumer.rpc.ts';
+import { addCounts } from '../definition/counters.ts';
+import { decide, latencyOf, type RunBatch } from '../../outputs/effects.ts';
 import type { PartitionRef } from '../../contracts/names.ts';
 import type { ReadEvents } from '../../log/read-events.ts';
 import { redrive } from './redrive.ts';

@@ -1,10 +1,11 @@
 // What a ConsumerObject remembers of its work, in one row: the place, counters, latencies, operations. Plain
 // values and what reports do to them.
-import { LATENCY_HALF_MS, LOG_LINES_MAX } from '../../../shared/limits.ts';
+import { LATENCY_HALF_MS } from '../../../shared/limits.ts';
 import type { PartitionLag, ProcessorCounters } from '../../../shared/schemas/processor.ts';
 import type { ConsumerConfig } from '../../contracts/consumer.rpc.ts';
-import { emptyLatency, mergeLatency } from './latency.ts';
+import { emptyLatency, mergeLatency } from '../../platform/latency.ts';
 import { type Place, placeAt } from './retry.ts';
+import { emptyCounters } from '../definition/counters.ts';
 
 export interface ConsumerRecord {
   place: Place;
@@ -19,17 +20,6 @@ export interface ConsumerRecord {
   operations: Record<string, number>;
 }
 
-export const emptyCounters = (): ProcessorCounters => ({
-  processed: 0,
-  passedOver: 0,
-  emitted: 0,
-  retried: 0,
-  deadLettered: 0,
-  redriven: 0,
-  duplicates: 0,
-  expired: 0,
-});
-
 export const newRecord = (start: number, nowMs: number): ConsumerRecord => ({
   place: placeAt(start),
   start,
@@ -39,15 +29,6 @@ export const newRecord = (start: number, nowMs: number): ConsumerRecord => ({
   latency: { sinceMs: nowMs, now: emptyLatency(), before: emptyLatency() },
   operations: {},
 });
-
-export function addCounts<Counts extends { [name: string]: number | undefined }>(
-  into: Counts,
-  more: Partial<Counts>,
-): void {
-  for (const [name, count] of Object.entries(more) as [keyof Counts, number][]) {
-    into[name] = ((into[name] ?? 0) + count) as Counts[keyof Counts];
-  }
-}
 
 export function countLatency(record: ConsumerRecord, buckets: number[], nowMs: number): void {
   rotateLatency(record, nowMs);
@@ -68,10 +49,6 @@ function rotateLatency(record: ConsumerRecord, nowMs: number): void {
   const before = age < 2 * LATENCY_HALF_MS ? now : emptyLatency();
   record.latency = { sinceMs: nowMs, now: emptyLatency(), before };
 }
-
-/** The newest lines. */
-export const lastLines = (before: string[], more: string[]): string[] =>
-  [...before, ...more].slice(-LOG_LINES_MAX);
 
 /** Where it is, and why it waits. */
 export function placeShown(

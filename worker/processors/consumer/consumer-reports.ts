@@ -5,9 +5,10 @@ import type {
   RedrivenReport,
   Report,
 } from '../../contracts/consumer.rpc.ts';
-import { addCounts, type ConsumerRecord, countLatency, lastLines } from './consumer-record.ts';
+import { type ConsumerRecord, countLatency } from './consumer-record.ts';
 import type { ConsumerStorage, Loaded } from './consumer-storage.ts';
 import { afterBlock, afterCrash, afterRun, movedTo, unblocked, type Verdict } from './retry.ts';
+import { addCounts, lastLines } from '../definition/counters.ts';
 
 /** A report of other events than those that come next would leave some out. */
 export function checkPlace({ place }: ConsumerRecord, report: Report): void {

@@ -18,17 +18,12 @@ import type {
   Effects,
   Report,
 } from '../../contracts/consumer.rpc.ts';
-import {
-  addCounts,
-  type ConsumerRecord,
-  newRecord,
-  placeShown,
-  shownLatency,
-} from './consumer-record.ts';
+import { type ConsumerRecord, newRecord, placeShown, shownLatency } from './consumer-record.ts';
 import { applyReport, checkPlace } from './consumer-reports.ts';
 import type { ConsumerStorage, Loaded } from './consumer-storage.ts';
 import { consumerName } from '../../contracts/names.ts';
 import { afterBlock, isFinal, unblocked } from './retry.ts';
+import { addCounts } from '../definition/counters.ts';
 
 export interface ConsumerPorts {
   nowMs(): number;

@@ -3,7 +3,7 @@
 import { REDRIVE_IN_FLIGHT } from '../../../shared/limits.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
-import { finish, whileRenewing } from '../../outputs/append-effects.ts';
+import { finish, whileRenewing } from './append-effects.ts';
 import type { ConsumePorts, WorkOf } from './consume-ports.ts';
 import type {
   ConsumerConfig,
@@ -11,8 +11,8 @@ import type {
   Outputs,
   RedrivenReport,
 } from '../../contracts/consumer.rpc.ts';
-import { addCounts } from './consumer-record.ts';
-import { checkOutputs } from './effects.ts';
+import { addCounts } from '../definition/counters.ts';
+import { checkOutputs } from '../../outputs/effects.ts';
 import { consumerName } from '../../contracts/names.ts';
 
 type Letter = WorkOf<'redrive'>['letters'][number];

@@ -8,9 +8,9 @@ import type {
 } from '../../../shared/schemas/processor.ts';
 import type { BatchRpc } from '../../contracts/batch.rpc.ts';
 import { batchObject } from '../../stubs.ts';
-import { emptyCounters } from '../consumer/consumer-record.ts';
+import { emptyCounters } from './counters.ts';
 import type { Crew, CrewOrders, CrewStatus } from './generation.ts';
-import { emptyLatency } from '../consumer/latency.ts';
+import { emptyLatency } from '../../platform/latency.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
 import { batchName } from '../../contracts/names.ts';
 import type { ProcessorDefinition } from '../../contracts/processor.rpc.ts';

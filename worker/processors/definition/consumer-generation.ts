@@ -5,9 +5,9 @@ import type { DeadLetter, RedriveBody } from '../../../shared/schemas/processor.
 import { consumerObject } from '../../stubs.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import type { ConsumerConfig, ConsumerRpc } from '../../contracts/consumer.rpc.ts';
-import { addCounts, emptyCounters } from '../consumer/consumer-record.ts';
+import { addCounts, emptyCounters } from './counters.ts';
 import type { Crew, CrewOrders, CrewStatus } from './generation.ts';
-import { emptyLatency, mergeLatency } from '../consumer/latency.ts';
+import { emptyLatency, mergeLatency } from '../../platform/latency.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
 import type { ConsumerRef, PartitionRef } from '../../contracts/names.ts';
 import type { ProcessorDefinition } from '../../contracts/processor.rpc.ts';

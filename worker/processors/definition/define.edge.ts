@@ -8,9 +8,9 @@ import type { ProcessorEntry } from '../../contracts/catalog.rpc.ts';
 import type { Env } from '../../platform/env.ts';
 import { catalog, processorObject } from '../../stubs.ts';
 import { notFound, ProblemError } from '../../platform/problem.ts';
-import { FIXED_KIND, FIXED_STREAMS, type FixedField } from './fixed-fields.ts';
+import { FIXED_KIND, FIXED_STREAMS } from './fixed-fields.ts';
 import { isKeyed, lateOf } from './keyed-spec.ts';
-import type { ProcessorDefinition, Put } from '../../contracts/processor.rpc.ts';
+import type { ProcessorDefinition, Put, FixedField } from '../../contracts/processor.rpc.ts';
 import { storeProgram } from '../../isolates/processor-program.edge.ts';
 import { configureStream } from '../../log/streams.edge.ts';
 

@@ -2,13 +2,7 @@
 // where nobody looks for it. Everything else may change, and goes on with the state as it is.
 import type { EventWindow, KeyedSpec } from '../../../shared/schemas/processor.ts';
 import { isKeyed, keyPathOf } from './keyed-spec.ts';
-import type { ProcessorDefinition } from '../../contracts/processor.rpc.ts';
-
-/** A field of a specification, as a dotted path, and how it is called in a sentence. */
-export interface FixedField {
-  path: string;
-  what: string;
-}
+import type { ProcessorDefinition, FixedField } from '../../contracts/processor.rpc.ts';
 
 export const FIXED_KIND: FixedField = { path: 'kind', what: 'kind' };
 export const FIXED_STREAMS: FixedField = { path: 'stream', what: 'streams' };

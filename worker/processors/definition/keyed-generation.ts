@@ -12,7 +12,7 @@ import type {
 import type { ShardConfig, ShardRef, ShardRpc, ShardStatus } from '../../contracts/shard.rpc.ts';
 import { shardObject } from '../../stubs.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
-import { addCounts } from '../consumer/consumer-record.ts';
+import { addCounts } from './counters.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
 import { ConsumerCrew, type KeyedOrders } from './consumer-generation.ts';
 import type { Crew, CrewOrders, CrewStatus } from './generation.ts';

@@ -2,6 +2,7 @@
 import type { KeyedSpec, KeyPath, ProcessorSpec } from '../../../shared/schemas/processor.ts';
 import { KEYED_KINDS, type KeyedKind, type ShardWork } from '../../contracts/shard.rpc.ts';
 import type { StreamDefinition } from '../../contracts/names.ts';
+import type { ProgramParts } from '../../contracts/processor.rpc.ts';
 
 export const isKeyedKind = (kind: string): kind is KeyedKind =>
   KEYED_KINDS.some((keyed) => keyed === kind);
@@ -14,12 +15,6 @@ export function keyPathOf({ keyBy }: Pick<KeyedSpec, 'keyBy'>, stream: string): 
   const path = keyBy[stream];
   if (path === undefined) throw new Error(`no key path for the stream ${stream}`);
   return path;
-}
-
-/** What a program can do beside `process`. */
-export interface ProgramParts {
-  adds?: boolean;
-  merges?: boolean;
 }
 
 export function shardWorkOf(spec: KeyedSpec, program: ProgramParts): ShardWork {

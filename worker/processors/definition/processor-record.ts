@@ -10,7 +10,7 @@ import type {
 import type { StreamPoint } from '../../../shared/schemas/stream.ts';
 import type { CrewStatus } from './generation.ts';
 import { lateOf } from './keyed-spec.ts';
-import { latencyQuantile } from '../consumer/latency.ts';
+import { latencyQuantile } from '../../platform/latency.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
 import type { ProcessorDefinition } from '../../contracts/processor.rpc.ts';
 import type { Cutover } from './cutover.ts';

@@ -1,7 +1,7 @@
 // A routed batch as an operator takes it, and what an operator makes of it in the end: events that fail, or whose
 // outputs no stream would take, are left out by asking again without them. Pure, but for what the operator does.
 import type { TaskError } from '../../../shared/schemas/job.ts';
-import { checkOutputs } from '../consumer/effects.ts';
+import { checkOutputs } from '../../outputs/effects.ts';
 import type { NewEvent } from '../../log/events.ts';
 import type { Arrival, Arrivals, Change, Operator, Output } from './operator.ts';
 import type { RoutedBatch } from '../../contracts/shard.rpc.ts';

@@ -9,7 +9,7 @@ import type {
   FoldOutcome,
 } from '../../../shared/streaming/process.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
-import { withDeadline } from '../../jobs/mapreduce/edge-mapper.edge.ts';
+import { withDeadline } from '../../isolates/deadline.ts';
 import type { Env } from '../../platform/env.ts';
 import {
   countNewlines,

@@ -1,9 +1,8 @@
 // Pays what a shard owes: appends outputs and late events, hands lost events to their consumers. Whoever does it once
 // more after a crash adds nothing: the log and the consumers know what they have.
 import { CONNECTIONS_MAX } from '../../../shared/limits.ts';
-import { isRefusal } from '../../outputs/append-effects.ts';
-import { OutputMissingError } from '../consumer/consume-ports.ts';
-import type { OutputEvents } from '../consumer/effects.ts';
+import { isRefusal, OutputMissingError } from '../../outputs/refusal.ts';
+import type { OutputEvents } from '../../outputs/effects.ts';
 import type { NewEvent } from '../../log/events.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import {

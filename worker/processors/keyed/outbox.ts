@@ -3,7 +3,7 @@
 // ids are the same each time, so that the log takes each event once. Pure.
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { StreamEvent } from '../../../shared/schemas/stream.ts';
-import type { OutputEvents } from '../consumer/effects.ts';
+import type { OutputEvents } from '../../outputs/effects.ts';
 import { type NewEvent, parseEventLines } from '../../log/events.ts';
 import type { Change, Late, Lost, Output } from './operator.ts';
 import { type ShardConfig, type ShardRef, shardName } from '../../contracts/shard.rpc.ts';

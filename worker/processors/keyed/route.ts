@@ -5,7 +5,7 @@ import { partitionOf } from '../../../shared/mapreduce/hash.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import { keyTaker } from '../../../shared/streaming/key-path.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
-import type { RunCall, RunOutcome } from '../consumer/consume-ports.ts';
+import type { RunCall, RunOutcome } from '../../contracts/consumer.rpc.ts';
 import { eventTimeMs } from '../../../shared/streaming/event-time.ts';
 import type { Routed, RoutedBatch, Routing } from '../../contracts/shard.rpc.ts';
 

@@ -1,7 +1,7 @@
 // What a shard touches besides its own tables: the output streams, the consumers' dead letters, the clock.
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { AdoptedLetter } from '../../contracts/consumer.rpc.ts';
-import type { OutputEvents } from '../consumer/effects.ts';
+import type { OutputEvents } from '../../outputs/effects.ts';
 import type { ConsumerRef } from '../../contracts/names.ts';
 
 export interface ShardPorts {

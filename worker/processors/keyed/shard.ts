@@ -9,7 +9,7 @@ import { backoffMs } from '../../../shared/backoff.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { LateEvent } from '../../../shared/schemas/processor.ts';
 import type { NewEvent } from '../../log/events.ts';
-import { addCounts, lastLines } from '../consumer/consumer-record.ts';
+import { addCounts, lastLines } from '../definition/counters.ts';
 import {
   arrivalsOf,
   type Checked,

@@ -1,20 +1,20 @@
 // From what a run of user code came to, to what is done about it: which outputs are appended, which events have
 // failed, what is reported. Decided once, by values only; a crash after this is finished, not decided anew.
-import { OUTPUTS_PER_EVENT_MAX } from '../../../shared/limits.ts';
-import { hashKey } from '../../../shared/mapreduce/hash.ts';
-import type { TaskError } from '../../../shared/schemas/job.ts';
-import type { ProcessOutcome } from '../../../shared/streaming/process.ts';
-import { ProblemError } from '../../platform/problem.ts';
-import type { RunOutcome } from './consume-ports.ts';
+import { OUTPUTS_PER_EVENT_MAX } from '../../shared/limits.ts';
+import { hashKey } from '../../shared/mapreduce/hash.ts';
+import type { TaskError } from '../../shared/schemas/job.ts';
+import type { ProcessOutcome } from '../../shared/streaming/process.ts';
+import { ProblemError } from '../platform/problem.ts';
 import type {
+  RunOutcome,
   ConsumerConfig,
   EventFailure,
   Outputs,
   RanReport,
-} from '../../contracts/consumer.rpc.ts';
-import { type NewEvent, parseEventLines } from '../../log/events.ts';
-import { addLatency, emptyLatency } from './latency.ts';
-import { type ConsumerRef, consumerName } from '../../contracts/names.ts';
+} from '../contracts/consumer.rpc.ts';
+import { type NewEvent, parseEventLines } from '../log/events.ts';
+import { addLatency, emptyLatency } from '../platform/latency.ts';
+import { type ConsumerRef, consumerName } from '../contracts/names.ts';
 
 /** Events that were run together: consecutive lines of the log. */
 export interface RunBatch {

@@ -1,9 +1,8 @@
 // Appends what was decided. An event whose outputs the stream will never take (a claim that is gone) is found
 // by going event by event: it is given up on, and the others' outputs are there.
-import { CONSUME_RENEW_MS } from '../../shared/limits.ts';
-import type { TaskError } from '../../shared/schemas/job.ts';
-import { ProblemError } from '../platform/problem.ts';
-import { type ConsumePorts, OutputMissingError } from '../processors/consumer/consume-ports.ts';
+import { CONSUME_RENEW_MS } from '../../../shared/limits.ts';
+import type { TaskError } from '../../../shared/schemas/job.ts';
+import { type ConsumePorts } from './consume-ports.ts';
 import type {
   ConsumerConfig,
   ConsumerWork,
@@ -11,14 +10,15 @@ import type {
   Outputs,
   RanReport,
   RedrivenReport,
-} from '../contracts/consumer.rpc.ts';
-import type { NewEvent } from '../log/events.ts';
+} from '../../contracts/consumer.rpc.ts';
+import type { NewEvent } from '../../log/events.ts';
 import {
   latencyOf,
   outputEvents,
   type OutputEvents,
   type RunBatch,
-} from '../processors/consumer/effects.ts';
+} from '../../outputs/effects.ts';
+import { OutputMissingError, isRefusal } from '../../outputs/refusal.ts';
 
 /** What is at hand of a run that was just decided. */
 export interface JustRun {
@@ -132,16 +132,6 @@ async function appendOutputs(
     }
   }
   return total;
-}
-
-/** Nothing would change if it were tried again. */
-export function isRefusal(error: unknown, { events }: OutputEvents): error is ProblemError {
-  if (!(error instanceof ProblemError)) return false;
-  if (error.code === 'gone' || error.code === 'invalid_request' || error.code === 'too_large') {
-    return true;
-  }
-  // A claim that nobody knows. The stream itself was looked up before.
-  return error.code === 'not_found' && events.some(({ claim }) => claim !== null);
 }
 
 function byOffset(all: OutputEvents, offsets: number[]) {
