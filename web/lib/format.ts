@@ -66,6 +66,12 @@ export function usd(value: number): string {
   return `$${GROUPED.format(value)}`;
 }
 
+/** What a price is made of: "classA 12, requests 340". */
+export const operationsText = (operations: Readonly<Record<string, number>>): string =>
+  Object.entries(operations)
+    .map(([kind, amount]) => `${kind} ${exact(amount)}`)
+    .join(', ');
+
 /** 0…1 as a percentage that says 100 % only when it is all, and 0 % only when it is nothing. */
 export function percent(fraction: number): string {
   if (!(fraction > 0)) return '0 %';

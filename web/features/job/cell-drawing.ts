@@ -1,7 +1,7 @@
 // How a split's cell looks: the state by fill and by shape, so that it can be read without colour; who did
 // it by a small mark.
 import type { TaskState } from './job-model.ts';
-import type { TokenColours } from './token-colours.ts';
+import type { TokenColours } from '../../lib/theme/token-colours.ts';
 
 type Pen = CanvasRenderingContext2D;
 

@@ -1,6 +1,6 @@
 // What the volunteer page says of the state of lending: a headline and the reason under it. Pure.
 import { duration, plural } from '../../lib/format.ts';
-import type { LendingStatus } from '../shell/lending-line.ts';
+import type { LendingStatus } from '../../lib/lending-line.ts';
 
 export interface StatusWords {
   headline: string;

@@ -1,5 +1,5 @@
 // What this tab's lending is doing, in the few words that fit beside a switch. Pure.
-import { plural } from '../../lib/format.ts';
+import { plural } from './format.ts';
 
 export type LendingStatus =
   'off' | 'connecting' | 'lending' | 'snoozed' | 'finishing' | 'paused' | 'refused';
