@@ -10,8 +10,8 @@ import {
   eventTime,
   spanText,
   watermarkText,
-} from '../../../web/features/processor/event-time.ts';
-import { freshnessOf } from '../../../web/features/processor/freshness.ts';
+} from '../../../web/lib/processors/event-time.ts';
+import { freshnessOf } from '../../../web/lib/processors/freshness.ts';
 import {
   joinText,
   keyByText,
@@ -20,7 +20,7 @@ import {
   sizeText,
   untilText,
   windowText,
-} from '../../../web/features/processor/keyed-text.ts';
+} from '../../../web/lib/processors/keyed-text.ts';
 import { heldText, kindText } from '../../../web/features/processors/processor-figures.ts';
 
 const place = (stream: string, partition: number, offset: number, end: number): AppliedOffset => ({

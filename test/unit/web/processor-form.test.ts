@@ -11,8 +11,8 @@ import {
   type ProcessorDraft,
   specOf,
   withTemplate,
-} from '../../../web/features/processor-form/form-draft.ts';
-import { TEMPLATE_IDS, TEMPLATES } from '../../../web/features/processor-form/templates.ts';
+} from '../../../web/features/processors/form/form-draft.ts';
+import { TEMPLATE_IDS, TEMPLATES } from '../../../web/features/processors/form/templates.ts';
 
 const draft = (change: Partial<ProcessorDraft> = {}): ProcessorDraft => ({
   ...newDraft('mail-events'),

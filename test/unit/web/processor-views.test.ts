@@ -1,24 +1,24 @@
 // A processor in words, figures and lines.
 import { expect, test } from 'vitest';
 import type { PartitionLag } from '../../../shared/schemas/processor.ts';
-import { boundsText, rangeText } from '../../../web/features/processor/batch-text.ts';
+import { boundsText, rangeText } from '../../../web/features/processors/detail/batch-text.ts';
 import {
   addReading,
   linesOf,
   type Reading,
-} from '../../../web/features/processor/latency-series.ts';
+} from '../../../web/features/processors/detail/latency-series.ts';
 import {
   emptyReplayDraft,
   pointOf,
   replayProgress,
-} from '../../../web/features/processor/replay-draft.ts';
+} from '../../../web/features/processors/detail/replay-draft.ts';
 import {
   latencyText,
   mostUrgent,
   totalLag,
   whyOf,
 } from '../../../web/features/processors/processor-figures.ts';
-import { metersOf } from '../../../web/features/processor/window-meters.ts';
+import { metersOf } from '../../../web/lib/processors/window-meters.ts';
 
 const place = (change: Partial<PartitionLag> = {}): PartitionLag => ({
   stream: 'orders',

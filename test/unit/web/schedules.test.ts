@@ -1,16 +1,16 @@
 // Schedules in words: patterns, next runs, how late; and the form's way to a specification.
 import { describe, expect, test } from 'vitest';
-import { cronWords, readCron } from '../../../web/features/schedules/cron.ts';
+import { cronWords, readCron } from '../../../web/lib/schedules/cron.ts';
 import {
   dayAndTime,
   lateBy,
   stripWords,
   untilWords,
-} from '../../../web/features/schedules/run-words.ts';
+} from '../../../web/lib/schedules/run-words.ts';
 import {
   emptyScheduleDraft,
   scheduleSpecOf,
-} from '../../../web/features/schedules/schedule-draft.ts';
+} from '../../../web/features/schedules/form/schedule-draft.ts';
 
 const NOW = '2026-11-25T13:00:00.000Z';
 const NOW_MS = Date.parse(NOW);

@@ -1,7 +1,7 @@
 // What a stream holds, who is behind, how fast it grows, and what its form makes.
 import { expect, test } from 'vitest';
 import { addSample, perSecondOf } from '../../../web/lib/rate.ts';
-import { emptyStreamDraft, streamSpecOf } from '../../../web/features/streams/stream-draft.ts';
+import { emptyStreamDraft, streamSpecOf } from '../../../web/features/streams/list/stream-draft.ts';
 import {
   laneShares,
   readersOf,

@@ -8,7 +8,7 @@ import {
   scaleOf,
   ticksOf,
   xOf,
-} from '../../../web/features/stream/lane-layout.ts';
+} from '../../../web/features/streams/detail/lane-layout.ts';
 
 const partition = (first: number, next: number, at = 0) => ({
   partition: at,

@@ -1,12 +1,12 @@
 // What is wrong with an event is told before it is sent, at its line.
 import { expect, test } from 'vitest';
-import { jsonProblem } from '../../../web/features/stream/json-place.ts';
+import { jsonProblem } from '../../../web/features/streams/detail/json-place.ts';
 import {
   appendedText,
   checkLines,
   emptyPublishDraft,
   eventOf,
-} from '../../../web/features/stream/publish-draft.ts';
+} from '../../../web/features/streams/detail/publish-draft.ts';
 
 const draft = (change: Partial<ReturnType<typeof emptyPublishDraft>> = {}) => ({
   ...emptyPublishDraft(),

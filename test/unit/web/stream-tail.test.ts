@@ -9,8 +9,8 @@ import {
   Places,
   preview,
   TAIL_ROWS_MAX,
-} from '../../../web/features/stream/tail-buffer.ts';
-import { typeToken } from '../../../web/features/stream/type-token.ts';
+} from '../../../web/features/streams/detail/tail-buffer.ts';
+import { typeToken } from '../../../web/features/streams/detail/type-token.ts';
 
 const event = (offset: number, change: Partial<StreamEvent> = {}): StreamEvent => ({
   partition: 0,
