@@ -35,8 +35,8 @@ function createRouter() {
     get route() {
       return match.route;
     },
-    get params() {
-      return match.params;
+    get match() {
+      return match;
     },
     /** Read-only: use `setQuery`. */
     get query(): URLSearchParams {

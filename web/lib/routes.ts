@@ -1,5 +1,6 @@
-// The screens and their addresses, and the matching between them. Pure: the router holds the state.
-export const ROUTES = {
+// The addresses of the screens, the matching between them, and links made from them. Pure: the router holds the state, and
+// ../routes.ts says which page each one shows.
+export const PATHS = {
   home: '/',
   jobs: '/jobs',
   newJob: '/jobs/new',
@@ -17,16 +18,38 @@ export const ROUTES = {
   volunteer: '/volunteer',
 } as const;
 
-export type RouteName = keyof typeof ROUTES;
+export type RouteName = keyof typeof PATHS;
 export interface Match {
   route: RouteName | 'notFound';
   params: Record<string, string>;
 }
 
-/** First match wins: a fixed word stands before a parameter in ROUTES. A slash at the end does not matter. */
+type ParamNames<Path extends string> = Path extends `${string}:${infer Name}` ? Name : never;
+/** What the address of a screen says: `{id: string}` for a job's. */
+export type Params<Route extends RouteName> = Record<ParamNames<(typeof PATHS)[Route]>, string>;
+type Query = Record<string, string | undefined>;
+
+/** The address of a screen: `href('job', {id})`, `href('newJob', {}, {from: id})`. */
+export function href<Route extends RouteName>(
+  route: Route,
+  ...[params, query = {}]: [ParamNames<(typeof PATHS)[Route]>] extends [never]
+    ? [params?: Record<string, never>, query?: Query]
+    : [params: Params<Route>, query?: Query]
+): string {
+  const values: Record<string, string> = params ?? {};
+  const path = PATHS[route].replace(/:(\w+)/g, (_, name: string) =>
+    encodeURIComponent(values[name] ?? ''),
+  );
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query))
+    if (value !== undefined) search.set(name, value);
+  return search.size > 0 ? `${path}?${search}` : path;
+}
+
+/** First match wins: a fixed word stands before a parameter in PATHS. A slash at the end does not matter. */
 export function matchRoute(path: string): Match {
   const segments = split(path);
-  for (const [route, pattern] of Object.entries(ROUTES) as [RouteName, string][]) {
+  for (const [route, pattern] of Object.entries(PATHS) as [RouteName, string][]) {
     const params = matchSegments(split(pattern), segments);
     if (params) return { route, params };
   }

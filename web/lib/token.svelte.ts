@@ -1,17 +1,11 @@
 // The bearer token of this browser, if the edge wants one. A 401 anywhere sets `needed`: the shell then has
 // a key in its bar, and on pages that are nothing without a token asks for it (see TokenDialog).
+import { readStored, store } from './stored.ts';
+
 const STORED_AS = 'manyhands.token';
 
-function stored(): string {
-  try {
-    return localStorage.getItem(STORED_AS) ?? '';
-  } catch {
-    return '';
-  }
-}
-
 function createToken() {
-  let value = $state(stored());
+  let value = $state(readStored('localStorage', STORED_AS) ?? '');
   let asking = $state(false);
   let needed = $state(false);
   return {
@@ -35,12 +29,7 @@ function createToken() {
     keep(next: string) {
       value = next.trim();
       asking = false;
-      try {
-        if (value) localStorage.setItem(STORED_AS, value);
-        else localStorage.removeItem(STORED_AS);
-      } catch {
-        // kept for this visit only
-      }
+      store('localStorage', STORED_AS, value || null);
     },
   };
 }

@@ -5,14 +5,14 @@ import { compileExpressions, compileStep } from '../../../shared/dag/program.ts'
 import { readGraph } from '../../../shared/dag/graph.ts';
 import { needsBrowser } from '../../../shared/sandbox/realm.ts';
 import { DagSpec } from '../../../shared/schemas/dag.ts';
-import { checkDefinition, codePath } from '../../../web/features/new-dag/definition.ts';
+import { checkDefinition, codePath } from '../../../web/features/jobs/new/dag/definition.ts';
 import {
   lineColumn,
   readJson,
   replaceAt,
   withinString,
-} from '../../../web/features/new-dag/json-text.ts';
-import { definitionText, TEMPLATES, textOf } from '../../../web/features/new-dag/templates.ts';
+} from '../../../web/features/jobs/new/dag/json-text.ts';
+import { definitionText, TEMPLATES, textOf } from '../../../web/lib/dag/templates.ts';
 
 describe.each(TEMPLATES.map((template) => [template.id, template] as const))(
   'the template %s',

@@ -1,8 +1,8 @@
 // What the product upload's programs read and write, as far as that needs no browser.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { MOVING_PICTURES } from '../../../web/features/new-dag/programs/moving-pictures.ts';
-import { WEBM } from '../../../web/features/new-dag/programs/webm.ts';
+import { MOVING_PICTURES } from '../../../web/lib/dag/programs/moving-pictures.ts';
+import { WEBM } from '../../../web/lib/dag/programs/webm.ts';
 import { writeAnimation } from '../../../web/features/patterns/encoders/animated-webp.ts';
 import { pack, writeGif } from '../../support/gif.ts';
 

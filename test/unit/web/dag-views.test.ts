@@ -9,24 +9,24 @@ import {
   EDGES_MAX,
   NODES_MAX,
   SPANS_MAX,
-} from '../../../web/features/dag-job/graph/collapse.ts';
-import { type GraphStep, graphSteps } from '../../../web/features/dag-job/graph/graph-step.ts';
+} from '../../../web/lib/dag/graph/collapse.ts';
+import { type GraphStep, graphSteps } from '../../../web/lib/dag/graph/graph-step.ts';
 import {
   layoutGraph,
   neighbour,
   NODE_HEIGHT_PX,
   NODE_WIDTH_PX,
   smoothPath,
-} from '../../../web/features/dag-job/graph/layout.ts';
-import { fitScale, startScale, zoomed } from '../../../web/features/dag-job/graph/zoom.ts';
+} from '../../../web/lib/dag/graph/layout.ts';
+import { fitScale, startScale, zoomed } from '../../../web/lib/dag/graph/zoom.ts';
 import {
   ganttChart,
   type ItemTimes,
   LANES_MAX,
   ROW_PX,
   rowsInSight,
-} from '../../../web/features/dag-job/gantt/chart.ts';
-import { ITEMS_SHOWN, LiveItems } from '../../../web/features/dag-job/gantt/live-items.ts';
+} from '../../../web/features/jobs/dag/gantt/chart.ts';
+import { ITEMS_SHOWN, LiveItems } from '../../../web/features/jobs/dag/gantt/live-items.ts';
 import {
   awaited,
   criticalMs,
@@ -35,9 +35,9 @@ import {
   runNowMs,
   stepCounts,
   whyWords,
-} from '../../../web/features/dag-job/run-figures.ts';
-import { runEventText } from '../../../web/features/dag-job/run-event-text.ts';
-import { claimsIn, mediaOf } from '../../../web/features/dag-job/step/claims-in.ts';
+} from '../../../web/lib/dag/run-figures.ts';
+import { runEventText } from '../../../web/features/jobs/dag/run-event-text.ts';
+import { claimsIn, mediaOf } from '../../../web/lib/claims/claims-in.ts';
 
 const graphStep = (name: string, needs: string[] = []): GraphStep => ({
   name,

@@ -9,8 +9,8 @@ import {
   nearestField,
   readDraft,
   specOf,
-} from '../../../web/features/new-job/draft.ts';
-import { TEMPLATES } from '../../../web/features/new-job/templates.ts';
+} from '../../../web/features/jobs/new/mapreduce/draft.ts';
+import { TEMPLATES } from '../../../web/lib/jobs/templates.ts';
 
 const draft = (changes: Partial<Draft> = {}): Draft => ({
   ...draftFrom({ kind: 'mapreduce', input: { inline: 'a\n' }, code: 'export function map() {}' }),

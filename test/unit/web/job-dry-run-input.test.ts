@@ -6,7 +6,7 @@ import {
   datasetNameOf,
   dryRunInput,
   type Sources,
-} from '../../../web/features/new-job/dry-run-input.ts';
+} from '../../../web/features/jobs/new/mapreduce/dry-run-input.ts';
 
 const text = (lines: number) => Array.from({ length: lines }, (_, i) => `line ${i}\n`).join('');
 const refuse = () => Promise.reject(new Error('nothing is to be read'));

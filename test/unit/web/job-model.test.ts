@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { JobEvent } from '../../../shared/schemas/job.ts';
-import { JobModel, TASK_STATES } from '../../../web/features/job/job-model.ts';
+import { JobModel, TASK_STATES } from '../../../web/features/jobs/mapreduce/job-model.ts';
 
 const START_MS = Date.parse('2026-11-24T10:00:00.000Z');
 

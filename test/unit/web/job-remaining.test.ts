@@ -1,7 +1,11 @@
 // How long it may still take: honest, never negative.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { addSample, remaining, type Sample } from '../../../web/features/job/remaining.ts';
+import {
+  addSample,
+  remaining,
+  type Sample,
+} from '../../../web/features/jobs/mapreduce/remaining.ts';
 
 const run = (speeds: number[], stepMs = 1_000): Sample[] => {
   let samples: Sample[] = [{ atMs: 0, done: 0 }];

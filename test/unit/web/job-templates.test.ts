@@ -14,7 +14,7 @@ import {
   TEMPLATES,
   templateById,
   type TemplateId,
-} from '../../../web/features/new-job/templates.ts';
+} from '../../../web/lib/jobs/templates.ts';
 
 /** Runs a template over its own input; a range may be shortened. */
 async function run(id: TemplateId, range?: { from: number; to: number }) {

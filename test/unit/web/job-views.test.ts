@@ -2,21 +2,22 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Job } from '../../../shared/schemas/job.ts';
-import { cellState } from '../../../web/features/job/cell-state.ts';
-import { eventText } from '../../../web/features/job/event-text.ts';
+import { cellState } from '../../../web/features/jobs/mapreduce/cell-state.ts';
+import { eventText } from '../../../web/lib/jobs/event-text.ts';
 import {
   cellAfterKey,
   cellAt,
   cellPlace,
   layoutGrid,
-} from '../../../web/features/job/grid-layout.ts';
-import { JobModel } from '../../../web/features/job/job-model.ts';
-import { layoutLanes, timeTicks } from '../../../web/features/job/lane-layout.ts';
-import { Picture, pictureWidth } from '../../../web/features/job/picture.ts';
-import { eachLine } from '../../../web/features/job/result-lines.ts';
-import { barsOf, piOf } from '../../../web/features/job/result-shape.ts';
-import { ThroughputSeries } from '../../../web/features/job/throughput-series.ts';
-import { stagesOf } from '../../../web/features/job/stages.ts';
+} from '../../../web/features/jobs/mapreduce/grid-layout.ts';
+import { JobModel } from '../../../web/features/jobs/mapreduce/job-model.ts';
+import { layoutLanes } from '../../../web/features/jobs/mapreduce/lane-layout.ts';
+import { timeTicks } from '../../../web/lib/time-ticks.ts';
+import { Picture, pictureWidth } from '../../../web/features/jobs/mapreduce/picture.ts';
+import { eachLine } from '../../../web/features/jobs/mapreduce/result-lines.ts';
+import { barsOf, piOf } from '../../../web/features/jobs/mapreduce/result-shape.ts';
+import { ThroughputSeries } from '../../../web/features/jobs/mapreduce/throughput-series.ts';
+import { stagesOf } from '../../../web/features/jobs/mapreduce/stages.ts';
 
 describe('split grid', () => {
   test('fits its width and height, covers every split, and finds each cell again', () => {

@@ -2,13 +2,12 @@
 import { expect, test } from 'vitest';
 import type { JobSummary } from '../../../shared/schemas/job.ts';
 import type { AnyJobSummary } from '../../../shared/schemas/jobs.ts';
-import { appendPage, mergeFirstPage, replaceJobs } from '../../../web/features/jobs/merge-pages.ts';
 import {
-  elapsedMs,
-  sizeText,
-  stageShare,
-  statusLine,
-} from '../../../web/features/jobs/job-figures.ts';
+  appendPage,
+  mergeFirstPage,
+  replaceJobs,
+} from '../../../web/features/jobs/list/merge-pages.ts';
+import { elapsedMs, sizeText, stageShare, statusLine } from '../../../web/lib/jobs/job-figures.ts';
 
 function job(second: number, change: Partial<JobSummary> = {}): JobSummary {
   return {

@@ -2,7 +2,7 @@
 // with another run's id. Pure.
 import { Claim } from '../../../shared/schemas/claim.ts';
 import type { DagJob } from '../../../shared/schemas/dag.ts';
-import type { CreatedProduct } from '../new-dag/programs/product-upload.ts';
+import type { CreatedProduct } from '../../lib/dag/programs/product-upload.ts';
 
 export function createdProduct({ steps }: Pick<DagJob, 'steps'>): CreatedProduct | null {
   const { output } = steps['ProductCreator'] ?? {};

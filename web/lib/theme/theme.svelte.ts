@@ -1,17 +1,15 @@
 // System, light or dark. The choice is kept in localStorage; public/theme.js applies it before the first
 // paint, this keeps it afterwards (and in the other tabs).
+import { readStored, store } from '../stored.ts';
+
 export const THEMES = ['system', 'light', 'dark'] as const;
 export type Theme = (typeof THEMES)[number];
 
 const STORED_AS = 'manyhands.theme';
 
 function stored(): Theme {
-  try {
-    const value = localStorage.getItem(STORED_AS);
-    return value === 'light' || value === 'dark' ? value : 'system';
-  } catch {
-    return 'system'; // storage may be forbidden; the page works without it
-  }
+  const value = readStored('localStorage', STORED_AS);
+  return value === 'light' || value === 'dark' ? value : 'system';
 }
 
 function createTheme() {
@@ -32,12 +30,7 @@ function createTheme() {
     set choice(next: Theme) {
       choice = next;
       apply();
-      try {
-        if (next === 'system') localStorage.removeItem(STORED_AS);
-        else localStorage.setItem(STORED_AS, next);
-      } catch {
-        // kept for this visit only
-      }
+      store('localStorage', STORED_AS, next === 'system' ? null : next);
     },
     /** The one after this, for a button that goes round. */
     get next(): Theme {

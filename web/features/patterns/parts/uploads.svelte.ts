@@ -6,7 +6,7 @@ import type { Problem } from '../../../../shared/schemas/problem.ts';
 import { asProblem, claims, runs } from '../../../lib/api.ts';
 import { bytes } from '../../../lib/format.ts';
 import { router } from '../../../lib/router.svelte.ts';
-import { productUpload } from '../../new-dag/programs/product-upload.ts';
+import { productUpload } from '../../../lib/dag/programs/product-upload.ts';
 import { drawClip } from '../encoders/draw-clip.ts';
 import { drawProduct } from '../encoders/draw-product.ts';
 import { readVideo } from '../encoders/read-video.ts';
