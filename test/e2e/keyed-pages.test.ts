@@ -16,7 +16,7 @@ import { startTestEdge } from '../support/edge.ts';
 import type { TestEdge } from '../support/edge.ts';
 import { overflowPx, violations, visit } from '../support/visit.ts';
 import type { Look } from '../support/visit.ts';
-import { TEMPLATES } from '../../web/features/processors/form/templates.ts';
+import { TEMPLATES } from '../../web/features/processors/kinds/templates.ts';
 
 const WIDE = { scheme: 'light', width: 1280 } as const;
 const NARROW = { scheme: 'dark', width: 360 } as const;

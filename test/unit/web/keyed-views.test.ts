@@ -21,7 +21,7 @@ import {
   untilText,
   windowText,
 } from '../../../web/lib/processors/keyed-text.ts';
-import { heldText, kindText } from '../../../web/features/processors/processor-figures.ts';
+import { heldText, kindText } from '../../../web/features/processors/kinds/kinds.ts';
 
 const place = (stream: string, partition: number, offset: number, end: number): AppliedOffset => ({
   stream,

@@ -8,11 +8,11 @@ import {
   fieldOf,
   marksOf,
   newDraft,
-  type ProcessorDraft,
   specOf,
   withTemplate,
 } from '../../../web/features/processors/form/form-draft.ts';
-import { TEMPLATE_IDS, TEMPLATES } from '../../../web/features/processors/form/templates.ts';
+import type { ProcessorDraft } from '../../../web/features/processors/kinds/draft.ts';
+import { TEMPLATE_IDS, TEMPLATES } from '../../../web/features/processors/kinds/templates.ts';
 
 const draft = (change: Partial<ProcessorDraft> = {}): ProcessorDraft => ({
   ...newDraft('mail-events'),

@@ -1,87 +1,26 @@
-// What the processor form holds, as one plain value: it becomes a specification, and comes from one. Numbers
-// may be null while somebody types. Pure.
+// From the processor form to a specification, and back. What only one kind has is in its rules. Pure.
 import type { ProgramError } from '../../../../shared/sandbox/program.ts';
-import {
-  RETRY_ATTEMPTS_DEFAULT,
-  RETRY_BASE_DEFAULT_MS,
-  RETRY_MAX_DEFAULT_MS,
-  WINDOW_BYTES_DEFAULT,
-  WINDOW_EVENTS_DEFAULT,
-  WINDOW_WAIT_DEFAULT_MS,
-} from '../../../../shared/limits.ts';
 import { ResourceName } from '../../../../shared/schemas/common.ts';
 import type { FieldError } from '../../../../shared/schemas/problem.ts';
 import {
   type ProcessorKind,
   ProcessorSpec,
   type ProcessorSpecInput,
-  type WindowJob,
 } from '../../../../shared/schemas/processor.ts';
 import type { StreamPoint } from '../../../../shared/schemas/stream.ts';
-import { isKeyed } from '../processor-figures.ts';
-import { type KeyedDraft, keyedDraftOf, keyedPartOf, newKeyedDraft, words } from './keyed-draft.ts';
-import { isTemplate, type TemplateId, TEMPLATES } from './templates.ts';
-
-export interface ProcessorDraft extends KeyedDraft {
-  name: string;
-  kind: ProcessorKind;
-  /** What runs on a window. */
-  runs: 'code' | 'job';
-  /** Names, with commas or spaces between. */
-  streams: string;
-  types: string;
-  output: string;
-  code: string;
-  services: { name: string; url: string }[];
-  /** JSON text. */
-  params: string;
-  startFrom: 'latest' | 'earliest' | 'point';
-  /** An offset or an ISO time. */
-  startPoint: string;
-  maxAttempts: number | null;
-  baseMs: number | null;
-  maxMs: number | null;
-  maxEvents: number | null;
-  maxBytes: number | null;
-  maxWaitMs: number | null;
-  /** The rest of a job that was put by other means: it must not get lost by an edit. */
-  job: Omit<WindowJob, 'code'> | null;
-}
+import { emptyDraft, type ProcessorDraft, words } from '../kinds/draft.ts';
+import { ALL_KINDS, rulesOf } from '../kinds/kinds.ts';
+import { isTemplate, TEMPLATES } from '../kinds/templates.ts';
 
 export function newDraft(stream = '', kind: ProcessorKind = 'stateless'): ProcessorDraft {
   const draft = { ...emptyDraft(), streams: stream, kind };
   return withTemplate(draft);
 }
 
-/** Before a template has filled anything in. */
-function emptyDraft(): ProcessorDraft {
-  return {
-    ...newKeyedDraft(),
-    name: '',
-    kind: 'stateless',
-    runs: 'code',
-    streams: '',
-    types: '',
-    output: '',
-    code: '',
-    services: [],
-    params: '{}',
-    startFrom: 'latest',
-    startPoint: '0',
-    maxAttempts: RETRY_ATTEMPTS_DEFAULT,
-    baseMs: RETRY_BASE_DEFAULT_MS,
-    maxMs: RETRY_MAX_DEFAULT_MS,
-    maxEvents: WINDOW_EVENTS_DEFAULT,
-    maxBytes: WINDOW_BYTES_DEFAULT,
-    maxWaitMs: WINDOW_WAIT_DEFAULT_MS,
-    job: null,
-  };
-}
-
 export function draftOf(name: string, spec: ProcessorSpec): ProcessorDraft {
   const point = spec.startFrom;
   const named = point === 'latest' || point === 'earliest';
-  const draft: ProcessorDraft = {
+  return {
     ...emptyDraft(),
     name,
     kind: spec.kind,
@@ -94,33 +33,12 @@ export function draftOf(name: string, spec: ProcessorSpec): ProcessorDraft {
     startFrom: named ? point : 'point',
     startPoint: named ? '0' : String(point),
     ...spec.retry,
+    ...rulesOf(spec.kind).draftOf(spec),
   };
-  if (isKeyed(spec)) return { ...draft, ...keyedDraftOf(spec) };
-  if (spec.kind !== 'batch') return draft;
-  Object.assign(draft, spec.batch);
-  if (!spec.job) return draft;
-  const { code, ...job } = spec.job;
-  return { ...draft, runs: 'job', code, job };
-}
-
-/** The template that a draft of this kind begins with. */
-export function templateOf({ kind, runs, windowType }: ProcessorDraft): TemplateId {
-  switch (kind) {
-    case 'stateless':
-      return 'stateless';
-    case 'stateful':
-      return 'counter';
-    case 'join':
-      return 'product';
-    case 'window':
-      return windowType === 'session' ? 'sessions' : 'views';
-    case 'batch':
-      return runs === 'job' ? 'job' : 'batch';
-  }
 }
 
 /** After the kind was changed, or a template chosen: fresh code, unless somebody has written in it. */
-export function withTemplate(draft: ProcessorDraft, id = templateOf(draft)): ProcessorDraft {
+export function withTemplate(draft: ProcessorDraft, id = rulesOf(draft.kind).templateOf(draft)): ProcessorDraft {
   if (!isTemplate(draft.code)) return draft;
   const { code, services, fields } = TEMPLATES[id];
   const filled: ProcessorDraft = { ...draft, code, services: structuredClone(services) };
@@ -140,12 +58,9 @@ export function withTemplate(draft: ProcessorDraft, id = templateOf(draft)): Pro
 export type Specified =
   { ok: true; name: string; spec: ProcessorSpecInput } | { ok: false; errors: FieldError[] };
 
-/** A function of the person's own runs, and not a job. */
-export const runsCode = ({ kind, runs }: Pick<ProcessorDraft, 'kind' | 'runs'>): boolean =>
-  kind !== 'batch' || runs === 'code';
-
 export function specOf(draft: ProcessorDraft): Specified {
   const errors: FieldError[] = [];
+  const rules = rulesOf(draft.kind);
   const name = nameOf(draft.name, errors);
   const streams = words(draft.streams);
   if (streams.length === 0) errors.push({ path: 'stream', message: 'name the stream to read' });
@@ -156,15 +71,14 @@ export function specOf(draft: ProcessorDraft): Specified {
   const output = draft.output.trim();
   const common = {
     stream: streams.length === 1 ? streams[0] : streams,
-    // A join takes the types that it joins.
-    ...(types.length > 0 && draft.kind !== 'join' && { types }),
+    ...(types.length > 0 && rules.filtersTypes && { types }),
     ...(output !== '' && { output }),
     ...(Object.keys(services).length > 0 && { services }),
     params,
     retry: { maxAttempts: draft.maxAttempts, baseMs: draft.baseMs, maxMs: draft.maxMs },
     startFrom,
   };
-  const spec = { ...common, ...partOf(draft, streams, errors) };
+  const spec = { ...common, kind: draft.kind, ...rules.partOf(draft, streams, errors) };
   const parsed = ProcessorSpec.safeParse(spec);
   if (!parsed.success) {
     for (const { path, message } of parsed.error.issues) {
@@ -179,16 +93,6 @@ export function specOf(draft: ProcessorDraft): Specified {
   if (errors.length > 0 || !parsed.success) return { ok: false, errors };
   // As written, without what follows from defaults.
   return { ok: true, name, spec: spec as ProcessorSpecInput };
-}
-
-/** What only this kind has. */
-function partOf(draft: ProcessorDraft, streams: readonly string[], errors: FieldError[]): object {
-  const { kind, code } = draft;
-  if (kind === 'stateless') return { kind, code };
-  if (kind !== 'batch') return { kind, code, ...keyedPartOf(kind, draft, streams, errors) };
-  const { maxEvents, maxBytes, maxWaitMs } = draft;
-  const batch = { maxEvents, maxBytes, maxWaitMs };
-  return runsCode(draft) ? { kind, batch, code } : { kind, batch, job: { ...draft.job, code } };
 }
 
 /** A page of this site lives at that address. */
@@ -251,32 +155,13 @@ const FIELD_PATHS = [
   'types',
   'output',
   'code',
-  'job',
   'services',
   'params',
   'startFrom',
   'retry.maxAttempts',
   'retry.baseMs',
   'retry.maxMs',
-  'batch.maxEvents',
-  'batch.maxBytes',
-  'batch.maxWaitMs',
-  'keyBy',
-  'shards',
-  'late',
-  'ttlMs',
-  'join.types',
-  'join.timeoutMs',
-  'join.onTimeout',
-  'join.rememberMs',
-  'window.type',
-  'window.sizeMs',
-  'window.slideMs',
-  'window.gapMs',
-  'window.graceMs',
-  'window.idleMs',
-  'window.skewMs',
-  'window.time',
+  ...ALL_KINDS.flatMap(({ fields }) => fields),
 ];
 
 /** The field that an error belongs to: an error deeper than any field belongs to the nearest one. */

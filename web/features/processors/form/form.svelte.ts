@@ -7,13 +7,12 @@ import { asProblem, processors } from '../../../lib/api.ts';
 import {
   fieldOf,
   marksOf,
-  type ProcessorDraft,
-  runsCode,
   specOf,
-  templateOf,
   withTemplate,
 } from './form-draft.ts';
-import { isTemplate, type TemplateId } from './templates.ts';
+import type { ProcessorDraft } from '../kinds/draft.ts';
+import { rulesOf } from '../kinds/kinds.ts';
+import { isTemplate, type TemplateId } from '../kinds/templates.ts';
 
 export class ProcessorFormState {
   draft: ProcessorDraft = $state()!;
@@ -28,6 +27,15 @@ export class ProcessorFormState {
     this.draft = draft;
   }
 
+  get rules() {
+    return rulesOf(this.draft.kind);
+  }
+
+  /** And no function of one's own. */
+  get runsJob(): boolean {
+    return this.rules.runsJob(this.draft);
+  }
+
   /** `exactly`: where a field has several inputs, the path of this one. */
   errorAt(field: string, exactly = field): string {
     const own = this.#attempted && !this.specified.ok ? this.specified.errors : [];
@@ -39,15 +47,16 @@ export class ProcessorFormState {
   /** What the compiler says of the code, as processor or as job. */
   check = (code: string): readonly ProgramError[] => {
     const { kind, windowType } = this.draft;
-    const compiled = runsCode(this.draft)
-      ? compileProcessor(code, { kind, window: { type: windowType } })
-      : compileProgram(code);
+    const compiled = this.runsJob
+      ? compileProgram(code)
+      : compileProcessor(code, { kind, window: { type: windowType } });
     return compiled.ok ? [] : compiled.errors;
   };
 
-  /** After the kind, or what runs on a window, was changed. */
-  kindChanged(): void {
-    this.begin(templateOf(this.draft));
+  /** Changes what the code is given, and so the code: the kind, or what a kind divides into. */
+  choose(change: Partial<Pick<ProcessorDraft, 'kind' | 'runs' | 'windowType'>>): void {
+    Object.assign(this.draft, change);
+    this.begin(this.rules.templateOf(this.draft));
   }
 
   /** False once somebody has written in the code. */

@@ -1,6 +1,6 @@
 // What a new processor begins as, one or more for each way to run: code that works as it stands. Plain data.
 import type { ProcessorKind } from '../../../../shared/schemas/processor.ts';
-import type { ProcessorDraft } from './form-draft.ts';
+import type { ProcessorDraft } from './draft.ts';
 
 export const TEMPLATE_IDS = [
   'stateless',
@@ -176,7 +176,3 @@ export const reduce = 'sum';
 /** Code that nobody has written in may be replaced without asking. */
 export const isTemplate = (code: string): boolean =>
   code.trim() === '' || Object.values(TEMPLATES).some((template) => template.code === code);
-
-/** Those to choose among for a kind. */
-export const templatesOf = (kind: ProcessorKind): TemplateId[] =>
-  TEMPLATE_IDS.filter((id) => TEMPLATES[id].kind === kind);
