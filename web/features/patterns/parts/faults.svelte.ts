@@ -14,6 +14,10 @@ export function createFaults(playground: Playground) {
     get value() {
       return shown.value;
     },
+    /** What to do before anything is tried again; empty while it answers. */
+    get warning() {
+      return (shown.value?.errorRate ?? 0) > 0 ? 'The service still fails: heal it first.' : '';
+    },
     async set(latencyMs: number, errorRate: number, why: string): Promise<void> {
       const path = '/api/services/users/_faults';
       await playground.do({ method: 'PUT', path, body: { latencyMs, errorRate }, why });
