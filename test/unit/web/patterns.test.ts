@@ -54,7 +54,7 @@ import { eventText, sha256Hex } from '../../../web/features/patterns/ticket.ts';
 import { shareOfWait } from '../../../web/features/patterns/timer.ts';
 import { lanesOf, SLOTS, travellers } from '../../../web/features/patterns/tube-layout.ts';
 import { versionsOf } from '../../../web/features/patterns/versions.ts';
-import { metersOf } from '../../../web/features/patterns/window-meters.ts';
+import { metersOf } from '../../../web/lib/processors/window-meters.ts';
 
 const EXAMPLES: [string, Example][] = [
   ['mail', MAIL],
@@ -369,7 +369,7 @@ test('the meters of a window say how near each bound is', () => {
     firesAt: null,
   };
   const nowMs = Date.parse('2026-11-25T10:00:04.000Z');
-  expect(metersOf(open, limits, nowMs).map(({ name, share }) => [name, share])).toEqual([
+  expect(metersOf(open, limits, nowMs).map(({ bound, share }) => [bound, share])).toEqual([
     ['events', 0.5],
     ['bytes', 1],
     ['time', 0.4],

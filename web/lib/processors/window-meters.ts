@@ -11,30 +11,26 @@ export interface Meter {
 }
 
 export function metersOf(
-  open: OpenWindow,
+  open: OpenWindow | null,
   { maxEvents, maxBytes, maxWaitMs }: WindowLimits,
   nowMs: number,
 ): Meter[] {
+  const { events = 0, bytes: held = 0, openedAt = null } = open ?? {};
   const waitedMs =
-    open.openedAt === null
-      ? 0
-      : Math.min(maxWaitMs, Math.max(0, nowMs - Date.parse(open.openedAt)));
-  const share = (value: number, most: number) => Math.min(1, value / most);
+    openedAt === null ? 0 : Math.min(maxWaitMs, Math.max(0, nowMs - Date.parse(openedAt)));
+  const meter = (
+    bound: Meter['bound'],
+    value: number,
+    most: number,
+    words: (value: number) => string,
+  ): Meter => ({
+    bound,
+    share: Math.min(1, value / most),
+    text: `${words(value)} of ${words(most)}`,
+  });
   return [
-    {
-      bound: 'events',
-      share: share(open.events, maxEvents),
-      text: `${exact(open.events)} of ${exact(maxEvents)}`,
-    },
-    {
-      bound: 'bytes',
-      share: share(open.bytes, maxBytes),
-      text: `${bytes(open.bytes)} of ${bytes(maxBytes)}`,
-    },
-    {
-      bound: 'time',
-      share: share(waitedMs, maxWaitMs),
-      text: `${duration(waitedMs)} of ${duration(maxWaitMs)}`,
-    },
+    meter('events', events, maxEvents, exact),
+    meter('bytes', held, maxBytes, bytes),
+    meter('time', waitedMs, maxWaitMs, duration),
   ];
 }
