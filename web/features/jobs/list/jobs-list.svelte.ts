@@ -18,7 +18,6 @@ export function createJobsList(state: JobState | undefined) {
   /** Where the next page begins; null: all is loaded. */
   let next = $state<string | null>(null);
   let paged = false;
-  let loadingMore = $state(false);
   const filter = state ? { state } : {};
 
   const first = poll(async () => {
@@ -50,20 +49,12 @@ export function createJobsList(state: JobState | undefined) {
     get hasMore() {
       return next !== null;
     },
-    get loadingMore() {
-      return loadingMore;
-    },
     async loadMore() {
-      if (next === null || loadingMore) return;
-      loadingMore = true;
-      try {
-        const page = await api.jobs.list({ ...filter, limit: PAGE_ITEMS, cursor: next });
-        paged = true;
-        items = appendPage(items, page.items);
-        next = page.next;
-      } finally {
-        loadingMore = false;
-      }
+      if (next === null) return;
+      const page = await api.jobs.list({ ...filter, limit: PAGE_ITEMS, cursor: next });
+      paged = true;
+      items = appendPage(items, page.items);
+      next = page.next;
     },
   };
 }
