@@ -12,82 +12,64 @@ interface Page<Props extends Record<string, string>> {
   section: Section | null;
 }
 
+const page = <Props extends Record<string, string>>(
+  load: Page<Props>['load'],
+  title: Page<Props>['title'],
+  section: Section | null,
+): Page<Props> => ({ load, title, section });
+
 const PAGES: { [Route in RouteName]: Page<Params<Route>> } = {
-  home: {
-    load: () => import('./features/home/Home.svelte'),
-    title: 'Manyhands: jobs done by every browser that lends a core',
-    section: null,
-  },
-  jobs: {
-    load: () => import('./features/jobs/list/JobsPage.svelte'),
-    title: 'Jobs',
-    section: 'jobs',
-  },
-  newJob: {
-    load: () => import('./features/jobs/new/NewJobPage.svelte'),
-    title: 'New job',
-    section: 'jobs',
-  },
-  job: {
-    load: () => import('./features/jobs/JobPage.svelte'),
-    title: 'Job',
-    section: 'jobs',
-  },
-  streams: {
-    load: () => import('./features/streams/list/StreamsPage.svelte'),
-    title: 'Streams',
-    section: 'streams',
-  },
-  stream: {
-    load: () => import('./features/streams/detail/StreamPage.svelte'),
-    title: ({ name }) => `${name} · Stream`,
-    section: 'streams',
-  },
-  processors: {
-    load: () => import('./features/processors/list/ProcessorsPage.svelte'),
-    title: 'Processors',
-    section: 'streams',
-  },
-  newProcessor: {
-    load: () => import('./features/processors/form/NewProcessor.svelte'),
-    title: 'New processor',
-    section: 'streams',
-  },
-  processor: {
-    load: () => import('./features/processors/detail/ProcessorPage.svelte'),
-    title: ({ name }) => `${name} · Processor`,
-    section: 'streams',
-  },
-  schedules: {
-    load: () => import('./features/schedules/list/SchedulesPage.svelte'),
-    title: 'Schedules',
-    section: 'schedules',
-  },
-  newSchedule: {
-    load: () => import('./features/schedules/form/NewSchedule.svelte'),
-    title: 'New schedule',
-    section: 'schedules',
-  },
-  schedule: {
-    load: () => import('./features/schedules/detail/SchedulePage.svelte'),
-    title: ({ name }) => `${name} · Schedule`,
-    section: 'schedules',
-  },
-  patterns: {
-    load: () => import('./features/patterns/PatternsPage.svelte'),
-    title: 'Patterns',
-    section: 'patterns',
-  },
-  pattern: {
-    load: () => import('./features/patterns/PatternPage.svelte'),
-    title: 'Patterns',
-    section: 'patterns',
-  },
-  volunteer: {
-    load: () => import('./features/volunteer/VolunteerPage.svelte'),
-    title: 'Volunteer',
-    section: 'volunteer',
-  },
+  home: page(
+    () => import('./features/home/Home.svelte'),
+    'Manyhands: jobs done by every browser that lends a core',
+    null,
+  ),
+  jobs: page(() => import('./features/jobs/list/JobsPage.svelte'), 'Jobs', 'jobs'),
+  newJob: page(() => import('./features/jobs/new/NewJobPage.svelte'), 'New job', 'jobs'),
+  job: page(() => import('./features/jobs/JobPage.svelte'), 'Job', 'jobs'),
+  streams: page(() => import('./features/streams/list/StreamsPage.svelte'), 'Streams', 'streams'),
+  stream: page(
+    () => import('./features/streams/detail/StreamPage.svelte'),
+    ({ name }) => `${name} · Stream`,
+    'streams',
+  ),
+  processors: page(
+    () => import('./features/processors/list/ProcessorsPage.svelte'),
+    'Processors',
+    'streams',
+  ),
+  newProcessor: page(
+    () => import('./features/processors/form/NewProcessor.svelte'),
+    'New processor',
+    'streams',
+  ),
+  processor: page(
+    () => import('./features/processors/detail/ProcessorPage.svelte'),
+    ({ name }) => `${name} · Processor`,
+    'streams',
+  ),
+  schedules: page(
+    () => import('./features/schedules/list/SchedulesPage.svelte'),
+    'Schedules',
+    'schedules',
+  ),
+  newSchedule: page(
+    () => import('./features/schedules/form/NewSchedule.svelte'),
+    'New schedule',
+    'schedules',
+  ),
+  schedule: page(
+    () => import('./features/schedules/detail/SchedulePage.svelte'),
+    ({ name }) => `${name} · Schedule`,
+    'schedules',
+  ),
+  patterns: page(() => import('./features/patterns/PatternsPage.svelte'), 'Patterns', 'patterns'),
+  pattern: page(() => import('./features/patterns/PatternPage.svelte'), 'Patterns', 'patterns'),
+  volunteer: page(
+    () => import('./features/volunteer/VolunteerPage.svelte'),
+    'Volunteer',
+    'volunteer',
+  ),
 };
 
 /** All that any address says; each page takes its own. */

@@ -1,6 +1,6 @@
 // Addresses lead to screens.
 import { expect, test } from 'vitest';
-import { matchRoute } from '../../../web/lib/routes.ts';
+import { href, matchRoute } from '../../../web/lib/routes.ts';
 
 test.each([
   ['/', 'home', {}],
@@ -19,3 +19,13 @@ test.each([
   ['/jobs/job-1/more', 'notFound', {}],
   ['/nowhere', 'notFound', {}],
 ])('%s is %s', (path, route, params) => expect(matchRoute(path)).toEqual({ route, params }));
+
+test('a link leads to the screen and with the parameters that it was made of', () => {
+  expect(matchRoute(href('job', { id: 'a/b c%' }))).toEqual({
+    route: 'job',
+    params: { id: 'a/b c%' },
+  });
+  expect(href('newJob')).toBe('/jobs/new');
+  expect(href('newJob', {}, { kind: 'dag', from: 'run 1' })).toBe('/jobs/new?kind=dag&from=run+1');
+  expect(href('newJob', {}, { kind: undefined })).toBe('/jobs/new');
+});

@@ -1,8 +1,5 @@
 // What is said of a processor in figures and words: how far behind it is, and why it waits. Pure.
-import type {
-  PartitionLag,
-  ProcessorState,
-} from '../../../shared/schemas/processor.ts';
+import type { PartitionLag, ProcessorState } from '../../../shared/schemas/processor.ts';
 
 export function totalLag(lag: readonly PartitionLag[]): number {
   return lag.reduce((sum, entry) => sum + entry.lag, 0);

@@ -9,13 +9,11 @@ import WaitingCard from './WaitingCard.svelte';
 
 type Card = Component<{ processor: Processor }>;
 
-export const KIND_CARDS: Record<
-  ProcessorKind,
-  { first: readonly Card[]; then: readonly Card[] }
-> = {
-  stateless: { first: [], then: [] },
-  stateful: { first: [StateCard], then: [] },
-  join: { first: [WaitingCard, LateCard], then: [] },
-  window: { first: [OpenWindowsCard, LateCard], then: [] },
-  batch: { first: [], then: [Batches] },
-};
+export const KIND_CARDS: Record<ProcessorKind, { first: readonly Card[]; then: readonly Card[] }> =
+  {
+    stateless: { first: [], then: [] },
+    stateful: { first: [StateCard], then: [] },
+    join: { first: [WaitingCard, LateCard], then: [] },
+    window: { first: [OpenWindowsCard, LateCard], then: [] },
+    batch: { first: [], then: [Batches] },
+  };

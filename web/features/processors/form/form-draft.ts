@@ -38,7 +38,10 @@ export function draftOf(name: string, spec: ProcessorSpec): ProcessorDraft {
 }
 
 /** After the kind was changed, or a template chosen: fresh code, unless somebody has written in it. */
-export function withTemplate(draft: ProcessorDraft, id = rulesOf(draft.kind).templateOf(draft)): ProcessorDraft {
+export function withTemplate(
+  draft: ProcessorDraft,
+  id = rulesOf(draft.kind).templateOf(draft),
+): ProcessorDraft {
   if (!isTemplate(draft.code)) return draft;
   const { code, services, fields } = TEMPLATES[id];
   const filled: ProcessorDraft = { ...draft, code, services: structuredClone(services) };

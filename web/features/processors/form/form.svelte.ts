@@ -4,12 +4,7 @@ import { compileProgram } from '../../../../shared/mapreduce/program.ts';
 import { compileProcessor } from '../../../../shared/streaming/program.ts';
 import type { FieldError, Problem } from '../../../../shared/schemas/problem.ts';
 import { asProblem, processors } from '../../../lib/api.ts';
-import {
-  fieldOf,
-  marksOf,
-  specOf,
-  withTemplate,
-} from './form-draft.ts';
+import { fieldOf, marksOf, specOf, withTemplate } from './form-draft.ts';
 import type { ProcessorDraft } from '../kinds/draft.ts';
 import { rulesOf } from '../kinds/kinds.ts';
 import { isTemplate, type TemplateId } from '../kinds/templates.ts';

@@ -80,4 +80,3 @@ function pathOf(text: string, at: string, errors: FieldError[]): KeyPath {
   const [first = '', ...others] = paths;
   return others.length === 0 ? first : paths;
 }
-
