@@ -8,8 +8,12 @@ import { join } from 'node:path';
 import { build as bundle } from 'esbuild';
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from 'miniflare';
 import type { V4WorkerOptionsShape } from 'miniflare';
-import { unstable_getMiniflareWorkerOptions as readWranglerConfig } from 'wrangler';
+import {
+  unstable_getMiniflareWorkerOptions as workerOptionsOf,
+  unstable_readConfig,
+} from 'wrangler';
 import { buildRuntime, ROOT } from './build.ts';
+import { objectKeys } from './object-keys.ts';
 import { mapStack } from './stack-map.ts';
 
 // wrangler's config reader announces at level "info" that it read .dev.vars.
@@ -50,7 +54,8 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
   const port = options.port ?? 0;
   if (port !== 0 && !(await isFree(port))) throw new PortBusyError(port);
 
-  const { workerOptions: read, main } = readWranglerConfig(join(ROOT, 'wrangler.toml'));
+  const config = unstable_readConfig({ config: join(ROOT, 'wrangler.toml') });
+  const { workerOptions: read, main } = workerOptionsOf(config);
   // The published type is an Omit over an index signature, which forgets every property.
   const workerOptions = read as V4WorkerOptionsShape;
   if (main === undefined) throw new Error('wrangler.toml names no main');
@@ -69,6 +74,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
       rootPath: ROOT,
       modules: [{ type: 'ESModule', path: 'worker.js', contents: code }],
       modulesRoot: ROOT,
+      durableObjects: withKeys(workerOptions.durableObjects ?? {}, objectKeys(config.migrations)),
       bindings: {
         ...workerOptions.bindings,
         ...(options.apiTokens === undefined ? {} : { API_TOKENS: options.apiTokens }),
@@ -119,6 +125,23 @@ export async function startEdgeOnFreePort(options: EdgeOptions & { port: number 
     }
   }
   throw new PortBusyError(options.port);
+}
+
+/** Each class with the key that its objects are kept under, whatever the class was called before. */
+function withKeys(
+  objects: NonNullable<V4WorkerOptionsShape['durableObjects']>,
+  keys: Map<string, string>,
+): typeof objects {
+  return Object.fromEntries(
+    Object.entries(objects).map(([binding, given]) => {
+      const object = typeof given === 'string' ? { className: given } : given;
+      const unsafeUniqueKey = keys.get(object.className);
+      if (unsafeUniqueKey === undefined) {
+        throw new Error(`no migration in wrangler.toml makes ${object.className}`);
+      }
+      return [binding, { ...object, unsafeUniqueKey }];
+    }),
+  );
 }
 
 async function bundleWorker(main: string): Promise<{ code: string; sourceMap: string }> {
