@@ -21,10 +21,10 @@ describe('objectKeys', () => {
   });
 
   it('follows a name that one class leaves and another takes', () => {
-    const expected = { BatchObject: '-BatchObject', BatchObject: '-WindowObject' };
-    const made = { new_sqlite_classes: ['BatchObject', 'WindowObject'] };
-    const first = { from: 'BatchObject', to: 'BatchObject' };
-    const then = { from: 'WindowObject', to: 'BatchObject' };
+    const expected = { BatchObject: '-WindowObject', WindowObject: '-PaneObject' };
+    const made = { new_sqlite_classes: ['WindowObject', 'PaneObject'] };
+    const first = { from: 'WindowObject', to: 'BatchObject' };
+    const then = { from: 'PaneObject', to: 'WindowObject' };
     expect(keysOf(made, { renamed_classes: [first] }, { renamed_classes: [then] })).toEqual(
       expected,
     );
