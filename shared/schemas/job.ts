@@ -259,7 +259,8 @@ export type ResultRecord = z.infer<typeof ResultRecord>;
 
 export const ATTEMPT_STATES = [
   'leased',
-  'held',
+  'awaiting-quorum', // its digest is in: the task waits for equal ones, or for the edge
+  'held', // the name of `awaiting-quorum` until 0.4.0: not answered any more
   'committed',
   'discarded',
   'failed',
@@ -299,6 +300,7 @@ export const JOB_EVENT_TYPES = [
   'committed', // by, tasks: [[task, attempt, ms, recordsIn, bytesIn]]
   'attemptFailed', // task, attempt, by, error
   'returned', // by, tasks
+  'backup', // task, by, name: it was granted again since its mapper is silent
   'disagreement', // task, attempts
   'edge', // reason: why the edge maps
   'reducing',

@@ -102,7 +102,10 @@ class Bench {
     if (verify.mode !== 'quorum') return;
     const equal = [...this.rows.values()]
       .map((row) => JSON.parse(row) as AttemptRecord)
-      .filter((a) => a.task === winner.task && a.state === 'held' && a.digest === winner.digest)
+      .filter(
+        (a) =>
+          a.task === winner.task && a.state === 'awaiting-quorum' && a.digest === winner.digest,
+      )
       .filter((a) => a.attempt !== this.reporting?.attempt)
       .map((a) => a.by);
     if (this.reporting) equal.push(this.reporting.by);
@@ -129,7 +132,8 @@ class Bench {
       this.granted.push({ task, attempt, by });
       if (by === EDGE) continue;
       const own = this.storedAttempts().filter(
-        (a) => a.task === task && a.by === by && (a.state === 'held' || a.state === 'leased'),
+        (a) =>
+          a.task === task && a.by === by && (a.state === 'awaiting-quorum' || a.state === 'leased'),
       );
       expect(own, 'nobody gets a task that he has in hand or has answered').toEqual([]);
     }

@@ -7,6 +7,7 @@ import {
   type AttemptRecord,
   EDGE,
   leaseLengthMs,
+  storedAttempt,
 } from '../../../worker/jobs/mapreduce/attempts.ts';
 import { MapStage, type MapStageOptions } from '../../../worker/jobs/mapreduce/map-stage.ts';
 
@@ -192,6 +193,42 @@ describe('leases that run out', () => {
     expect(stage.expire(2500).changed).toHaveLength(1);
     expect(stage.nextDeadlineMs()).toBeNull();
   });
+});
+
+describe('backups', () => {
+  const backups = (records: AttemptRecord[]) => records.map(({ backup }) => backup === true);
+
+  test('are attempts that would not be needed if the silent ones still counted', () => {
+    const stage = stageOf();
+    expect(backups(stage.grant(named('ann'), 1, timing))).toEqual([false]);
+    stage.expire(1000);
+    expect(backups(stage.grant(named('bob'), 1, { ...timing, nowMs: 1000 }))).toEqual([true]);
+    // Ann was slow, not gone: her result counts, and bob's attempt is taken back.
+    expect(done(stage, 0, 1).committed.map(({ by }) => by)).toEqual(['ann']);
+  });
+
+  test('are not the copies of a quorum, nor what follows a failure or a return', () => {
+    const stage = stageOf({ verify: { mode: 'quorum', copies: 2 } });
+    stage.grant(named('ann'), 1, timing);
+    expect(backups(stage.grant(named('bob'), 1, timing))).toEqual([false]);
+    stage.failed(0, 1, broke, 1);
+    expect(backups(stage.grant(named('cem'), 1, timing))).toEqual([false]);
+    stage.returned(0, 2, 'snoozed');
+    expect(backups(stage.grant(named('dan'), 1, { ...timing, nowMs: 500 }))).toEqual([false]);
+    stage.expire(1200);
+    expect(backups(stage.grant(named('eve'), 1, { ...timing, nowMs: 1200 }))).toEqual([true]);
+  });
+});
+
+test('attempts of version 0.4.0 that were held wait for their quorum', () => {
+  const stage = stageOf({ verify: { mode: 'quorum', copies: 2 } });
+  stage.grant(named('ann'), 1, timing);
+  const rows = done(stage, 0, 1).changed.map((row) => JSON.stringify({ ...row, state: 'held' }));
+  const restarted = stageOf({ verify: { mode: 'quorum', copies: 2 } });
+  restarted.restore([], rows.map(storedAttempt));
+  expect(restarted.grant(named('ann'), 1, timing)).toEqual([]);
+  const [lease] = restarted.grant(named('bob'), 1, timing);
+  expect(done(restarted, 0, lease?.attempt ?? 0).committed).toHaveLength(1);
 });
 
 describe('tasks given back', () => {

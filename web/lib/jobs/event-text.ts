@@ -13,6 +13,7 @@ const KIND: Record<JobEvent['type'], Kind> = {
   committed: 'committed',
   attemptFailed: 'retry',
   returned: 'returned',
+  backup: 'leased',
   disagreement: 'disagreement',
   edge: 'edge',
   reducing: 'reducing',
@@ -60,6 +61,8 @@ export function eventText(event: JobEvent, nameOf: (by: string) => string): stri
       return `${who()} failed at split ${numberOf(event, 'task')}: ${message()}.`;
     case 'returned':
       return `${who()} gave back ${tasksText(numbersOf(event, 'tasks'))}: ${textOf(event, 'reason')}.`;
+    case 'backup':
+      return `Split ${numberOf(event, 'task')} went to ${who()} too: its mapper is silent.`;
     case 'disagreement':
       return `Results of split ${numberOf(event, 'task')} differ.`;
     case 'edge':

@@ -121,7 +121,8 @@ export const KINDS: Record<Kind, Look> = {
   committed: { token: 'done', label: 'committed', icon: Check },
   // attempts
   leased: { token: 'map', label: 'leased', icon: Play },
-  held: { token: 'accent', label: 'held for the vote', icon: ShieldCheck },
+  'awaiting-quorum': { token: 'accent', label: 'waiting for a quorum', icon: ShieldCheck },
+  held: { token: 'accent', label: 'waiting for a quorum', icon: ShieldCheck },
   discarded: { token: 'muted', label: 'discarded', icon: Trash2 },
   returned: { token: 'retry', label: 'returned', icon: Undo2 },
   revoked: { token: 'retry', label: 'revoked', icon: Ban },

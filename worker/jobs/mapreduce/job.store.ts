@@ -11,7 +11,7 @@ import type {
 } from '../../../shared/schemas/job.ts';
 import { migrate } from '../../platform/migrations.ts';
 import { spillKey } from '../../platform/keys.ts';
-import type { AttemptRecord } from './attempts.ts';
+import { type AttemptRecord, storedAttempt } from './attempts.ts';
 import type { JobRecord } from './job-record.ts';
 import type { Part, ReduceSource } from '../../contracts/job.rpc.ts';
 import type { SplitPlan } from './plan.ts';
@@ -126,8 +126,8 @@ export class JobStore {
 
   // --- Map attempts ---
   saveAttempt(record: AttemptRecord): void {
-    // Only a held attempt's receipt is needed again; a committed one's sections go to `committed`.
-    const kept = record.state === 'held' ? record : { ...record, receipt: null };
+    // Only a waiting attempt's receipt is needed again; a committed one's sections go to `committed`.
+    const kept = record.state === 'awaiting-quorum' ? record : { ...record, receipt: null };
     this.#sql.exec(
       'INSERT OR REPLACE INTO attempts (task, attempt, by, state, record) VALUES (?, ?, ?, ?, ?)',
       record.task,
@@ -162,7 +162,7 @@ export class JobStore {
     const rows = this.#sql.exec<{ record: string }>(
       'SELECT record FROM attempts WHERE task NOT IN (SELECT task FROM committed) ORDER BY task, attempt',
     );
-    return [...rows].map((row) => JSON.parse(row.record) as AttemptRecord);
+    return [...rows].map((row) => storedAttempt(row.record));
   }
 
   /** Map tasks from `fromTask` on that were ever leased, with their attempts. */
@@ -176,7 +176,7 @@ export class JobStore {
     );
     const tasks = new Map<number, Task>();
     for (const row of rows) {
-      const record = JSON.parse(row.record) as AttemptRecord;
+      const record = storedAttempt(row.record);
       const task: Task = tasks.get(row.task) ?? {
         task: row.task,
         stage: 'map',
@@ -186,7 +186,8 @@ export class JobStore {
       task.attempts.push(shownAttempt(record));
       if (row.winner !== null) task.state = 'committed';
       else if (record.state === 'leased') task.state = 'running';
-      else if (record.state === 'held' && task.state === 'waiting') task.state = 'checking';
+      else if (record.state === 'awaiting-quorum' && task.state === 'waiting')
+        task.state = 'checking';
       tasks.set(row.task, task);
     }
     return Array.from(

@@ -159,6 +159,10 @@ export class MapReports {
     record.counters.attempts += granted.length;
     const tasks = granted.map(({ task, attempt }) => [task, attempt]);
     this.#event('granted', { by: want.by, name: want.name, tasks });
+    for (const { task, by, name } of granted.filter(({ backup }) => backup)) {
+      record.counters.backups++;
+      this.#event('backup', { task, by, name });
+    }
     return granted;
   }
 

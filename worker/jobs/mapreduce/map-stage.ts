@@ -1,10 +1,10 @@
-// The map stage as a pure state machine: which task goes to whom next, which attempt commits, when to give
-// up. It holds open tasks only; the JobObject stores what each call says has changed. Time and
-// randomness are arguments.
-import { ATTEMPTS_MAX } from '../../../shared/limits.ts';
+// The map stage as a pure state machine: which task goes to which mapper next, what every attempt has come to.
+// verification.ts decides which result is believed. The stage holds open tasks only; the JobObject stores what
+// each call says has changed. Time and randomness are arguments.
 import type { SpillReceipt } from '../../../shared/mapreduce/task.ts';
-import type { MapReduceSpec, TaskError } from '../../../shared/schemas/job.ts';
-import { type AttemptRecord, copiesOf, EDGE, isDeterministic } from './attempts.ts';
+import type { TaskError } from '../../../shared/schemas/job.ts';
+import { type AttemptRecord, EDGE, hasLapsed, mayStillFinish } from './attempts.ts';
+import * as verification from './verification.ts';
 
 /** Silent lapses a task may have before the job is given up. */
 const LAPSES_MAX = 8;
@@ -18,19 +18,13 @@ const RETURNED_WAIT_MAX_MS = 60_000;
 /** Candidates looked at in one grant before the rest is left for the next one. */
 const SCAN_MAX = 2_000;
 
-interface OpenTask {
+interface OpenTask extends verification.TaskResults {
   attempts: AttemptRecord[];
-  /** A volunteer's result that the edge is to repeat and compare (`adaptive`). */
-  checking: boolean;
   lapses: number;
 }
 
-export interface MapStageOptions {
+export interface MapStageOptions extends verification.TrustRules {
   tasks: number;
-  verify: MapReduceSpec['verify'];
-  mappers: MapReduceSpec['mappers'];
-  /** Share of volunteers' results that the edge repeats; used in `adaptive`. */
-  recheckShare: number;
   /** 0 ≤ n < 1; must not be foreseeable by volunteers. */
   random: () => number;
 }
@@ -56,7 +50,6 @@ export const noChanges = (): Changes => ({
 export class MapStage {
   readonly tasks: number;
   readonly #options: MapStageOptions;
-  readonly #copies: number;
   readonly #committed: Uint8Array;
   readonly #open = new Map<number, OpenTask>();
   /** Open tasks that need another attempt now, oldest first: by a volunteer, or by anybody. */
@@ -72,7 +65,6 @@ export class MapStage {
   constructor(options: MapStageOptions) {
     this.#options = options;
     this.tasks = options.tasks;
-    this.#copies = copiesOf(options.verify);
     this.#committed = new Uint8Array(options.tasks);
   }
 
@@ -96,9 +88,7 @@ export class MapStage {
       if (!this.#committed[task] && !this.#open.has(task)) this.#openTask(task);
     }
     for (const [task, open] of this.#open) {
-      const held = open.attempts.filter((a) => a.state === 'held');
-      open.checking =
-        this.#options.verify.mode === 'adaptive' && held.some((attempt) => attempt.by !== EDGE);
+      open.phase = verification.restoredPhase(this.#options, open.attempts);
       this.#reconsider(task);
     }
   }
@@ -189,23 +179,25 @@ export class MapStage {
     const record = this.#find(task, attempt);
     if (!record || !mayStillFinish(record)) return changes;
     this.#deactivate(record);
-    const open = this.#openTask(task);
-    // One volunteer is one voice, also when a lease that ran out and the one that followed both end well.
-    const spoke =
-      record.by !== EDGE && open.attempts.some((a) => a.state === 'held' && a.by === record.by);
-    const state = spoke ? 'discarded' : 'held';
-    Object.assign(record, { state, digest: receipt.digest, receipt, ms, error: null });
+    const { digest } = receipt;
+    Object.assign(record, { state: 'awaiting-quorum', digest, receipt, ms, error: null });
     changes.changed.push(record);
-    if (spoke) {
-      changes.freed++;
-      this.#reconsider(task);
+    const open = this.#openTask(task);
+    const verdict = verification.judge(this.#options, open, record, this.#options.random);
+    if (verdict.kind === 'commit') {
+      this.#commit(task, verdict.winner, changes);
       return changes;
     }
-    const { verify, mappers, recheckShare, random } = this.#options;
-    if (verify.mode === 'adaptive' && !open.checking && record.by !== EDGE && mappers !== 'edge') {
-      open.checking = random() < recheckShare;
+    if (verdict.kind === 'refuse') record.state = 'discarded';
+    else {
+      open.phase = verdict.phase;
+      if (verdict.disagreeing.length > 0) {
+        changes.disagreements.push({ task, attempts: verdict.disagreeing });
+      }
+      changes.fatal = verdict.error;
     }
-    this.#decide(task, open, changes);
+    changes.freed++;
+    this.#reconsider(task);
     return changes;
   }
 
@@ -217,11 +209,7 @@ export class MapStage {
     Object.assign(record, { state: 'failed', error: { ...error, task }, ms });
     changes.changed.push(record);
     const { attempts } = this.#openTask(task);
-    const failures = attempts.filter((a) => a.state === 'failed' && !hasLapsed(a));
-    const deterministic = failures.filter((a) => a.error && isDeterministic(a.error));
-    const certain =
-      isDeterministic(error) && (record.by === EDGE || this.#voices(deterministic) >= 2);
-    if (certain || this.#voices(failures) >= ATTEMPTS_MAX) changes.fatal = { ...error, task };
+    if (verification.endsJob(this.#options, attempts, record)) changes.fatal = { ...error, task };
     this.#reconsider(task);
     changes.freed++;
     return changes;
@@ -328,7 +316,7 @@ export class MapStage {
 
   #openTask(task: number): OpenTask {
     let open = this.#open.get(task);
-    if (!open) this.#open.set(task, (open = { attempts: [], checking: false, lapses: 0 }));
+    if (!open) this.#open.set(task, (open = { attempts: [], phase: 'collecting', lapses: 0 }));
     return open;
   }
 
@@ -342,6 +330,9 @@ export class MapStage {
     { nowMs, leaseMs }: { nowMs: number; leaseMs: number },
   ): AttemptRecord {
     const open = this.#openTask(task);
+    // It would not be needed if the attempts that fell silent still counted as out.
+    const silent = open.attempts.filter(hasLapsed).length;
+    const backup = silent > 0 && this.#lacking(open, silent).count === 0;
     const record: AttemptRecord = {
       task,
       attempt: (open.attempts.at(-1)?.attempt ?? 0) + 1,
@@ -355,6 +346,7 @@ export class MapStage {
       digest: null,
       error: null,
       receipt: null,
+      ...(backup && { backup }),
     };
     open.attempts.push(record);
     this.#activate(record);
@@ -384,41 +376,37 @@ export class MapStage {
     this.#reconsider(record.task);
   }
 
-  /** Attempts that the task needs beyond those out and those that agree. */
-  #need(open: OpenTask): number {
+  /** What the task lacks; `silent` attempts count as out besides those that are. */
+  #lacking(open: OpenTask, silent = 0): verification.Lacking {
     const active = open.attempts.filter((a) => a.state === 'leased').length;
-    if (open.checking) {
-      return active > 0 ? 0 : 1;
-    }
-    return Math.max(0, this.#copies - active - this.#largestVote(open).length);
+    return verification.lacking(this.#options, open, active + silent);
   }
 
   #reconsider(task: number): void {
     const open = this.#open.get(task);
-    const needed = open !== undefined && this.#need(open) > 0;
+    const { count, by } = open ? this.#lacking(open) : { count: 0, by: 'edge' };
     // Adding what is there already leaves it in its place.
-    if (needed && !open.checking) this.#wanting.add(task);
+    if (count > 0 && by === 'anybody') this.#wanting.add(task);
     else this.#wanting.delete(task);
-    if (needed && (open.checking || this.#edgeHelps(open))) this.#wantingEdge.add(task);
+    if (count > 0 && open && (by === 'edge' || this.#edgeHelps(open))) this.#wantingEdge.add(task);
     else this.#wantingEdge.delete(task);
   }
 
   /** With volunteers at work the edge helps where one stalled or failed, all give it back, or they disagree. */
-  #edgeHelps({ attempts }: OpenTask): boolean {
+  #edgeHelps(open: OpenTask): boolean {
     if (this.#options.mappers !== 'any') return false;
+    const { attempts } = open;
     if (attempts.some((a) => a.state === 'failed')) return true;
     if (attempts.filter((a) => a.state === 'returned').length >= RETURNS_MAX) return true;
-    return new Set(attempts.filter((a) => a.state === 'held').map((a) => a.digest)).size > 1;
+    return verification.wantsReferee(open);
   }
 
-  /** Nobody checks himself; and who failed at it leaves it to others, the edge if there is nobody else. */
-  #mayTake({ attempts }: OpenTask, by: string, nowMs: number): boolean {
-    const leftToOthers = this.#options.mappers === 'any';
-    const own = attempts.filter((a) => a.by === by);
-    const barred = own.some(
-      ({ state }) => state === 'held' || state === 'leased' || (leftToOthers && state === 'failed'),
-    );
-    if (barred) return false;
+  /** A volunteer that failed at a task leaves it to others: to the edge if there is no other volunteer. */
+  #mayTake(open: OpenTask, by: string, nowMs: number): boolean {
+    if (!verification.mayAnswer(open, by)) return false;
+    const own = open.attempts.filter((a) => a.by === by);
+    if (this.#options.mappers === 'any' && own.some(({ state }) => state === 'failed'))
+      return false;
     const returned = own.filter(({ state }) => state === 'returned');
     if (returned.length < RETURNS_MAX) return true;
     const waitMs = RETURNED_WAIT_MS * 2 ** (returned.length - RETURNS_MAX);
@@ -426,63 +414,20 @@ export class MapStage {
     return nowMs - lastMs >= Math.min(RETURNED_WAIT_MAX_MS, waitMs);
   }
 
-  /** One volunteer must not be able to fail a job that others could finish: where there are others. */
-  #voices(records: AttemptRecord[]): number {
-    if (this.#options.mappers !== 'any') return records.length;
-    const edge = records.filter((record) => record.by === EDGE).length;
-    return edge + new Set(records.map((record) => record.by).filter((by) => by !== EDGE)).size;
-  }
-
-  #largestVote(open: OpenTask): AttemptRecord[] {
-    const votes = new Map<string, AttemptRecord[]>();
-    let largest: AttemptRecord[] = [];
-    for (const record of open.attempts) {
-      if (record.state !== 'held' || record.digest === null) continue;
-      const vote = [...(votes.get(record.digest) ?? []), record];
-      votes.set(record.digest, vote);
-      if (vote.length > largest.length) largest = vote;
-    }
-    return largest;
-  }
-
-  #decide(task: number, open: OpenTask, changes: Changes): void {
-    const held = open.attempts.filter((a) => a.state === 'held');
-    let winner: AttemptRecord | undefined;
-    if (open.checking) winner = held.find((a) => a.by === EDGE);
-    else {
-      const vote = this.#largestVote(open);
-      if (vote.length >= this.#copies) winner = vote[0];
-    }
-    if (winner) this.#commit(task, winner, held, changes);
-    else {
-      this.#reconsider(task);
-      if (new Set(held.map((a) => a.digest)).size > 1) {
-        changes.disagreements.push({ task, attempts: held.map((a) => a.attempt) });
-      }
-      if (held.length >= this.#copies + ATTEMPTS_MAX) {
-        const message = `${held.length} attempts at task ${task} gave no ${this.#copies} equal results`;
-        changes.fatal = { code: 'disagreement', message, task };
-      }
-      changes.freed++;
-    }
-  }
-
   /** Commits one attempt; equal ones are discarded, others have failed, those still out are revoked. */
-  #commit(task: number, winner: AttemptRecord, held: AttemptRecord[], changes: Changes): void {
-    const differing = held.filter((record) => record.digest !== winner.digest);
-    if (differing.length > 0) {
-      changes.disagreements.push({ task, attempts: differing.map((record) => record.attempt) });
+  #commit(task: number, winner: AttemptRecord, changes: Changes): void {
+    const { attempts } = this.#openTask(task);
+    const { committed, blamed, error } = verification.settle(attempts, winner);
+    if (blamed.length > 0) {
+      changes.disagreements.push({ task, attempts: blamed.map(({ attempt }) => attempt) });
     }
-    for (const record of differing) {
-      const message = `its digest differs from the one that ${winner.by} and the vote agree on`;
-      Object.assign(record, { state: 'failed', error: { code: 'disagreement', message, task } });
+    for (const record of blamed) {
+      Object.assign(record, { state: 'failed', error });
       changes.changed.push(record);
     }
-    // An equal volunteer's attempt is the one committed when the edge merely checked it.
-    const credited = held.find((a) => a.by !== EDGE && a.digest === winner.digest) ?? winner;
-    for (const record of this.#openTask(task).attempts) {
-      if (record === credited) record.state = 'committed';
-      else if (record.state === 'held') record.state = 'discarded';
+    for (const record of attempts) {
+      if (record === committed) record.state = 'committed';
+      else if (record.state === 'awaiting-quorum') record.state = 'discarded';
       else if (record.state === 'leased') {
         this.#deactivate(record);
         record.state = 'revoked';
@@ -493,18 +438,6 @@ export class MapStage {
     this.#committedCount++;
     this.#open.delete(task);
     this.#reconsider(task);
-    changes.committed.push(credited);
+    changes.committed.push(committed);
   }
 }
-
-/** Its lease ran out in silence: nobody knows whether it failed. */
-const hasLapsed = ({ state, error, ms }: AttemptRecord): boolean =>
-  state === 'failed' && error?.code === 'deadline' && ms === null;
-
-/** Whether a result that comes now is the attempt's first word: out, given back, or thought lost. */
-const mayStillFinish = (record: AttemptRecord): boolean =>
-  record.digest === null &&
-  (record.state === 'leased' ||
-    record.state === 'returned' ||
-    record.state === 'revoked' ||
-    hasLapsed(record));
