@@ -176,16 +176,17 @@ export interface Submission {
   spec: MapReduceSpec;
   /** The R2 object the input lies in, pinned; null for a `range`. */
   input: { key: string; bytes: number; gzip: boolean } | null;
-  /** A stream's range instead: its pieces are pinned in the partitions' logs until the job lets go. */
+  /** A stream's range instead: what the plan reads is pinned in the partitions' logs until the job lets go. */
   stream: PinnedStream | null;
+  plan: SplitPlan;
   programHash: string;
   reduce: ReduceWork['reduce'];
   combine: ReduceWork['combine'];
   guard: boolean;
   /** The run of a DAG whose step this is the work of: it is told when the job has ended. */
   run?: string;
-  /** The program is a step's function; its input's records lie at these boundaries, each a split. */
-  step?: StepPlan & { boundaries: number[] };
+  /** The program is a step's function. */
+  step?: StepPlan;
 }
 
 export interface PinnedStream {
@@ -193,7 +194,6 @@ export interface PinnedStream {
   /** Partitions whose log holds a pin. */
   partitions: number[];
   bytes: number;
-  pieces: Piece[];
 }
 
 export type { SpillReceipt };
@@ -204,3 +204,15 @@ export interface Piece {
   start: number;
   end: number;
 }
+
+/** Which splits an input has. */
+export type SplitPlan =
+  /** Split n is bytes [n × splitBytes, (n + 1) × splitBytes) of the input. */
+  | { kind: 'bytes'; bytes: number; splitBytes: number; splits: number }
+  /** Split n is bytes [boundaries[n], boundaries[n + 1]); each begins a record. */
+  | { kind: 'boundaries'; boundaries: number[]; splits: number }
+  | { kind: 'integers'; from: number; to: number; splitItems: number; splits: number }
+  /** Split n is bytes [spans[2n], spans[2n + 1]) of object number objectOf[n]: whole records. */
+  | { kind: 'pieces'; objects: string[]; objectOf: number[]; spans: number[]; splits: number }
+  /** Boundaries are not known yet: the input has to be scanned. */
+  | { kind: 'scan'; bytes: number; splitBytes: number };

@@ -2,13 +2,14 @@
 import { Hono } from 'hono';
 import { ListQuery } from '../../shared/schemas/common.ts';
 import { JobListQuery } from '../../shared/schemas/job.ts';
-import type { AnyJob } from '../../shared/schemas/jobs.ts';
-import { readJobSpec } from '../jobs/dag/read-spec.ts';
+import { type AnyJob, JobSpec } from '../../shared/schemas/jobs.ts';
+import { assertStepNames } from '../jobs/dag/read-spec.ts';
 import { submitRun } from '../jobs/dag/submit.ts';
 import { eventStream } from '../jobs/mapreduce/event-stream.ts';
 import { submitJob } from '../jobs/mapreduce/submit.edge.ts';
 import type { AppEnv } from '../platform/env.ts';
 import { anyJob, catalog, mapReduceJob } from '../stubs.ts';
+import { parse } from '../platform/parse.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
 import { idempotencyKey, jsonBodyAndText, parseQuery } from '../platform/validate.ts';
 
@@ -26,7 +27,8 @@ const changed = (job: AnyJob | 'conflict' | null, id: string, why: string): AnyJ
 export const jobRoutes = new Hono<AppEnv>()
   .post('/', async (c) => {
     const { text, value } = await jsonBodyAndText(c.req.raw);
-    const spec = readJobSpec(text, value);
+    const spec = parse(JobSpec, value, 'body');
+    if (spec.kind === 'dag') assertStepNames(text, spec);
     const key = idempotencyKey(c.req.raw);
     const job: AnyJob =
       spec.kind === 'dag' ? await submitRun(c.env, spec, key) : await submitJob(c.env, spec, key);

@@ -1,21 +1,15 @@
-// A submitted job, read: the schema sees what JSON.parse makes of the text, and that drops steps without a word.
+// The steps of a submitted DAG, by name: the schema sees what JSON.parse makes of the text, and that drops steps
+// without a word.
 import { stepKeys } from '../../../shared/dag/step-keys.ts';
-import { JobSpec } from '../../../shared/schemas/jobs.ts';
+import type { DagSpec } from '../../../shared/schemas/dag.ts';
 import type { FieldError } from '../../../shared/schemas/problem.ts';
-import { parse } from '../../platform/parse.ts';
 import { ProblemError } from '../../platform/problem.ts';
 
-/** Throws `invalid_request`. `text` is what `value` was parsed from. */
-export function readJobSpec(text: string, value: unknown): JobSpec {
-  const spec = parse(JobSpec, value, 'body');
-  if (spec.kind === 'dag') assertNames(stepKeys(text), spec.steps);
-  return spec;
-}
-
-function assertNames(names: readonly string[], steps: object): void {
+/** Throws `invalid_request`. `text` is what the specification was parsed from. */
+export function assertStepNames(text: string, { steps }: DagSpec): void {
   const seen = new Set<string>();
   const errors: FieldError[] = [];
-  for (const name of names) {
+  for (const name of stepKeys(text)) {
     const path = `steps.${name}`;
     if (!Object.hasOwn(steps, name)) {
       errors.push({ path, message: 'this name means something else in JavaScript' });

@@ -77,13 +77,15 @@ export async function submitVolunteer(
     spec: shown,
     input: { key: inlineInputKey(job), bytes, gzip: false },
     stream: null,
+    // Each line is a split.
+    plan: { kind: 'boundaries', boundaries, splits: lines.length },
     programHash: await sha256Hex(text),
     // Not "first": of two that say something of one unit, one lies.
     reduce: null,
     combine: null,
     guard: env.LOCAL === '1',
     run,
-    step: { run, step, attempt, timeoutMs: spec.timeoutMs, browser, boundaries },
+    step: { run, step, attempt, timeoutMs: spec.timeoutMs, browser },
   });
   return job;
 }

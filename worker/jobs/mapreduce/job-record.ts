@@ -1,7 +1,7 @@
 // What a job is, as the JobObject keeps it, and how it is shown. One JSON row; what grows with the
 // number of tasks lies in tables of its own.
 import { BAD_RECORDS_LISTED_PER_JOB } from '../../../shared/limits.ts';
-import type { MapPlan, StepPlan } from '../../../shared/mapreduce/task.ts';
+import type { MapPlan } from '../../../shared/mapreduce/task.ts';
 import { usd } from '../../../shared/pricing.ts';
 import type {
   BadRecord,
@@ -13,17 +13,14 @@ import type {
   TaskError,
 } from '../../../shared/schemas/job.ts';
 import { EDGE, type AttemptRecord } from './attempts.ts';
-import type { PartCommit, PinnedStream, Submission } from '../../contracts/job.rpc.ts';
+import type { PartCommit, Submission } from '../../contracts/job.rpc.ts';
 import type { EdgeWakeUps } from './edge-wake-ups.ts';
 import type { MapStage } from './map-stage.ts';
 import { recordFormat, splitCount, type SplitPlan } from './plan.ts';
 
 export interface JobRecord {
-  /** Without the specification, a stream's pieces and boundaries, stored apart: they may be larger than a row. */
-  submission: Omit<Submission, 'spec' | 'stream' | 'step'> & {
-    stream: Omit<PinnedStream, 'pieces'> | null;
-    step?: StepPlan;
-  };
+  /** Without the specification and the plan, which are stored apart: they may be larger than a row. */
+  submission: Omit<Submission, 'spec' | 'plan'>;
   state: JobState;
   reason: string;
   createdAtMs: number;

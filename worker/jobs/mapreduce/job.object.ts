@@ -10,7 +10,6 @@ import {
   SUMMARY_MS,
   TASKS_MAX,
 } from '../../../shared/limits.ts';
-import type { StepPlan } from '../../../shared/mapreduce/task.ts';
 import type { List } from '../../../shared/schemas/common.ts';
 import type {
   Job,
@@ -61,7 +60,7 @@ import { JobStore, shownPart } from './job.store.ts';
 import { openReceipt, signLease } from './lease.ts';
 import { leaseMsOf, MapReports } from './map-reports.ts';
 import { MapStage } from './map-stage.ts';
-import { pieceOf, planSplits, type SplitPlan, splitCount, splitOf } from './plan.ts';
+import { pieceOf, type SplitPlan, splitCount, splitOf } from './plan.ts';
 import { ReduceStage } from './reduce-stage.ts';
 import { unpinStream } from './stream-input.edge.ts';
 import { listTasks } from './task-list.ts';
@@ -151,30 +150,19 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   async submit(submission: Submission): Promise<Job> {
     if (this.#job) return this.#view(this.#job);
     const nowMs = Date.now();
-    const { spec, stream, step, ...rest } = submission;
-    const { boundaries, ...stepPlan } = step ?? {};
-    const facts = { bytes: rest.input?.bytes ?? 0, gzip: rest.input?.gzip ?? false, boundaries };
-    const planned = planSplits(spec.input, { ...facts, pieces: stream?.pieces }, spec.splitBytes);
-    if (!planned.ok) throw new Error(`submit: ${planned.reason}`); // The route has checked it already.
-    const pinned = stream && {
-      uid: stream.uid,
-      partitions: stream.partitions,
-      bytes: stream.bytes,
-    };
-    const kept = { ...rest, stream: pinned, ...(step && { step: stepPlan as StepPlan }) };
+    const { spec, plan, ...kept } = submission;
     const record = newJobRecord(kept, nowMs);
     // A partition's end was asked for and its range pinned; later it is let go.
-    addInto(record.operations, { durableObjectRequest: 3 * (pinned?.partitions.length ?? 0) });
+    addInto(record.operations, { durableObjectRequest: 3 * (kept.stream?.partitions.length ?? 0) });
     record.edgeFromMs = nowMs + (spec.mappers === 'edge' ? 0 : EDGE_GRACE_MS);
     const job = this.#change(() => {
       this.#timers.clear('unsubmitted');
       this.#store.saveSpec(spec);
-      this.#store.savePlan(planned.plan);
+      this.#store.savePlan(plan);
       this.#store.saveRecord(record);
       this.#events.write('submitted', { name: spec.name });
-      if (planned.plan.kind !== 'scan')
-        this.#events.write('planned', { splits: planned.plan.splits });
-      return this.#open(record, spec, planned.plan);
+      if (plan.kind !== 'scan') this.#events.write('planned', { splits: plan.splits });
+      return this.#open(record, spec, plan);
     });
     await this.#advance(job, true);
     this.#notifier.callLobbies(job, false);

@@ -5,18 +5,9 @@
 import { GZIP_MAX_BYTES, SPLIT_MAX_BYTES, TASKS_MAX } from '../../../shared/limits.ts';
 import type { RecordFormat, Split } from '../../../shared/mapreduce/task.ts';
 import type { JobInput } from '../../../shared/schemas/job.ts';
-import type { Piece } from '../../contracts/job.rpc.ts';
+import type { Piece, SplitPlan } from '../../contracts/job.rpc.ts';
 
-export type SplitPlan =
-  /** Split n is bytes [n × splitBytes, (n + 1) × splitBytes) of the input. */
-  | { kind: 'bytes'; bytes: number; splitBytes: number; splits: number }
-  /** Split n is bytes [boundaries[n], boundaries[n + 1]); each begins a record. */
-  | { kind: 'boundaries'; boundaries: number[]; splits: number }
-  | { kind: 'integers'; from: number; to: number; splitItems: number; splits: number }
-  /** Split n is bytes [spans[2n], spans[2n + 1]) of object number objectOf[n]: whole records. */
-  | { kind: 'pieces'; objects: string[]; objectOf: number[]; spans: number[]; splits: number }
-  /** Boundaries are not known yet: the input has to be scanned. */
-  | { kind: 'scan'; bytes: number; splitBytes: number };
+export type { SplitPlan };
 
 export interface InputFacts {
   /** Size of the stored input; 0 for a range. */
@@ -24,8 +15,6 @@ export interface InputFacts {
   gzip: boolean;
   /** Of a stream: where the events lie, in order. */
   pieces?: Piece[] | undefined;
-  /** Of a step's job: where its records begin, and the end. Each is a split. */
-  boundaries?: number[] | undefined;
 }
 
 /** A reason in words when the input cannot be planned; the bound is named in it. */
@@ -45,10 +34,7 @@ export function planSplits(input: JobInput, facts: InputFacts, splitBytes: numbe
     return { ok: true, plan: { kind: 'integers', from, to, splitItems: input.splitItems, splits } };
   }
   if ('stream' in input) return planPieces(facts.pieces ?? []);
-  const { bytes, gzip, boundaries } = facts;
-  if (boundaries) {
-    return { ok: true, plan: { kind: 'boundaries', boundaries, splits: boundaries.length - 1 } };
-  }
+  const { bytes, gzip } = facts;
   if (bytes === 0) return { ok: true, plan: { kind: 'boundaries', boundaries: [0], splits: 0 } };
   if (gzip && input.format !== 'bytes') {
     if (bytes > GZIP_MAX_BYTES) {

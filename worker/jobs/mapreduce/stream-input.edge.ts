@@ -6,8 +6,7 @@ import type { Env } from '../../platform/env.ts';
 import { catalog, logObject } from '../../stubs.ts';
 import { notFound, ProblemError } from '../../platform/problem.ts';
 import type { StreamDefinition } from '../../contracts/names.ts';
-import type { JobRecord } from './job-record.ts';
-import type { PinnedStream } from '../../contracts/job.rpc.ts';
+import type { Piece, PinnedStream } from '../../contracts/job.rpc.ts';
 import { type Held, invalid, resolveRanges } from './stream-range.ts';
 
 /** Finds the stream. Throws `not_found`, naming the field. */
@@ -50,13 +49,12 @@ export async function pinStream(
   stream: StreamDefinition,
   ranges: StreamRange[],
   splitBytes: number,
-): Promise<PinnedStream> {
+): Promise<{ pinned: PinnedStream; pieces: Piece[] }> {
   const reading = ranges.filter(({ from, to }) => from < to);
   const pinned: PinnedStream = {
     uid: stream.uid,
     partitions: reading.map(({ partition }) => partition),
     bytes: 0,
-    pieces: [],
   };
   try {
     const found = await Promise.all(
@@ -78,21 +76,19 @@ export async function pinStream(
         return pieces;
       }),
     );
-    for (const { key, start, end } of found.flat()) {
-      pinned.pieces.push({ key, start, end });
-      pinned.bytes += end - start;
-    }
+    const pieces = found.flat().map(({ key, start, end }) => ({ key, start, end }));
+    for (const { start, end } of pieces) pinned.bytes += end - start;
+    return { pinned, pieces };
   } catch (error) {
     await unpinStream(env, job, pinned);
     throw error;
   }
-  return pinned;
 }
 
 export async function unpinStream(
   env: Env,
   job: string,
-  stream: JobRecord['submission']['stream'] | undefined,
+  stream: PinnedStream | null,
 ): Promise<void> {
   if (!stream) return;
   await Promise.all(

@@ -10,7 +10,7 @@ import { inlineInputKey, programKey } from '../../platform/keys.ts';
 import { catalog, jobObject } from '../../stubs.ts';
 import { notFound, ProblemError } from '../../platform/problem.ts';
 import { sha256Hex } from '../../platform/sha256.ts';
-import type { Submission } from '../../contracts/job.rpc.ts';
+import type { Piece, Submission } from '../../contracts/job.rpc.ts';
 import { planSplits } from './plan.ts';
 import { pinStream, rangesOfInput, streamOfInput, unpinStream } from './stream-input.edge.ts';
 
@@ -56,8 +56,8 @@ export async function submitAs(
 ): Promise<Job> {
   const known = mayComeAgain ? await jobObject(env, job).get() : null;
   if (known) return known;
-  const { resolved, input, stream } = await storeInput(env, job, spec, mayComeAgain);
-  const facts = { bytes: input?.bytes ?? 0, gzip: input?.gzip ?? false, pieces: stream?.pieces };
+  const { resolved, input, stream, pieces } = await storeInput(env, job, spec, mayComeAgain);
+  const facts = { bytes: input?.bytes ?? 0, gzip: input?.gzip ?? false, pieces };
   const planned = planSplits(resolved, facts, spec.splitBytes);
   if (!planned.ok) {
     await Promise.all([catalog(env).unpin(job), unpinStream(env, job, stream)]);
@@ -71,6 +71,7 @@ export async function submitAs(
     spec: { ...spec, input: resolved },
     input,
     stream,
+    plan: planned.plan,
     programHash: await sha256Hex(program.text),
     reduce: program.reduce,
     combine: program.combine,
@@ -105,6 +106,8 @@ interface StoredInput {
   resolved: JobInput;
   input: Submission['input'];
   stream: Submission['stream'];
+  /** Where the events of a stream's range lie. */
+  pieces?: Piece[];
 }
 
 async function storeInput(
@@ -118,8 +121,8 @@ async function storeInput(
     const stream = await streamOfInput(env, input);
     let ranges = await rangesOfInput(env, stream, input);
     if (mayComeAgain) ranges = await jobObject(env, job).fixRanges(ranges);
-    const pinned = await pinStream(env, job, stream, ranges, splitBytes);
-    return { resolved: { ...input, ranges }, input: null, stream: pinned };
+    const { pinned, pieces } = await pinStream(env, job, stream, ranges, splitBytes);
+    return { resolved: { ...input, ranges }, input: null, stream: pinned, pieces };
   }
   if ('inline' in input) {
     const bytes = new TextEncoder().encode(input.inline);
