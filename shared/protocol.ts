@@ -93,6 +93,11 @@ export type LobbyMessage =
 
 /** On GET …/input: byte offset, in the whole input, of the first byte that is sent. Splits are aligned to records. */
 export const INPUT_START_HEADER = 'x-manyhands-start';
+/**
+ * On GET …/input: the edge's signature under where the records of the split lie. Sent back with PUT …/output, it
+ * spares the edge to look for them again.
+ */
+export const RANGE_HEADER = 'x-manyhands-range';
 /** On PUT …/output: the spill's SHA-256 as the mapper computed it, in hex. */
 export const DIGEST_HEADER = 'x-manyhands-digest';
 

@@ -12,6 +12,7 @@ import {
   INPUT_START_HEADER,
   type LobbyMessage,
   PROTOCOL_VERSION,
+  RANGE_HEADER,
 } from '../../shared/protocol.ts';
 
 interface Runtime {
@@ -116,12 +117,17 @@ export class ProtocolVolunteer {
     if (!plan) throw new Error(`no plan of ${grant.job} came before its grant`);
     const text = await (await fetch(this.leaseUrl(grant.lease, 'program'))).text();
     const { runtime, ...evaluated } = this.#evaluated(text);
-    const run: MapRun = { plan, ...(await this.#inputOf(grant)), ...evaluated };
+    const { range, ...given } = await this.#inputOf(grant);
+    const run: MapRun = { plan, ...given, ...evaluated };
     const result = await runtime.runMap(this.#behaviour.distort?.(run) ?? run);
     if (!result.ok) return result;
     const response = await fetch(this.leaseUrl(grant.lease, 'output'), {
       method: 'PUT',
-      headers: { 'content-type': 'application/octet-stream', [DIGEST_HEADER]: result.digest },
+      headers: {
+        'content-type': 'application/octet-stream',
+        [DIGEST_HEADER]: result.digest,
+        [RANGE_HEADER]: range,
+      },
       body: result.spill,
     });
     return { response, result };
@@ -134,13 +140,18 @@ export class ProtocolVolunteer {
     return evaluated;
   }
 
-  async #inputOf({ lease, task }: Grant): Promise<Pick<MapRun, 'task' | 'input'>> {
-    if (task.split.kind === 'integers') return { task, input: null };
+  async #inputOf({
+    lease,
+    task,
+  }: Grant): Promise<Pick<MapRun, 'task' | 'input'> & { range: string }> {
+    if (task.split.kind === 'integers') return { task, input: null, range: '' };
     const response = await fetch(this.leaseUrl(lease, 'input'));
     if (!response.ok) throw new Error(`${response.status} for the input of task ${task.task}`);
     const input = new Uint8Array(await response.arrayBuffer());
     const start = Number(response.headers.get(INPUT_START_HEADER));
-    return { task: { ...task, split: { kind: 'bytes', start, end: start + input.length } }, input };
+    const range = response.headers.get(RANGE_HEADER) ?? '';
+    const split = { kind: 'bytes', start, end: start + input.length } as const;
+    return { task: { ...task, split }, input, range };
   }
 
   #take(message: LobbyMessage): void {

@@ -5,9 +5,11 @@ import {
   claimsOf,
   type NewLease,
   openLease,
+  openRange,
   openReceipt,
   packReceiptSections,
   signLease,
+  signRange,
   signReceipt,
   unpackReceiptSections,
 } from '../../worker/jobs/mapreduce/lease.ts';
@@ -106,6 +108,21 @@ describe('a lease', () => {
   test('of integers reads nothing', () => {
     const task = { task: 0, split: { kind: 'integers', from: 0, to: 9 } } as const;
     expect(claimsOf({ ...lease, task }).input).toBeNull();
+  });
+});
+
+describe('a range', () => {
+  test('is what was found for this attempt, and of no other', async () => {
+    const claims = claimsOf(lease);
+    const token = await signRange('secret', claims, { start: 12, end: 24 });
+    expect(await openRange('secret', claims, token)).toEqual({ start: 12, end: 24 });
+    for (const other of [{ job: 'job_2' }, { task: 4 }, { attempt: 3 }]) {
+      expect(await openRange('secret', { ...claims, ...other }, token)).toBeNull();
+    }
+    expect(await openRange('another', claims, token)).toBeNull();
+    expect(await openRange('secret', claims, await signLease('secret', lease))).toBeNull();
+    expect(await openLease('secret', token, 0)).toBeNull();
+    expect(await openReceipt('secret', token)).toBeNull();
   });
 });
 

@@ -1,7 +1,7 @@
 // The data plane as a volunteer sees it: three routes, each opened by a lease. Bytes go between the edge
 // and this page; the sandbox has no network. `no-store` keeps the browser from writing every split to
 // its disk cache, which halves the rate.
-import { DIGEST_HEADER, INPUT_START_HEADER } from '../../shared/protocol.ts';
+import { DIGEST_HEADER, INPUT_START_HEADER, RANGE_HEADER } from '../../shared/protocol.ts';
 import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 
 /** The edge does not honour this lease any more, or cannot be reached: give it back. */
@@ -14,18 +14,23 @@ export interface SplitInput {
   bytes: Uint8Array<ArrayBuffer>;
   /** Byte offset in the whole input. */
   start: number;
+  /** The edge's signature under where they lie: goes along with the output. */
+  range: string;
+}
+
+/** A finished map task, to be stored. */
+export interface Output {
+  spill: Uint8Array<ArrayBuffer>;
+  digest: string;
+  /** Of its input; empty without one. */
+  range: string;
 }
 
 export interface DataRoutes {
   program(lease: string, signal: AbortSignal): Promise<string>;
   input(lease: string, signal: AbortSignal): Promise<SplitInput>;
   /** Resolves to the receipt. */
-  output(
-    lease: string,
-    spill: Uint8Array<ArrayBuffer>,
-    digest: string,
-    signal: AbortSignal,
-  ): Promise<string>;
+  output(lease: string, output: Output, signal: AbortSignal): Promise<string>;
 }
 
 const RETRIES = 2;
@@ -42,16 +47,17 @@ export function dataRoutes(origin: string): DataRoutes {
     input: (lease, signal) =>
       attempt(url(lease, 'input'), { signal }, async (response) => {
         const start = Number(response.headers.get(INPUT_START_HEADER));
-        return { bytes: new Uint8Array(await response.arrayBuffer()), start };
+        const range = response.headers.get(RANGE_HEADER) ?? '';
+        return { bytes: new Uint8Array(await response.arrayBuffer()), start, range };
       }),
-    output: (lease, spill, digest, signal) =>
+    output: (lease, { spill, digest, range }, signal) =>
       attempt(
         url(lease, 'output'),
         {
           method: 'PUT',
           signal,
           body: spill,
-          headers: { 'content-type': BINARY, [DIGEST_HEADER]: digest },
+          headers: { 'content-type': BINARY, [DIGEST_HEADER]: digest, [RANGE_HEADER]: range },
         },
         async (response) => receiptOf(await response.json()),
       ),

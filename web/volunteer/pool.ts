@@ -41,6 +41,8 @@ interface Held extends Timed {
   programHash: string;
   readyAtMs: number;
   input: SplitInput | null;
+  /** Of its input, for the upload. */
+  range: string;
   abort: AbortController;
   fraction: number;
   startedAtMs: number;
@@ -136,6 +138,7 @@ export class Pool {
         readyAtMs: nowMs,
         deadlineMs: nowMs + grant.leaseMs,
         input: null,
+        range: '',
         abort: new AbortController(),
         fraction: 0,
         startedAtMs: 0,
@@ -269,6 +272,7 @@ export class Pool {
       ]);
       if (!this.#downloading.delete(held)) return;
       held.input = input;
+      held.range = input?.range ?? '';
       this.#makeReady(held);
     } catch (error) {
       if (this.#held.get(lease) === held) this.#giveBack(held);
@@ -332,13 +336,14 @@ export class Pool {
   }
 
   async #upload(held: Held, { spill, digest, ms }: MapRan & { ok: true }): Promise<void> {
-    const { lease } = held.grant;
+    const { grant, range, abort } = held;
+    const { lease } = grant;
     const { events } = this.#deps;
     this.#uploading.add(held);
     enter(held, 'uploading');
     held.fraction = 1;
     try {
-      const receipt = await this.#deps.data.output(lease, spill, digest, held.abort.signal);
+      const receipt = await this.#deps.data.output(lease, { spill, digest, range }, abort.signal);
       if (this.#forgetHeld(held)) events.done(lease, receipt, ms);
     } catch (error) {
       if (!this.#forgetHeld(held)) return;

@@ -1,7 +1,7 @@
 // Described here: the data routes of a lease, for those who write a volunteer of their own.
 import * as z from 'zod';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
-import { DIGEST_HEADER, INPUT_START_HEADER } from '../../shared/protocol.ts';
+import { DIGEST_HEADER, INPUT_START_HEADER, RANGE_HEADER } from '../../shared/protocol.ts';
 import { bytes, json, operation } from './openapi-operation.ts';
 
 const tag = 'Leases';
@@ -26,6 +26,9 @@ export const leasePaths: ZodOpenApiPathsObject = {
             [INPUT_START_HEADER]: z
               .string()
               .meta({ description: 'Offset of the first byte in the whole input.' }),
+            [RANGE_HEADER]: z.string().meta({
+              description: 'Where the records lie, signed: to be sent along with the output.',
+            }),
           }),
         },
       },
@@ -59,6 +62,10 @@ export const leasePaths: ZodOpenApiPathsObject = {
           [DIGEST_HEADER]: z
             .string()
             .meta({ description: 'SHA-256 of the spill’s canonical content, in hex.' }),
+          [RANGE_HEADER]: z.string().optional().meta({
+            description:
+              'As it came with the input; without it the edge reads the input’s ends again.',
+          }),
         }),
       },
       body: { ...bytes('The spill, with its Content-Length.'), required: true },

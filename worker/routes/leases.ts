@@ -1,8 +1,8 @@
 // /api/leases/:lease/…: the data plane. A lease is its own permission: signed, expiring, for one range, one
 // program and one object. No Durable Object is asked.
 import { Hono, type Context } from 'hono';
-import { DIGEST_HEADER, INPUT_START_HEADER } from '../../shared/protocol.ts';
-import { openLease } from '../jobs/mapreduce/lease.ts';
+import { DIGEST_HEADER, INPUT_START_HEADER, RANGE_HEADER } from '../../shared/protocol.ts';
+import { openLease, openRange, signRange } from '../jobs/mapreduce/lease.ts';
 import { InputMissingError, openInput, storeSpill } from '../jobs/mapreduce/lease-data.edge.ts';
 import { RecordTooLongError } from '../jobs/mapreduce/align.ts';
 import type { AppEnv } from '../platform/env.ts';
@@ -23,7 +23,7 @@ async function claimsOf(c: Context<AppEnv, '/:lease/input'>) {
 
 export const leaseRoutes = new Hono<AppEnv>()
   .get('/:lease/input', async (c) => {
-    const { claims } = await claimsOf(c);
+    const { claims, secret } = await claimsOf(c);
     if (!claims.input)
       throw new ProblemError('not_found', 'a range of integers has no input bytes');
     try {
@@ -31,6 +31,7 @@ export const leaseRoutes = new Hono<AppEnv>()
       const headers = {
         ...DATA_HEADERS,
         [INPUT_START_HEADER]: String(start),
+        [RANGE_HEADER]: await signRange(secret, claims, { start, end }),
         'content-length': String(end - start),
       };
       return new Response(body, { headers, encodeBody: 'manual' });
@@ -59,6 +60,7 @@ export const leaseRoutes = new Hono<AppEnv>()
       body,
       bytes: Number(length),
       digest,
+      range: await openRange(secret, claims, c.req.header(RANGE_HEADER) ?? ''),
     });
     return c.json({ receipt });
   });

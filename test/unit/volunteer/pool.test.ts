@@ -133,7 +133,7 @@ beforeEach(() => {
   const data: DataRoutes = {
     program: (lease) => programs.add(lease),
     input: (lease, signal) => inputs.add(lease, signal),
-    output: (lease, _spill, _digest, signal) => outputs.add(lease, signal),
+    output: (lease, _output, signal) => outputs.add(lease, signal),
   };
   const sandbox: Sandbox = {
     dead: false,
@@ -161,7 +161,8 @@ const running = () =>
   workers.flatMap(({ run_, dead }) => (run_ && !dead ? [run_.run.task.task] : []));
 async function deliver(): Promise<void> {
   for (const { resolve } of programs.open.splice(0)) resolve('(function () { })');
-  for (const { resolve } of inputs.open.splice(0)) resolve({ bytes: new Uint8Array(3), start: 1 });
+  for (const { resolve } of inputs.open.splice(0))
+    resolve({ bytes: new Uint8Array(3), start: 1, range: 'signed' });
   await settle();
 }
 

@@ -120,7 +120,7 @@ async function mapOne(
     const mapped = await withDeadline(isolate.map(plan, { ...task, split }, body, bytes));
     if (!('spill' in mapped)) return { kind: 'failed', error: mapped.result.error };
     const { digest } = mapped.result;
-    const upload = { claims, body: mapped.spill, bytes: mapped.spillBytes, digest };
+    const upload = { claims, body: mapped.spill, bytes: mapped.spillBytes, digest, range: input };
     return { kind: 'done', receipt: await storeSpill(env.BUCKET, secret, upload) };
   } catch (error) {
     return { kind: 'failed', error: mapError(error) };

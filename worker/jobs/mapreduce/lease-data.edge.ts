@@ -11,12 +11,9 @@ import type { LeaseClaims } from '../../../shared/mapreduce/task.ts';
 import { spillKey } from '../../platform/keys.ts';
 import { ProblemError } from '../../platform/problem.ts';
 import { alignRange } from './align.ts';
-import { packReceiptSections, signReceipt } from './lease.ts';
+import { type LeaseRange, packReceiptSections, signReceipt } from './lease.ts';
 
-export interface LeaseInput {
-  /** Where the exact bytes lie in the input object. */
-  start: number;
-  end: number;
+export interface LeaseInput extends LeaseRange {
   body: ReadableStream<Uint8Array> | null;
 }
 
@@ -34,17 +31,8 @@ export async function openInput(bucket: R2Bucket, input: InputClaims): Promise<L
   return { start, end, body: body as ReadableStream<Uint8Array> };
 }
 
-async function alignedBytes(bucket: R2Bucket, input: LeaseClaims['input']): Promise<number> {
-  if (!input) return 0;
-  const { start, end } = await alignedRange(bucket, input);
-  return Math.max(0, end - start);
-}
-
 /** Where the split's records lie: a pure function of the input, which never changes. */
-async function alignedRange(
-  bucket: R2Bucket,
-  input: InputClaims,
-): Promise<{ start: number; end: number }> {
+async function alignedRange(bucket: R2Bucket, input: InputClaims): Promise<LeaseRange> {
   if (input.align === 'none') return input;
   const read = async (start: number, end: number) =>
     new Uint8Array(await (await getRange(bucket, input.key, start, end)).arrayBuffer());
@@ -68,6 +56,8 @@ export interface SpillUpload {
   bytes: number;
   /** What the mapper says its digest is. */
   digest: string;
+  /** Where the records were found when the input was read; null: the edge looks for them again. */
+  range: LeaseRange | null;
 }
 
 /** Below this a spill is verified whole before it is put; above it is verified while it streams by. */
@@ -97,7 +87,8 @@ export async function storeSpill(
     throw error;
   }
   const { trailer, sections, storedBytes } = verified;
-  const inputBytes = await alignedBytes(bucket, claims.input);
+  const range = claims.input && (upload.range ?? (await alignedRange(bucket, claims.input)));
+  const inputBytes = range ? Math.max(0, range.end - range.start) : 0;
   if (trailer.bytesIn !== inputBytes) {
     const detail = `its trailer says ${trailer.bytesIn} bytes were read, the split has ${inputBytes}`;
     throw new ProblemError('bad_spill', detail);

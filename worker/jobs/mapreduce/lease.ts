@@ -41,8 +41,13 @@ const Receipt = z.object({
   trailer: SpillTrailer,
 }) satisfies z.ZodType<SpillReceipt>;
 
-/** Prefixes keep the two kinds of signed text apart: a receipt is no lease. */
+/** Where the records of a leased split lie in the input: half-open, in bytes. */
+const Range = z.object({ start: Count, end: Count });
+export type LeaseRange = z.infer<typeof Range>;
+
+/** Prefixes keep the kinds of signed text apart: a receipt is no lease. */
 const LEASE = 'lease';
+const RANGE = 'range';
 const RECEIPT = 'receipt';
 
 export interface NewLease {
@@ -93,6 +98,27 @@ export async function openLease(
   if (!isOfKind(payload, LEASE)) return null;
   const claims = Claims.parse(payload);
   return claims.expiresAtMs > nowMs ? claims : null;
+}
+
+export async function signRange(
+  secret: string,
+  { job, task, attempt }: LeaseClaims,
+  { start, end }: LeaseRange,
+): Promise<string> {
+  return signToken(secret, { kind: RANGE, job, task, attempt, start, end });
+}
+
+/** Null: not signed by us for this attempt. */
+export async function openRange(
+  secret: string,
+  { job, task, attempt }: LeaseClaims,
+  token: string,
+): Promise<LeaseRange | null> {
+  const payload = await verifyToken(secret, token);
+  if (!isOfKind(payload, RANGE)) return null;
+  const range = Range.extend({ job: z.string(), task: Count, attempt: Count }).parse(payload);
+  const own = range.job === job && range.task === task && range.attempt === attempt;
+  return own ? { start: range.start, end: range.end } : null;
 }
 
 export async function signReceipt(secret: string, receipt: SpillReceipt): Promise<string> {

@@ -227,14 +227,14 @@ function tooManyBadRecords({ record, spec }: LoadedJob): TaskError | null {
   return { code: 'too_many_bad_records', message, ...place };
 }
 
-/** Operations that one committed map attempt cost: two requests, range reads (the input, and four probes that align it), one object. */
+/** Operations that one committed map attempt cost: two requests, range reads (the input, and two probes that align it), one object. */
 function mapOperations(
   storedBytes: number,
   attempt: AttemptRecord,
   plan: SplitPlan,
 ): Record<string, number> {
   const bytesIn = attempt.receipt?.trailer.bytesIn ?? 0;
-  const reads = plan.kind === 'pieces' ? 1 : 5;
+  const reads = plan.kind === 'bytes' ? 3 : 1;
   return {
     workerRequest: attempt.by === EDGE ? 0 : 2,
     r2Read: bytesIn > 0 ? reads : 0,
