@@ -1,38 +1,38 @@
 // What a job is, as the JobObject keeps it, and how it is shown. One JSON row; what grows with the
 // number of tasks lies in tables of its own.
-import { BAD_RECORDS_LISTED_PER_JOB } from '../../../shared/limits.ts';
+import {
+  BAD_RECORDS_LISTED_PER_JOB,
+  LEASE_FACTOR,
+  LEASE_MAX_MS,
+  LEASE_MIN_MS,
+  LEASE_MS,
+  LEASE_TOKEN_MS,
+} from '../../../shared/limits.ts';
 import type { MapPlan } from '../../../shared/mapreduce/task.ts';
 import { usd } from '../../../shared/pricing.ts';
 import type {
   BadRecord,
   Counters,
   Job,
-  JobState,
   JobSummary,
   MapReduceSpec,
-  TaskError,
 } from '../../../shared/schemas/job.ts';
-import { EDGE, type AttemptRecord } from './attempts.ts';
+import { type AttemptRecord, EDGE, leaseLengthMs } from './attempts.ts';
 import type { PartCommit, Submission } from '../../contracts/job.rpc.ts';
 import type { EdgeWakeUps } from './edge-wake-ups.ts';
+import type { JobLife } from './job-machine.ts';
+import type { NewLease } from './lease.ts';
 import type { MapStage } from './map-stage.ts';
-import { recordFormat, splitCount, type SplitPlan } from './plan.ts';
+import { pieceOf, recordFormat, splitCount, splitOf, type SplitPlan } from './plan.ts';
 
-export interface JobRecord {
+export interface JobRecord extends JobLife {
   /** Without the specification and the plan, which are stored apart: they may be larger than a row. */
   submission: Omit<Submission, 'spec' | 'plan'>;
-  state: JobState;
-  reason: string;
   createdAtMs: number;
-  startedAtMs: number | null;
-  finishedAtMs: number | null;
-  error: TaskError | null;
   counters: Counters;
   operations: Record<string, number>;
   badRecords: BadRecord[];
   csvHeader: string[] | null;
-  /** When the edge may begin on fresh tasks. */
-  edgeFromMs: number;
   /** The last wake-up rung; numbers tell wake-ups apart. */
   lastRing: number;
   /** Running median of the map attempts' time, in ms. */
@@ -48,6 +48,8 @@ export interface LoadedJob {
   plan: SplitPlan;
   map: MapStage;
   wakeUps: EdgeWakeUps;
+  /** When a volunteer last took or reported a task. In memory only. */
+  lastVolunteerMs: number;
 }
 
 export function newJobRecord(submission: JobRecord['submission'], nowMs: number): JobRecord {
@@ -88,8 +90,33 @@ export function newJobRecord(submission: JobRecord['submission'], nowMs: number)
 export const inputBytesOf = ({ submission }: JobRecord): number | null =>
   submission.input?.bytes ?? submission.stream?.bytes ?? null;
 
-export const hasEnded = (state: JobState): boolean =>
-  state === 'done' || state === 'failed' || state === 'cancelled';
+export function leaseMsOf({ medianMs }: JobRecord): number {
+  const bounds = { initial: LEASE_MS, min: LEASE_MIN_MS, max: LEASE_MAX_MS, factor: LEASE_FACTOR };
+  return leaseLengthMs(medianMs, bounds);
+}
+
+/** The object that a task's split lies in. */
+function inputOf({ record, plan }: LoadedJob, task: number): NewLease['input'] {
+  const { input, step } = record.submission;
+  if (plan.kind !== 'pieces') return input && { ...input, exact: step !== undefined };
+  const { key, end } = pieceOf(plan, task);
+  return { key, bytes: end, exact: true };
+}
+
+/** The lease of an attempt, not signed yet. */
+export function leaseOf(
+  job: LoadedJob,
+  { task, attempt, by, grantedAtMs }: AttemptRecord,
+): NewLease {
+  return {
+    plan: mapPlanOf(job.record, job.spec),
+    task: { task, split: splitOf(job.plan, task) },
+    attempt,
+    by,
+    expiresAtMs: grantedAtMs + LEASE_TOKEN_MS,
+    input: inputOf(job, task),
+  };
+}
 
 export function mapPlanOf(record: JobRecord, spec: MapReduceSpec): MapPlan {
   const { submission } = record;
@@ -138,6 +165,12 @@ export function countPart(record: JobRecord, part: PartCommit): void {
   record.counters.keysOut += part.keys;
   addInto(record.counters.user, part.userCounters);
   addInto(record.operations, part.operations);
+  addInto(record.operations, {
+    durableObjectRequest: 3,
+    rowWritten: 3,
+    workerRequest: 1,
+    queueOperation: 3,
+  });
   record.reduced++;
 }
 
@@ -152,11 +185,11 @@ function nextMedian(median: number | null, sample: number): number {
   return sample > median ? Math.min(sample, median + step) : Math.max(sample, median - step);
 }
 
-export function jobView(record: JobRecord, spec: MapReduceSpec, plan: SplitPlan): Job {
-  return { ...summaryView(record, spec, plan), spec, badRecords: record.badRecords };
+export function jobView(job: LoadedJob): Job {
+  return { ...summaryView(job), spec: job.spec, badRecords: job.record.badRecords };
 }
 
-export function summaryView(record: JobRecord, spec: MapReduceSpec, plan: SplitPlan): JobSummary {
+export function summaryView({ record, spec, plan }: LoadedJob): JobSummary {
   const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
   return {
     id: record.submission.job,

@@ -10,6 +10,7 @@ import type {
 } from '../../../shared/mapreduce/task.ts';
 import { SpillTrailer } from '../../../shared/mapreduce/spill.ts';
 import { signToken, verifyToken } from '../../platform/token.ts';
+import type { Report } from '../../contracts/job.rpc.ts';
 
 const Count = z.number().int().min(0);
 
@@ -123,6 +124,17 @@ export async function openRange(
 
 export async function signReceipt(secret: string, receipt: SpillReceipt): Promise<string> {
   return signToken(secret, { kind: RECEIPT, ...receipt });
+}
+
+/** The receipts of reports, in their order; null: the report has none that we signed. */
+export function openReceipts(
+  secret: string,
+  reports: readonly Report[],
+): Promise<(SpillReceipt | null)[]> {
+  const opened = reports.map(({ outcome }) =>
+    outcome.kind === 'done' ? openReceipt(secret, outcome.receipt) : null,
+  );
+  return Promise.all(opened);
 }
 
 export async function openReceipt(secret: string, token: string): Promise<SpillReceipt | null> {

@@ -1,19 +1,13 @@
-// The desk where mappers report and are given leases: turns reports into changes of the map stage, stores
-// them, counts them once and writes the events. Runs inside the JobObject's transactions.
-import {
-  EDGE_GRACE_MS,
-  EDGE_LEASE_MS,
-  LEASE_FACTOR,
-  LEASE_MAX_MS,
-  LEASE_MIN_MS,
-  LEASE_MS,
-} from '../../../shared/limits.ts';
+// What mappers report and ask for: turns reports into changes of the map stage, stores them, counts them once and
+// writes the events. Runs inside the transactions of job-arbiter.ts.
+import { EDGE_LEASE_MS } from '../../../shared/limits.ts';
 import { SECTION_PACKED_BYTES } from '../../../shared/mapreduce/spill.ts';
 import type { SpillReceipt } from '../../../shared/mapreduce/task.ts';
 import type { JobEvent, TaskError } from '../../../shared/schemas/job.ts';
-import { type AttemptRecord, EDGE, leaseLengthMs } from './attempts.ts';
+import { type AttemptRecord, EDGE } from './attempts.ts';
 import type { CreditBook } from './credits.ts';
-import { addInto, countCommitted, type JobRecord, type LoadedJob } from './job-record.ts';
+import { edgeMayBegin } from './job-machine.ts';
+import { addInto, countCommitted, leaseMsOf, type LoadedJob } from './job-record.ts';
 import type { Exchange, Want } from '../../contracts/job.rpc.ts';
 import type { JobStore } from './job.store.ts';
 import { unpackReceiptSections } from './lease.ts';
@@ -23,15 +17,17 @@ import { fairShare, RecentMappers } from './share.ts';
 
 export type WriteEvent = (type: JobEvent['type'], fields: Record<string, unknown>) => void;
 
+/** Where attempts and commits are stored. */
+export type MapRows = Pick<JobStore, 'saveAttempt' | 'saveCommitted'>;
+
 export class MapReports {
-  readonly #store: JobStore;
+  readonly #rows: MapRows;
   readonly #credits: CreditBook;
   readonly #event: WriteEvent;
   readonly #mappers = new RecentMappers();
-  #lastVolunteerMs = 0;
 
-  constructor(store: JobStore, credits: CreditBook, event: WriteEvent) {
-    this.#store = store;
+  constructor(rows: MapRows, credits: CreditBook, event: WriteEvent) {
+    this.#rows = rows;
     this.#credits = credits;
     this.#event = event;
   }
@@ -55,7 +51,7 @@ export class MapReports {
     };
     reports.forEach((report, i) => {
       const { task, attempt, by, outcome, ms } = report;
-      if (by !== EDGE) this.#lastVolunteerMs = nowMs;
+      if (by !== EDGE) job.lastVolunteerMs = nowMs;
       switch (outcome.kind) {
         case 'alive':
           return map.alive(task, attempt, nowMs + leaseMsOf(record));
@@ -94,7 +90,7 @@ export class MapReports {
     const changed = [...new Set(changes.changed)];
     this.#credits.enter(changed);
     for (const attempt of changed) {
-      this.#store.saveAttempt(attempt);
+      this.#rows.saveAttempt(attempt);
       if (attempt.state !== 'failed' || !attempt.error) continue;
       const { task, by, name, error } = attempt;
       this.#event('attemptFailed', { task, attempt: attempt.attempt, by, name, error });
@@ -127,11 +123,12 @@ export class MapReports {
         `task ${attempt.task}: ${sections.length} bytes of index for ${spec.partitions} partitions`,
       );
     }
-    this.#store.saveCommitted(attempt.task, attempt.attempt, sections);
+    this.#rows.saveCommitted(attempt.task, attempt.attempt, sections);
     countCommitted(record, attempt, receipt.storedBytes);
     addInto(record.operations, mapOperations(receipt.storedBytes, attempt, plan));
   }
 
+  /** Leases tasks to a mapper, up to its fair share. */
   grant(job: LoadedJob, want: Want, nowMs: number): AttemptRecord[] {
     const { map, record } = job;
     this.#mappers.seen(want.by, nowMs);
@@ -139,59 +136,29 @@ export class MapReports {
     // times a second, and a share of the unleased each time would soon be all of them. Several edge mappers
     // share one name: each asks for new leases only.
     const isEdge = want.by === EDGE;
-    const held = isEdge ? 0 : map.activeOf(want.by);
+    const holds = isEdge ? 0 : map.activeOf(want.by);
     const open = isEdge ? map.unleased : map.tasks - map.committedCount;
-    const count = Math.min(want.outstanding, fairShare(open, this.#mappers.count)) - held;
+    const count = Math.min(want.outstanding, fairShare(open, this.#mappers.count)) - holds;
     if (count <= 0) return [];
     const granted = map.grant(want, count, {
       nowMs,
-      leaseMs: want.by === EDGE ? EDGE_LEASE_MS : leaseMsOf(record),
-      freshForEdge: this.edgeMayBegin(job, nowMs),
+      leaseMs: isEdge ? EDGE_LEASE_MS : leaseMsOf(record),
+      freshForEdge: edgeMayBegin(job, nowMs),
     });
-    if (granted.length === 0) return granted;
-    if (want.by !== EDGE) this.#lastVolunteerMs = nowMs;
-    if (record.state === 'queued') {
-      record.state = 'mapping';
-      record.startedAtMs ??= nowMs;
-      this.#event('mapping', {});
-    }
-    for (const attempt of granted) this.#store.saveAttempt(attempt);
-    record.counters.attempts += granted.length;
-    const tasks = granted.map(({ task, attempt }) => [task, attempt]);
-    this.#event('granted', { by: want.by, name: want.name, tasks });
-    for (const { task, by, name } of granted.filter(({ backup }) => backup)) {
-      record.counters.backups++;
-      this.#event('backup', { task, by, name });
-    }
+    if (granted.length > 0 && !isEdge) job.lastVolunteerMs = nowMs;
     return granted;
   }
 
-  /** Whether the edge may take tasks that nobody has tried yet. */
-  edgeMayBegin(job: LoadedJob, nowMs: number): boolean {
-    const { spec, map } = job;
-    if (spec.mappers === 'edge') return true;
-    if (spec.mappers === 'volunteers' || map.volunteersActive) return false;
-    return nowMs >= this.edgeBeginsMs(job);
-  }
-
-  /** When the edge may begin, unless a volunteer does something before. */
-  edgeBeginsMs({ record }: LoadedJob): number {
-    return Math.max(record.edgeFromMs, this.#lastVolunteerMs + EDGE_GRACE_MS);
-  }
-
-  /** Why nothing is being mapped; empty when something is. `work`: what the edge could take now. */
-  waitingReason(job: LoadedJob, work: number, nowMs: number): string {
-    const { map, spec, record } = job;
-    if (map.volunteersActive || map.activeOf(EDGE) > 0) return '';
-    if (work > 0) return 'an edge mapper was woken; it begins when those before it are done';
-    if (spec.mappers === 'any') {
-      const seconds = Math.max(1, Math.ceil((this.edgeBeginsMs(job) - nowMs) / 1000));
-      return `no volunteer connected; edge mappers start in ${seconds} s`;
+  /** Stores, counts and tells what one mapper was granted. */
+  enterGranted({ record }: LoadedJob, { by, name }: Want, granted: AttemptRecord[]): void {
+    for (const attempt of granted) this.#rows.saveAttempt(attempt);
+    record.counters.attempts += granted.length;
+    const tasks = granted.map(({ task, attempt }) => [task, attempt]);
+    this.#event('granted', { by, name, tasks });
+    for (const { task } of granted.filter(({ backup }) => backup)) {
+      record.counters.backups++;
+      this.#event('backup', { task, by, name });
     }
-    if (record.counters.attempts === 0 || spec.verify.mode !== 'quorum') {
-      return 'waiting for a volunteer: none has a task of this job';
-    }
-    return `waiting for another volunteer: a quorum needs ${spec.verify.copies} different ones`;
   }
 }
 
@@ -211,11 +178,6 @@ function receiptProblem(
   const items = split.kind === 'integers' ? split.to - split.from : 0;
   const seen = receipt.trailer.recordsIn + receipt.trailer.badRecords;
   return seen === items ? null : `its trailer says ${seen} items were read, the split has ${items}`;
-}
-
-export function leaseMsOf({ medianMs }: JobRecord): number {
-  const bounds = { initial: LEASE_MS, min: LEASE_MIN_MS, max: LEASE_MAX_MS, factor: LEASE_FACTOR };
-  return leaseLengthMs(medianMs, bounds);
 }
 
 function tooManyBadRecords({ record, spec }: LoadedJob): TaskError | null {

@@ -1,12 +1,10 @@
-// The reduce stage: which partitions still need a reducer, which wake-ups to ring again, and whether the
-// map stage's counters allow to begin at all. Never reduce on partial input.
+// The reduce stage: which partitions still need a reducer, and which wake-ups to ring again.
 import { REDUCE_ATTEMPTS_MAX, REDUCE_RING_AGAIN_MS } from '../../../shared/limits.ts';
 import type { MapReduceSpec, TaskError } from '../../../shared/schemas/job.ts';
 import { programKey } from '../../platform/keys.ts';
-import { inputBytesOf, type JobRecord } from './job-record.ts';
+import type { JobRecord } from './job-record.ts';
 import type { JobStore, PartRow } from './job.store.ts';
 import type { PartCommit, ReduceWork } from '../../contracts/job.rpc.ts';
-import { splitCount, type SplitPlan } from './plan.ts';
 
 /** Errors of the program itself: another try would end the same way. */
 const FINAL: ReadonlySet<TaskError['code']> = new Set([
@@ -19,36 +17,21 @@ const FINAL: ReadonlySet<TaskError['code']> = new Set([
   'counters',
 ]);
 
-export class ReduceStage {
-  readonly #store: JobStore;
-  #totals: ReturnType<JobStore['partitionTotals']> | null = null;
+/** Where the parts of the result are stored. */
+export type ReduceRows = Pick<JobStore, 'partitionTotals' | 'partRow' | 'partRows' | 'savePart'>;
 
-  constructor(store: JobStore) {
-    this.#store = store;
+export class ReduceStage {
+  readonly #rows: ReduceRows;
+  #totals: ReturnType<ReduceRows['partitionTotals']> | null = null;
+
+  constructor(rows: ReduceRows) {
+    this.#rows = rows;
   }
 
-  /** Why the counters do not reconcile; null when they do. */
-  reconcile(record: JobRecord, spec: MapReduceSpec, plan: SplitPlan): string | null {
-    const { counters } = record;
-    const splits = splitCount(plan);
-    const committed = this.#store.committedCount();
-    if (committed !== splits) return `${committed} of ${splits} tasks are committed`;
-    this.#totals = this.#store.partitionTotals(spec.partitions);
-    const records = this.#totals.reduce((sum, total) => sum + total.records, 0);
-    if (records !== counters.recordsOut) {
-      return `the mappers wrote ${counters.recordsOut} records, the sections hold ${records}`;
-    }
-    if (plan.kind === 'integers') {
-      const seen = counters.recordsIn + counters.badRecords;
-      const items = plan.to - plan.from;
-      if (seen !== items) return `the range has ${items} items, the mappers read ${seen}`;
-      return null;
-    }
-    const bytes = inputBytesOf(record);
-    if (bytes !== null && counters.bytesIn !== bytes) {
-      return `the input has ${bytes} bytes, the mappers read ${counters.bytesIn}`;
-    }
-    return null;
+  /** Records in all sections of the committed spills. */
+  records(partitions: number): number {
+    this.#totals = this.#rows.partitionTotals(partitions);
+    return this.#totals.reduce((sum, total) => sum + total.records, 0);
   }
 
   /** Lists the partitions that need a reducer; empty ones are committed without one. */
@@ -56,10 +39,10 @@ export class ReduceStage {
     const totals = this.#totalsOf(partitions);
     const waiting: number[] = [];
     for (let partition = 0; partition < partitions; partition++) {
-      if (this.#store.partRow(partition)?.state === 'committed') continue;
+      if (this.#rows.partRow(partition)?.state === 'committed') continue;
       const empty = totals[partition]?.records === 0;
       if (!empty) waiting.push(partition);
-      this.#store.savePart({
+      this.#rows.savePart({
         partition,
         attempt: 0,
         state: empty ? 'committed' : 'waiting',
@@ -79,13 +62,13 @@ export class ReduceStage {
     partition: number,
     nowMs: number,
   ): ReduceWork | null {
-    const row = this.#store.partRow(partition);
+    const row = this.#rows.partRow(partition);
     const total = this.#totalsOf(spec.partitions)[partition];
     if (!row || !total || row.state === 'committed') return null;
     // A second wake-up while the first one's reducer works would do everything twice.
     if (row.state === 'running' && nowMs - row.rungAtMs < REDUCE_RING_AGAIN_MS) return null;
     const attempt = row.attempt + 1;
-    this.#store.savePart({ ...row, attempt, state: 'running', rungAtMs: nowMs });
+    this.#rows.savePart({ ...row, attempt, state: 'running', rungAtMs: nowMs });
     const { job, programHash, reduce, combine, guard } = record.submission;
     return {
       job,
@@ -104,31 +87,31 @@ export class ReduceStage {
 
   /** A reducer asked for more: it lives. */
   alive(partition: number, nowMs: number): void {
-    const row = this.#store.partRow(partition);
-    if (row?.state === 'running') this.#store.savePart({ ...row, rungAtMs: nowMs });
+    const row = this.#rows.partRow(partition);
+    if (row?.state === 'running') this.#rows.savePart({ ...row, rungAtMs: nowMs });
   }
 
   commit({ partition, attempt, bytes, keys, ms }: PartCommit): boolean {
-    const row = this.#store.partRow(partition);
+    const row = this.#rows.partRow(partition);
     if (!row || row.state === 'committed') return false;
-    this.#store.savePart({ ...row, attempt, state: 'committed', bytes, keys, ms, error: null });
+    this.#rows.savePart({ ...row, attempt, state: 'committed', bytes, keys, ms, error: null });
     return true;
   }
 
   /** True: try again; false: given up; null: an older attempt's failure, of no concern. */
   fail(partition: number, attempt: number, error: TaskError, nowMs: number): boolean | null {
-    const row = this.#store.partRow(partition);
+    const row = this.#rows.partRow(partition);
     if (!row || row.state === 'committed' || row.attempt !== attempt) return null;
     const again = !FINAL.has(error.code) && attempt < REDUCE_ATTEMPTS_MAX;
     const state = again ? 'waiting' : 'failed';
-    this.#store.savePart({ ...row, state, error: JSON.stringify(error), rungAtMs: nowMs });
+    this.#rows.savePart({ ...row, state, error: JSON.stringify(error), rungAtMs: nowMs });
     return again;
   }
 
   /** Partitions whose wake-up was lost, or whose reducer fell silent. */
   ringAgain(nowMs: number): number[] {
     const lost = this.#open().filter((row) => row.rungAtMs + REDUCE_RING_AGAIN_MS <= nowMs);
-    for (const row of lost) this.#store.savePart({ ...row, state: 'waiting', rungAtMs: nowMs });
+    for (const row of lost) this.#rows.savePart({ ...row, state: 'waiting', rungAtMs: nowMs });
     return lost.map((row) => row.partition);
   }
 
@@ -138,12 +121,12 @@ export class ReduceStage {
   }
 
   #open(): PartRow[] {
-    return this.#store
+    return this.#rows
       .partRows()
       .filter((row) => row.state === 'waiting' || row.state === 'running');
   }
 
   #totalsOf(partitions: number) {
-    return (this.#totals ??= this.#store.partitionTotals(partitions));
+    return (this.#totals ??= this.#rows.partitionTotals(partitions));
   }
 }
