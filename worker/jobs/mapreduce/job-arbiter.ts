@@ -29,33 +29,11 @@ import type {
   ReduceWork,
   Submission,
 } from '../../contracts/job.rpc.ts';
-import type { JobStore } from './job.store.ts';
-import { MapReports, type MapRows, type WriteEvent } from './map-reports.ts';
+import type { JobRows } from './job-rows.ts';
+import { MapReports, type WriteEvent } from './map-reports.ts';
 import { type Changes, MapStage } from './map-stage.ts';
 import { type SplitPlan, splitCount } from './plan.ts';
-import { type ReduceRows, ReduceStage } from './reduce-stage.ts';
-
-/** Where a job is stored. */
-export type JobRows = MapRows &
-  ReduceRows &
-  Pick<
-    JobStore,
-    | 'transaction'
-    | 'loadRecord'
-    | 'saveRecord'
-    | 'loadSpec'
-    | 'saveSpec'
-    | 'loadPlan'
-    | 'savePlan'
-    | 'loadScan'
-    | 'saveScan'
-    | 'committedTasks'
-    | 'committedCount'
-    | 'openAttempts'
-    | 'clearMap'
-    | 'clearParts'
-    | 'clearAllParts'
-  >;
+import { ReduceStage } from './reduce-stage.ts';
 
 /** Sets a timer; null clears it. */
 export type SetTimer = (name: JobTimer, atMs: number | null) => void;

@@ -14,7 +14,7 @@ import { type AttemptRecord, EDGE } from './attempts.ts';
 import { EventLog } from '../../platform/event-log.ts';
 import { deletePrefix } from './garbage.edge.ts';
 import { JobArbiter, type SetTimer } from './job-arbiter.ts';
-import { collectGarbage, sweepJob } from './job-garbage.ts';
+import { collectGarbage, sweepJob } from './job-garbage.edge.ts';
 import { hasEnded, isMapping, type JobTimer } from './job-machine.ts';
 import { jobView, leaseMsOf, leaseOf, type LoadedJob, mapPlanOf } from './job-record.ts';
 import type {

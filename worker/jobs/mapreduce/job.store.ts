@@ -13,6 +13,7 @@ import { migrate } from '../../platform/migrations.ts';
 import { spillKey } from '../../platform/keys.ts';
 import { type AttemptRecord, storedAttempt } from './attempts.ts';
 import type { JobRecord } from './job-record.ts';
+import type { JobRows, PartRow } from './job-rows.ts';
 import type { Part, ReduceSource } from '../../contracts/job.rpc.ts';
 import type { SplitPlan } from './plan.ts';
 
@@ -34,22 +35,9 @@ const MIGRATIONS = [
   },
 ];
 
-export interface PartRow {
-  partition: number;
-  /** Tries begun. */
-  attempt: number;
-  state: 'waiting' | 'running' | 'committed' | 'failed';
-  bytes: number;
-  keys: number;
-  ms: number | null;
-  error: string | null;
-  /** When its wake-up was last rung, or it last showed life. */
-  rungAtMs: number;
-}
-
 type Row = Record<string, SqlStorageValue>;
 
-export class JobStore {
+export class JobStore implements JobRows {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
 

@@ -9,16 +9,13 @@ import type { CreditBook } from './credits.ts';
 import { edgeMayBegin } from './job-machine.ts';
 import { addInto, countCommitted, leaseMsOf, type LoadedJob } from './job-record.ts';
 import type { Exchange, Want } from '../../contracts/job.rpc.ts';
-import type { JobStore } from './job.store.ts';
+import type { MapRows } from './job-rows.ts';
 import { unpackReceiptSections } from './lease.ts';
 import { type Changes, noChanges } from './map-stage.ts';
 import { splitOf, type SplitPlan } from './plan.ts';
 import { fairShare, RecentMappers } from './share.ts';
 
 export type WriteEvent = (type: JobEvent['type'], fields: Record<string, unknown>) => void;
-
-/** Where attempts and commits are stored. */
-export type MapRows = Pick<JobStore, 'saveAttempt' | 'saveCommitted'>;
 
 export class MapReports {
   readonly #rows: MapRows;

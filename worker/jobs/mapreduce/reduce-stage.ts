@@ -3,7 +3,7 @@ import { REDUCE_ATTEMPTS_MAX, REDUCE_RING_AGAIN_MS } from '../../../shared/limit
 import type { MapReduceSpec, TaskError } from '../../../shared/schemas/job.ts';
 import { programKey } from '../../platform/keys.ts';
 import type { JobRecord } from './job-record.ts';
-import type { JobStore, PartRow } from './job.store.ts';
+import type { PartitionTotal, PartRow, ReduceRows } from './job-rows.ts';
 import type { PartCommit, ReduceWork } from '../../contracts/job.rpc.ts';
 
 /** Errors of the program itself: another try would end the same way. */
@@ -17,12 +17,9 @@ const FINAL: ReadonlySet<TaskError['code']> = new Set([
   'counters',
 ]);
 
-/** Where the parts of the result are stored. */
-export type ReduceRows = Pick<JobStore, 'partitionTotals' | 'partRow' | 'partRows' | 'savePart'>;
-
 export class ReduceStage {
   readonly #rows: ReduceRows;
-  #totals: ReturnType<ReduceRows['partitionTotals']> | null = null;
+  #totals: PartitionTotal[] | null = null;
 
   constructor(rows: ReduceRows) {
     this.#rows = rows;
