@@ -3,6 +3,7 @@
 // stands still, each task and part commits once, and what has ended commits nothing.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { LEASE_MS } from '../../shared/limits.ts';
 import { packSections, SECTION_PACKED_BYTES, unpackSection } from '../../shared/mapreduce/spill.ts';
 import type { SpillReceipt } from '../../shared/mapreduce/task.ts';
 import { type JobState, MapReduceSpec, type TaskError } from '../../shared/schemas/job.ts';
@@ -487,6 +488,20 @@ describe('a job', () => {
       { numRuns: 300 },
     );
   });
+});
+
+test('a backup is counted and told: a second attempt while the mapper of the first is silent', () => {
+  const verify = { mode: 'none' } as const;
+  const world = new World({ tasks: 1, partitions: 1, verify, mappers: 'volunteers', chance: 0 });
+  const [slow = '', quick = ''] = VOLUNTEERS;
+  world.exchange(slow, 1, []);
+  world.nowMs += LEASE_MS;
+  world.exchange(quick, 1, []);
+  expect(world.job.record.counters).toMatchObject({ attempts: 2, backups: 1 });
+  expect(world.events.filter((type) => type === 'backup')).toHaveLength(1);
+  // The slow one was only slow: its result counts, and the task is done once.
+  for (const attempt of world.granted) world.report(attempt, 'done');
+  expect(world.job.record.counters).toMatchObject({ recordsIn: 1, volunteerTasks: 1, backups: 1 });
 });
 
 describe('the machine', () => {
