@@ -7,7 +7,7 @@ import { DIGEST_HEADER, INPUT_START_HEADER, RANGE_HEADER } from '../../shared/pr
 import { app } from '../../worker/app.ts';
 import { type NewLease, openReceipt, signLease } from '../../worker/jobs/mapreduce/lease.ts';
 import { meterBucket } from '../../worker/platform/bindings.ts';
-import { leaseSecret } from '../../worker/platform/token.ts';
+import { leaseSecret } from '../../worker/catalog/lease-secret.edge.ts';
 import { ORIGIN, problemOf } from './rest.ts';
 
 const KEY = 'inline/lease-data';
