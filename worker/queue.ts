@@ -2,7 +2,7 @@
 // of work to do: the object that rang it rings again what was lost, so giving one up loses nothing.
 import * as z from 'zod';
 import { runWindow } from './processors/batch/run-batch.edge.ts';
-import { watchFor } from './jobs/dag/watch.ts';
+import { watchFor } from './jobs/dag/run/watch.edge.ts';
 import { answerMapWakeUp } from './jobs/mapreduce/edge-mapper.edge.ts';
 import { answerReduceWakeUp } from './jobs/mapreduce/reducer.edge.ts';
 import type { StreamWakeUp } from './contracts/wake-ups.ts';

@@ -3,7 +3,7 @@ import { env } from 'cloudflare:test';
 import { compileExpressions, compileStep } from '../../shared/dag/program.ts';
 import { readGraph } from '../../shared/dag/graph.ts';
 import { DagSpec, type DagJob, type DagSpecInput } from '../../shared/schemas/dag.ts';
-import { storeStepProgram } from '../../worker/jobs/dag/step-program.ts';
+import { storeStepProgram } from '../../worker/jobs/dag/steps/step-program.edge.ts';
 import type { RunRpc, RunSubmission } from '../../worker/contracts/run.rpc.ts';
 import { newId } from '../../worker/platform/ids.ts';
 import { runObject } from '../../worker/stubs.ts';

@@ -19,7 +19,7 @@ import {
   forgetStepJob,
   submitMapReduceStep,
   submitVolunteerStep,
-} from '../../worker/jobs/dag/job-steps.ts';
+} from '../../worker/jobs/dag/steps/job-steps.edge.ts';
 import type {
   StepJobState,
   StepJobSubmitted,

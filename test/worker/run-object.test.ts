@@ -3,7 +3,7 @@
 import { env, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { describe, expect, it, vi } from 'vitest';
 import { storeClaim } from '../../worker/claim-check/claims.edge.ts';
-import { FIRST_OUTPUT } from '../../worker/jobs/dag/outputs-page.ts';
+import { FIRST_OUTPUT } from '../../worker/jobs/dag/run/outputs-page.ts';
 import { catalog, claimShardOf, jobObject, runObject, userService } from '../../worker/stubs.ts';
 import { appendEvents } from '../../worker/log/append.edge.ts';
 import { parseEventBody } from '../../worker/log/events.ts';

@@ -17,8 +17,8 @@ import type { Claim } from '../../shared/schemas/claim.ts';
 import { DagSpec } from '../../shared/schemas/dag.ts';
 import { openClaim, storeClaim } from '../../worker/claim-check/claims.edge.ts';
 import type { Output } from '../../worker/contracts/run.rpc.ts';
-import { storeStepProgram } from '../../worker/jobs/dag/step-program.ts';
-import { evaluateExpressions, runUnits } from '../../worker/jobs/dag/step-runner.ts';
+import { storeStepProgram } from '../../worker/jobs/dag/steps/step-program.edge.ts';
+import { evaluateExpressions, runUnits } from '../../worker/jobs/dag/steps/step-runner.edge.ts';
 import type {
   StepRunAnswer,
   StepRunCall,

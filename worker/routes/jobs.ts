@@ -4,7 +4,7 @@ import { ListQuery } from '../../shared/schemas/common.ts';
 import { JobListQuery } from '../../shared/schemas/job.ts';
 import { type AnyJob, JobSpec } from '../../shared/schemas/jobs.ts';
 import { assertStepNames } from '../jobs/dag/read-spec.ts';
-import { submitRun } from '../jobs/dag/submit.ts';
+import { submitRun } from '../jobs/dag/submit.edge.ts';
 import { eventStream } from '../jobs/mapreduce/event-stream.ts';
 import { submitJob } from '../jobs/mapreduce/submit.edge.ts';
 import type { AppEnv } from '../platform/env.ts';

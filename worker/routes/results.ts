@@ -4,7 +4,7 @@ import { type Context, Hono } from 'hono';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import { type JobState, ResultQuery, TopQuery } from '../../shared/schemas/job.ts';
 import { openHeldClaim } from '../claim-check/claims.edge.ts';
-import { FIRST_OUTPUT } from '../jobs/dag/outputs-page.ts';
+import { FIRST_OUTPUT } from '../jobs/dag/run/outputs-page.ts';
 import { resultBytes } from '../jobs/dag/result.ts';
 import type { Part } from '../contracts/job.rpc.ts';
 import { resultStream } from '../jobs/mapreduce/result.edge.ts';

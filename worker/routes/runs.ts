@@ -3,7 +3,7 @@ import { Hono } from 'hono';
 import { SIGNAL_MAX_BYTES } from '../../shared/limits.ts';
 import { JsonValue, ListQuery } from '../../shared/schemas/common.ts';
 import { StepName, StepQuery } from '../../shared/schemas/dag.ts';
-import { sendSignal, stepDetail, stepItems } from '../jobs/dag/steps.ts';
+import { sendSignal, stepDetail, stepItems } from '../jobs/dag/step-requests.edge.ts';
 import type { AppEnv } from '../platform/env.ts';
 import { jsonBodyOrNull, parse, parseQuery } from '../platform/validate.ts';
 

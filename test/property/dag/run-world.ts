@@ -5,10 +5,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { readGraph } from '../../../shared/dag/graph.ts';
 import type { DagSpec } from '../../../shared/schemas/dag.ts';
 import type { JobStepsRpc, StepJobState } from '../../../worker/contracts/job-steps.rpc.ts';
-import { RunDesk } from '../../../worker/jobs/dag/run-desk.ts';
-import type { RunPorts } from '../../../worker/jobs/dag/run-ports.ts';
+import { RunDesk } from '../../../worker/jobs/dag/run/run-coordinator.ts';
+import type { RunPorts } from '../../../worker/jobs/dag/run/run-ports.ts';
 import type { Output } from '../../../worker/contracts/run.rpc.ts';
-import { RunStore, type StreamEnds } from '../../../worker/jobs/dag/run-store.ts';
+import { RunStore, type StreamEnds } from '../../../worker/jobs/dag/run/run.store.ts';
 import type { StepRunnerRpc, UnitResult } from '../../../worker/contracts/step-runner.rpc.ts';
 import { sqliteStorage } from '../log/sqlite-storage.ts';
 

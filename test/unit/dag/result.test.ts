@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { RESULT_CLAIMS_MAX } from '../../../shared/limits.ts';
 import type { Claim } from '../../../shared/schemas/claim.ts';
 import { DagSpec } from '../../../shared/schemas/dag.ts';
-import { FIRST_OUTPUT, outputsPage } from '../../../worker/jobs/dag/outputs-page.ts';
-import { newRun, newUnit, type RunRecord } from '../../../worker/jobs/dag/run-record.ts';
+import { FIRST_OUTPUT, outputsPage } from '../../../worker/jobs/dag/run/outputs-page.ts';
+import { newRun, newUnit, type RunRecord } from '../../../worker/jobs/dag/run/run-record.ts';
 import { resultBytes } from '../../../worker/jobs/dag/result.ts';
 import type { Output } from '../../../worker/contracts/run.rpc.ts';
 

@@ -1,0 +1,229 @@
+// Code of a run at the edge: expressions are evaluated and units are run in calls of the StepRunner, and what comes back
+// is taken note of. What comes too late, or after the run was read anew, finds nobody.
+import { backoffMs } from '../../../../shared/backoff.ts';
+import type { ExpressionOutcome } from '../../../../shared/dag/step.ts';
+import {
+  STEP_LOST_MAX,
+  STEP_LOST_PAUSE_MAX_MS,
+  STEP_LOST_PAUSE_MS,
+} from '../../../../shared/limits.ts';
+import type { StepState } from '../../../../shared/schemas/dag.ts';
+import type { TaskError } from '../../../../shared/schemas/job.ts';
+import type { Evaluated } from './machine.ts';
+import type { RunningCall, UnitCall } from './run-calls.ts';
+import type { RunDesk } from './run-coordinator.ts';
+import type { Output, Unit } from '../../../contracts/run.rpc.ts';
+import { inputError } from '../steps/step-input.ts';
+import type { StepRunAnswer, StepRunCall, UnitResult } from '../../../contracts/step-runner.rpc.ts';
+
+const LOST_PAUSE = { baseMs: STEP_LOST_PAUSE_MS, maxMs: STEP_LOST_PAUSE_MAX_MS };
+
+const KINDS = ['when', 'forEach', 'key'] as const;
+type Kind = (typeof KINDS)[number];
+
+export class RunCode {
+  readonly #desk: RunDesk;
+
+  constructor(desk: RunDesk) {
+    this.#desk = desk;
+  }
+
+  // --- Expressions ----------------------------------------------------------------------------------
+
+  async evaluate(step: string, failures: number): Promise<null> {
+    const { spec, expressions: program, guard } = this.#desk.submitted;
+    const definition = spec.steps[step];
+    if (!definition || !program) throw new Error(`no expressions of ${step}`);
+    const kinds = KINDS.filter(
+      (kind) => kind in definition && definition[kind as 'when'] !== undefined,
+    );
+    const needs = this.#desk.needsOf(step);
+    const tooMuch = inputError(this.#desk.input, needs);
+    if (tooMuch) {
+      this.#notEvaluated(step, tooMuch);
+      return null;
+    }
+    let answer;
+    try {
+      const names = kinds.map((kind) => `${step}.${kind}`);
+      answer = await this.#desk.ports.runner.evaluate({
+        program,
+        guard,
+        input: this.#desk.input,
+        needs,
+        names,
+      });
+    } catch (error) {
+      if (failures + 1 < STEP_LOST_MAX) throw error;
+      this.#notEvaluated(step, { code: 'internal', message: messageOf(error) });
+      return null;
+    }
+    if (this.#desk.closed) return null;
+    this.#desk.turn((nowMs) => {
+      this.#desk.count({ workerRequest: 1, ...answer.operations });
+      const read = evaluatedOf(kinds, answer.results);
+      if (!read.ok) return this.#desk.machine.notEvaluated(step, read.error, nowMs);
+      const { items } = read.evaluated;
+      const chars = items?.reduce((sum, { length }) => sum + length, 0) ?? 0;
+      const tooMany = this.#desk.held.problemOf(chars);
+      if (tooMany) return this.#desk.machine.notEvaluated(step, tooMany, nowMs);
+      this.#desk.machine.evaluated(step, read.evaluated, nowMs);
+      if (!items || !this.#desk.record.steps[step]?.items) return;
+      this.#desk.held.keep(chars);
+      this.#desk.journal.newItems(step);
+    });
+    return null;
+  }
+
+  #notEvaluated(step: string, error: TaskError): void {
+    if (!this.#desk.closed)
+      this.#desk.turn((nowMs) => this.#desk.machine.notEvaluated(step, error, nowMs));
+  }
+
+  // --- Code at the edge -------------------------------------------------------------------------------
+
+  timeoutMs(step: string): number {
+    const definition = this.#desk.submitted.spec.steps[step];
+    return definition && 'timeoutMs' in definition ? definition.timeoutMs : 0;
+  }
+
+  async run(call: RunningCall): Promise<void> {
+    let answer: StepRunAnswer | null = null;
+    let why = 'it answered something else';
+    // Whoever begins calls is in the middle of a turn.
+    await Promise.resolve();
+    if (this.#desk.closed) return;
+    const request = this.#request(call);
+    try {
+      if ('code' in request) answer = allFailed(call, request);
+      else answer = await this.#desk.ports.runner.run(request, () => call.stopped);
+      if (answer.results.length !== call.attempts.length) answer = null;
+    } catch (error) {
+      why = messageOf(error);
+    }
+    if (this.#desk.closed || !this.#desk.calls.ended(call)) return;
+    if (!answer) console.error(`attempts at ${this.#desk.run}/${call.step} were lost: ${why}`);
+    try {
+      this.#desk.turn((nowMs) => {
+        this.#desk.count({ workerRequest: 1 });
+        if (answer) this.#answered(call, answer, nowMs);
+        else this.lost(call, why, nowMs);
+      });
+    } catch (error) {
+      console.error(`what ${this.#desk.run}/${call.step} came to was not stored`, error);
+    }
+  }
+
+  #request({ step, attempts }: UnitCall): StepRunCall | TaskError {
+    const { spec, programs, guard, job: run } = this.#desk.submitted;
+    const definition = spec.steps[step];
+    const program = programs[step];
+    if (definition?.run !== 'edge' || !program) throw new Error(`${run}/${step} has no program`);
+    const needs = this.#desk.needsOf(step);
+    const tooMuch = inputError(this.#desk.input, needs);
+    if (tooMuch) return tooMuch;
+    const items = this.#desk.record.steps[step]?.items;
+    const { services, timeoutMs } = definition;
+    const units = attempts.map(({ unit: { item }, attempt }) => ({
+      item,
+      itemJson: item === null ? null : (items?.[item]?.json ?? null),
+      attempt,
+    }));
+    return {
+      run,
+      step,
+      program,
+      guard,
+      services,
+      input: this.#desk.input,
+      needs,
+      units,
+      timeoutMs,
+    };
+  }
+
+  #answered(call: RunningCall, { results, operations }: StepRunAnswer, nowMs: number): void {
+    this.#desk.count(operations);
+    for (const [i, { unit, attempt }] of call.attempts.entries()) {
+      const result = results[i] as UnitResult;
+      const { log } = result;
+      const tooMuch = result.kind === 'done' && this.#desk.held.problemWith([result.output]);
+      const came = tooMuch ? { kind: 'failed' as const, error: tooMuch } : result;
+      const counts =
+        came.kind === 'done'
+          ? this.#succeeded(unit, attempt, came.output, nowMs)
+          : this.#failed(unit, attempt, came.error, nowMs);
+      if (!counts) continue;
+      const error = came.kind === 'failed' ? came.error : null;
+      const { startedAtMs } = call;
+      const { item } = unit;
+      const ended = { item, attempt, startedAtMs, finishedAtMs: nowMs, error, log };
+      this.#desk.journal.attempt(unit.step, ended);
+    }
+  }
+
+  /** An attempt that does not count leaves its claim to nobody: it is collected. */
+  #succeeded(unit: Unit, attempt: number, output: Output, nowMs: number): boolean {
+    if (!this.#desk.machine.succeeded(unit, attempt, output, nowMs)) return false;
+    this.#desk.held.keepOutputs([output]);
+    this.#desk.journal.touch(unit);
+    if (unit.item !== null) this.#desk.journal.itemDone(unit.step, unit.item);
+    return true;
+  }
+
+  #failed(unit: Unit, attempt: number, error: TaskError, nowMs: number): boolean {
+    if (!this.#desk.machine.failed(unit, attempt, error, nowMs)) return false;
+    this.#desk.journal.touch(unit);
+    this.#desk.journal.failed(unit, attempt, error, this.#stateOf(unit) === 'ready');
+    return true;
+  }
+
+  /** Within a turn: nobody knows what became of them. */
+  lost({ attempts, startedAtMs }: RunningCall, why: string, nowMs: number): void {
+    for (const { unit, attempt } of attempts) {
+      const { step, item } = unit;
+      const losses = this.#unitOf(unit)?.lost ?? 0;
+      const pauseMs = backoffMs(LOST_PAUSE, losses, this.#desk.ports.random());
+      if (!this.#desk.machine.lost(unit, attempt, nowMs, pauseMs, why)) continue;
+      const error: TaskError = { code: 'returned', message: `nobody knows its end: ${why}` };
+      this.#desk.journal.touch(unit);
+      this.#desk.journal.failed(unit, attempt, error, this.#stateOf(unit) === 'ready');
+      const ended = { item, attempt, startedAtMs, finishedAtMs: nowMs, error, log: [] };
+      this.#desk.journal.attempt(step, ended);
+    }
+  }
+
+  #unitOf({ step, item }: Unit) {
+    const record = this.#desk.record.steps[step];
+    return item === null ? record : record?.items?.[item]?.unit;
+  }
+
+  #stateOf(unit: Unit): StepState | undefined {
+    return this.#unitOf(unit)?.state;
+  }
+}
+
+function allFailed({ attempts }: UnitCall, error: TaskError): StepRunAnswer {
+  return { results: attempts.map(() => ({ kind: 'failed', error, log: [] })), operations: {} };
+}
+
+type Read = { ok: true; evaluated: Evaluated } | { ok: false; error: TaskError };
+
+/** A condition that is false settles it: what the others come to is not asked then. */
+function evaluatedOf(kinds: readonly Kind[], results: ExpressionOutcome['results']): Read {
+  const evaluated: Evaluated = { when: null, items: null, key: null };
+  for (const [i, kind] of kinds.entries()) {
+    const result = results[i];
+    if (!result) throw new Error('an expression was not answered');
+    if (!result.ok) return { ok: false, error: result.error };
+    const value = JSON.parse(result.json) as unknown;
+    if (kind === 'when') evaluated.when = value === true;
+    if (evaluated.when === false) break;
+    if (kind === 'forEach')
+      evaluated.items = (value as unknown[]).map((one) => JSON.stringify(one));
+    if (kind === 'key') evaluated.key = value as string;
+  }
+  return { ok: true, evaluated };
+}
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
