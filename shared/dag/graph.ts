@@ -4,6 +4,9 @@ import { DAG_DEPTH_MAX } from '../limits.ts';
 /** Step → the steps that it needs. */
 export type Needs = Readonly<Record<string, readonly string[]>>;
 
+export const needsOf = (steps: Readonly<Record<string, { needs: string[] }>>): Needs =>
+  Object.fromEntries(Object.entries(steps).map(([name, { needs }]) => [name, needs]));
+
 export type GraphProblem =
   /** `path` begins and ends with the same step; each one needs the next. */
   | { kind: 'cycle'; path: string[] }

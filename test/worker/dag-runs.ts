@@ -1,7 +1,7 @@
 // Runs of DAG jobs for tests inside workerd: submitted straight to their object, looked at until something holds.
 import { env } from 'cloudflare:test';
 import { compileExpressions, compileStep } from '../../shared/dag/program.ts';
-import { readGraph } from '../../shared/dag/graph.ts';
+import { needsOf, readGraph } from '../../shared/dag/graph.ts';
 import { DagSpec, type DagJob, type DagSpecInput } from '../../shared/schemas/dag.ts';
 import { storeStepProgram } from '../../worker/jobs/dag/steps/step-program.edge.ts';
 import type { RunRpc, RunSubmission } from '../../worker/contracts/run.rpc.ts';
@@ -20,7 +20,7 @@ export async function submissionOf(
 ): Promise<RunSubmission> {
   const spec = DagSpec.parse({ kind: 'dag', name: 'a run', steps, input });
   const names = Object.entries(spec.steps);
-  const graph = readGraph(Object.fromEntries(names.map(([name, { needs }]) => [name, needs])));
+  const graph = readGraph(needsOf(spec.steps));
   if (!graph.ok) throw new Error(JSON.stringify(graph.problems));
   const programs: RunSubmission['programs'] = {};
   for (const [name, step] of names) {

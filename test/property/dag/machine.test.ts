@@ -2,13 +2,13 @@
 // to has to be what going through the steps one after the other gives.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readGraph } from '../../../shared/dag/graph.ts';
+import { needsOf, readGraph } from '../../../shared/dag/graph.ts';
 import { STEP_LOST_MAX } from '../../../shared/limits.ts';
 import { seededRandom } from '../../../shared/sandbox/determinism.ts';
 import { DagSpec, type StepState } from '../../../shared/schemas/dag.ts';
 import { type Command, Machine } from '../../../worker/jobs/dag/run/machine.ts';
-import { newRun, type RunRecord } from '../../../worker/jobs/dag/run/run-record.ts';
 import type { Output, Unit } from '../../../worker/contracts/run.rpc.ts';
+import { newRun, type RunRecord } from '../../../worker/jobs/dag/run/run-record.ts';
 
 type Kind = 'edge' | 'forEach' | 'sleep' | 'wait' | 'job';
 
@@ -117,8 +117,7 @@ class World {
     this.#plan = plan;
     this.#random = random;
     this.#spec = specOf(plan);
-    const needs = Object.entries(this.#spec.steps).map(([name, step]) => [name, step.needs]);
-    const graph = readGraph(Object.fromEntries(needs) as Record<string, string[]>);
+    const graph = readGraph(needsOf(this.#spec.steps));
     if (!graph.ok) throw new Error('the plan has a cycle');
     this.#dependents = graph.dependents;
     this.machine = this.#machineOver(newRun(this.#spec, 0));

@@ -2,13 +2,14 @@
 // late, twice or never; a clock that is moved by hand; and a process that dies between any two statements, or after a
 // turn was stored and before it was carried out. What was committed survives.
 import { DatabaseSync } from 'node:sqlite';
-import { readGraph } from '../../../shared/dag/graph.ts';
+import { needsOf, readGraph } from '../../../shared/dag/graph.ts';
 import type { DagSpec } from '../../../shared/schemas/dag.ts';
 import type { JobStepsRpc, StepJobState } from '../../../worker/contracts/job-steps.rpc.ts';
-import { RunDesk } from '../../../worker/jobs/dag/run/run-coordinator.ts';
+import { RunCoordinator } from '../../../worker/jobs/dag/run/run-coordinator.ts';
 import type { RunPorts } from '../../../worker/jobs/dag/run/run-ports.ts';
+import type { StreamEnds } from '../../../worker/jobs/dag/run/run-record.ts';
+import { RunStore } from '../../../worker/jobs/dag/run/run.store.ts';
 import type { Output } from '../../../worker/contracts/run.rpc.ts';
-import { RunStore, type StreamEnds } from '../../../worker/jobs/dag/run/run.store.ts';
 import type { StepRunnerRpc, UnitResult } from '../../../worker/contracts/step-runner.rpc.ts';
 import { sqliteStorage } from '../log/sqlite-storage.ts';
 
@@ -46,7 +47,7 @@ const PATIENCE_MS = 24 * 3600_000;
 
 export class RunWorld {
   nowMs = 1_000_000;
-  desk: RunDesk | null = null;
+  run: RunCoordinator | null = null;
   deaths = 0;
   /** Attempts that code was run for, by `step/item/attempt`. */
   readonly attempts = new Map<string, number>();
@@ -74,7 +75,7 @@ export class RunWorld {
   #reborn(): void {
     for (;;) {
       const life = (this.#life = { alive: true });
-      this.desk = null;
+      this.run = null;
       const storage = sqliteStorage(this.#db, () => this.#mayDie(life, this.#plan.deaths));
       const store = new RunStore({
         sql: storage.sql,
@@ -87,7 +88,9 @@ export class RunWorld {
       try {
         store.open();
         const ports = this.#ports(life);
-        this.desk = RunDesk.load(store, ports) ?? RunDesk.submit(this.#submitted(), store, ports);
+        this.run =
+          RunCoordinator.load(store, ports) ??
+          RunCoordinator.submit(this.#submitted(), store, ports);
         return;
       } catch (error) {
         if (!(error instanceof Death)) throw error;
@@ -110,8 +113,7 @@ export class RunWorld {
 
   #submitted() {
     const { spec, streams } = this.#plan;
-    const needs = Object.entries(spec.steps).map(([name, step]) => [name, step.needs]);
-    const graph = readGraph(Object.fromEntries(needs) as Record<string, string[]>);
+    const graph = readGraph(needsOf(spec.steps));
     if (!graph.ok) throw new Error('the plan has a cycle');
     const program = { key: 'p', hash: 'h' };
     const programs = Object.fromEntries(Object.keys(spec.steps).map((name) => [name, program]));
@@ -202,7 +204,7 @@ export class RunWorld {
 
   /** As often as the run has taken note of: what was lost does not count. */
   #mustFail(step: string, item: number | null): boolean {
-    const record = this.desk?.record.steps[step];
+    const record = this.run?.record.steps[step];
     const unit = item === null ? record : record?.items?.[item]?.unit;
     const name = item === null ? step : `${step}/${item}`;
     return (unit?.failures ?? 0) < this.#plan.failuresOf(name);
@@ -255,16 +257,16 @@ export class RunWorld {
     for (let moves = 0; moves < MOVES_MAX; moves++) {
       await settle();
       if (!this.#life.alive) this.#reborn();
-      const { desk } = this;
-      if (!desk) throw new Error('there is no run');
-      const isOver = desk.record.state !== 'running';
+      const { run } = this;
+      if (!run) throw new Error('there is no run');
+      const isOver = run.record.state !== 'running';
       // Once it is over nobody dies any more: so what is owed can be seen to be done.
       this.#quiet = isOver;
-      if (isOver && this.#pending.length === 0 && desk.chores.size === 0) return;
+      if (isOver && this.#pending.length === 0 && run.chores.size === 0) return;
       this.#try(() => move(this));
       this.#happen();
     }
-    throw new Error(`it does not end: ${JSON.stringify(this.desk?.record)}`);
+    throw new Error(`it does not end: ${JSON.stringify(this.run?.record)}`);
   }
 
   #happen(): void {
@@ -282,7 +284,7 @@ export class RunWorld {
     if (alarmMs - this.nowMs > PATIENCE_MS) return;
     this.nowMs = Math.max(this.nowMs, alarmMs);
     this.#alarmMs = null;
-    this.#try(() => this.desk?.woken());
+    this.#try(() => this.run?.woken());
   }
 
   #try(work: () => void): void {

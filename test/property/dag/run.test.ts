@@ -110,54 +110,54 @@ function reference(plan: readonly Planned[]): StepState[] {
 function givers(plan: readonly Planned[], random: () => number) {
   const open = plan.flatMap(({ kind }, index) => (kind === 'signal' ? [index] : []));
   return (world: RunWorld) => {
-    const { desk } = world;
-    if (!desk) return;
+    const { run } = world;
+    if (!run) return;
     const index = open[0];
     if (index !== undefined && random() < 0.2) {
       // A run that dies before it could say so hears it again.
-      if (desk.signal(`go${index}`, JSON.stringify(index)) === 'taken') open.shift();
+      if (run.signal(`go${index}`, JSON.stringify(index)) === 'taken') open.shift();
     }
     for (const [at, { kind }] of plan.entries()) {
       const step = nameOf(at);
       if (kind !== 'events' || random() > 0.2) continue;
       for (const partition of [0, 1, 2]) {
-        const watching = desk.watches.watching(step, partition);
+        const watching = run.watches.watching(step, partition);
         if (!watching || !world.watching.has(`${step}/${partition}`)) continue;
         expect(watching).toMatchObject({ key: KEY, types: ['A', 'B'] });
         const type = random() < 0.5 ? 'A' : 'B';
-        desk.arrived(step, [{ type, json: JSON.stringify({ type, n: 1 }) }]);
-        desk.watches.read(step, partition, watching.from + 600);
+        run.arrived(step, [{ type, json: JSON.stringify({ type, n: 1 }) }]);
+        run.watches.read(step, partition, watching.from + 600);
       }
     }
   };
 }
 
 const statesOf = (world: RunWorld, plan: readonly Planned[]) =>
-  plan.map((_, index) => world.desk?.record.steps[nameOf(index)]?.state);
+  plan.map((_, index) => world.run?.record.steps[nameOf(index)]?.state);
 
 function nothingLeft(world: RunWorld): void {
-  const { desk } = world;
-  if (!desk) throw new Error('no run');
+  const { run } = world;
+  if (!run) throw new Error('no run');
   for (const [job, state] of world.jobs) expect([job, state]).not.toEqual([job, 'running']);
   // What the dead asked for last is let go at the next wake-up: nothing is waited for there.
   for (const place of world.watching) {
     const [step = '', partition] = place.split('/');
-    expect(desk.watches.watching(step, Number(partition))).toBeNull();
+    expect(run.watches.watching(step, Number(partition))).toBeNull();
   }
-  expect(world.told).toBe(desk.record.state);
-  const outputs = Object.values(desk.record.steps).flatMap(({ output, items }) => [
+  expect(world.told).toBe(run.record.state);
+  const outputs = Object.values(run.record.steps).flatMap(({ output, items }) => [
     output,
     ...(items ?? []).map(({ unit }) => unit.output),
   ]);
   for (const output of outputs) {
     if (output?.kind === 'claim') expect([...world.held]).toContain(output.claim.token);
   }
-  const seqs = desk.store.eventsAfter(0, 100_000).map(({ seq }) => seq);
+  const seqs = run.store.eventsAfter(0, 100_000).map(({ seq }) => seq);
   expect(seqs).toEqual(seqs.map((_, i) => i + 1));
   // What is stored is what is in memory.
-  const before = structuredClone(desk.record);
+  const before = structuredClone(run.record);
   world.kill();
-  expect(world.desk?.record).toEqual(before);
+  expect(world.run?.record).toEqual(before);
 }
 
 describe('a run', () => {
@@ -188,7 +188,7 @@ describe('a run', () => {
         await world.play((now) => {
           give(now);
           // What is done once stays what it is.
-          for (const [name, { state, output }] of Object.entries(now.desk?.record.steps ?? {})) {
+          for (const [name, { state, output }] of Object.entries(now.run?.record.steps ?? {})) {
             const text = JSON.stringify(output);
             if (state !== 'done') expect(done.has(name)).toBe(false);
             else if (done.has(name)) expect(text).toBe(done.get(name));
@@ -217,11 +217,11 @@ describe('a run', () => {
         let again = false;
         const move = (now: RunWorld) => {
           give(now);
-          if (!cancelled && random() < 0.05) cancelled = now.desk?.cancel() ?? false;
+          if (!cancelled && random() < 0.05) cancelled = now.run?.cancel() ?? false;
         };
         await world.play(move);
-        if (world.desk?.record.state === 'cancelled') {
-          again = world.desk.retry();
+        if (world.run?.record.state === 'cancelled') {
+          again = world.run.retry();
           expect(again).toBe(true);
           await world.play(give);
         }

@@ -5,8 +5,8 @@ import type { Claim } from '../../../shared/schemas/claim.ts';
 import { DagSpec } from '../../../shared/schemas/dag.ts';
 import { FIRST_OUTPUT, outputsPage } from '../../../worker/jobs/dag/run/outputs-page.ts';
 import { newRun, newUnit, type RunRecord } from '../../../worker/jobs/dag/run/run-record.ts';
-import { resultBytes } from '../../../worker/jobs/dag/result.ts';
 import type { Output } from '../../../worker/contracts/run.rpc.ts';
+import { resultBytes } from '../../../worker/jobs/dag/result.ts';
 
 const json = (value: unknown): Output => ({ kind: 'json', json: JSON.stringify(value) });
 const claim = (token: string): Claim => ({

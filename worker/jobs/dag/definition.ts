@@ -1,7 +1,7 @@
 // A submitted DAG, checked and compiled before anything is stored: the graph, every step's code, every expression. Pure.
 // All mistakes of a kind are named at once, each with its place in the specification.
 import { compileExpressions, compileStep } from '../../../shared/dag/program.ts';
-import { graphErrors, readGraph } from '../../../shared/dag/graph.ts';
+import { graphErrors, needsOf, readGraph } from '../../../shared/dag/graph.ts';
 import { DAG_SPEC_MAX_BYTES } from '../../../shared/limits.ts';
 import type { DagSpec } from '../../../shared/schemas/dag.ts';
 import type { FieldError } from '../../../shared/schemas/problem.ts';
@@ -27,9 +27,7 @@ export function compileDag(spec: DagSpec): CompiledDag {
 }
 
 function levelsOf({ steps }: DagSpec): string[][] {
-  const graph = readGraph(
-    Object.fromEntries(Object.entries(steps).map(([name, { needs }]) => [name, needs])),
-  );
+  const graph = readGraph(needsOf(steps));
   if (graph.ok) return graph.levels;
   // The circle comes first: it is what the problem is called after.
   const problems = graph.problems.toSorted(

@@ -3,7 +3,7 @@
 import { RESULT_CLAIMS_MAX } from '../../../shared/limits.ts';
 import type { Claim } from '../../../shared/schemas/claim.ts';
 import { ProblemError } from '../../platform/problem.ts';
-import type { OutputsPage, OutputsPlace, Output } from '../../contracts/run.rpc.ts';
+import type { Output, OutputsPage, OutputsPlace } from '../../contracts/run.rpc.ts';
 
 export interface ResultSource {
   /** Rejects when the run is gone. */

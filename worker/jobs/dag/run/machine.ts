@@ -10,6 +10,7 @@ import { FOR_EACH_ITEMS_MAX, SIGNALS_KEPT, STEP_LOST_MAX } from '../../../../sha
 import type { DagSpec, Step } from '../../../../shared/schemas/dag.ts';
 import type { TaskError } from '../../../../shared/schemas/job.ts';
 import type { RetrySpec } from '../../../../shared/schemas/processor.ts';
+import type { Output, Unit } from '../../../contracts/run.rpc.ts';
 import {
   isSettled,
   newUnit,
@@ -17,7 +18,6 @@ import {
   type StepRecord,
   type UnitRecord,
 } from './run-record.ts';
-import type { Output, Unit } from '../../../contracts/run.rpc.ts';
 
 /** What the machine wants done. */
 export type Command =

@@ -1,6 +1,6 @@
 // What a run came to, a page at a time: all outputs together would be more than one message carries. Pure.
 import type { RunRecord } from './run-record.ts';
-import type { OutputsPlace, OutputsPiece, OutputsPage } from '../../../contracts/run.rpc.ts';
+import type { OutputsPage, OutputsPiece, OutputsPlace } from '../../../contracts/run.rpc.ts';
 
 export const FIRST_OUTPUT: OutputsPlace = { step: 0, item: 0 };
 

@@ -23,7 +23,7 @@ export interface UnitCall {
 export interface RunningCall extends UnitCall {
   startedAtMs: number;
   deadlineMs: number;
-  /** Settles by `stop`: nobody wants it any more. */
+  /** Settles by `stop`: its answer is no longer wanted. */
   stopped: Promise<void>;
   stop(): void;
 }
@@ -64,6 +64,10 @@ export class Calls {
     return this.#running.size === 0 && this.#waiting.length === 0;
   }
 
+  get running(): RunningCall[] {
+    return [...this.#running];
+  }
+
   add(calls: readonly UnitCall[]): void {
     this.#waiting.push(...calls);
   }
@@ -86,7 +90,7 @@ export class Calls {
     return begun;
   }
 
-  /** False: it was given up, and nobody waits for what it says. */
+  /** @returns false when it was given up: its answer is ignored. */
   ended(call: RunningCall): boolean {
     return this.#running.delete(call);
   }
@@ -104,15 +108,6 @@ export class Calls {
   nextMs(): number | null {
     const deadlines = [...this.#running].map(({ deadlineMs }) => deadlineMs);
     return deadlines.length === 0 ? null : Math.min(...deadlines);
-  }
-
-  startedAtMs(step: string, item: number | null): number | null {
-    for (const call of this.#running) {
-      if (call.step === step && call.attempts.some(({ unit }) => unit.item === item)) {
-        return call.startedAtMs;
-      }
-    }
-    return null;
   }
 
   /** What runs is stopped and not waited for, what waits is not begun. */

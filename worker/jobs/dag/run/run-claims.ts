@@ -2,7 +2,7 @@
 import { Claim } from '../../../../shared/schemas/claim.ts';
 import type { Output } from '../../../contracts/run.rpc.ts';
 
-/** Of one text; more than this is nobody's honest input. */
+/** Of one text: an honest input has fewer. */
 const TOKENS_MAX = 1_000;
 
 /** Tokens of the claims that lie anywhere in a JSON text. */

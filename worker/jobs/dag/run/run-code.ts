@@ -1,5 +1,5 @@
 // Code of a run at the edge: expressions are evaluated and units are run in calls of the StepRunner, and what comes back
-// is taken note of. What comes too late, or after the run was read anew, finds nobody.
+// is taken note of. What comes too late, or after the run was read anew, is ignored.
 import { backoffMs } from '../../../../shared/backoff.ts';
 import type { ExpressionOutcome } from '../../../../shared/dag/step.ts';
 import {
@@ -10,8 +10,9 @@ import {
 import type { StepState } from '../../../../shared/schemas/dag.ts';
 import type { TaskError } from '../../../../shared/schemas/job.ts';
 import type { Evaluated } from './machine.ts';
-import type { RunningCall, UnitCall } from './run-calls.ts';
-import type { RunDesk } from './run-coordinator.ts';
+import type { Calls, RunningCall, UnitCall } from './run-calls.ts';
+import type { RunContext } from './run-context.ts';
+import type { RunHeld } from './run-held.ts';
 import type { Output, Unit } from '../../../contracts/run.rpc.ts';
 import { inputError } from '../steps/step-input.ts';
 import type { StepRunAnswer, StepRunCall, UnitResult } from '../../../contracts/step-runner.rpc.ts';
@@ -22,23 +23,27 @@ const KINDS = ['when', 'forEach', 'key'] as const;
 type Kind = (typeof KINDS)[number];
 
 export class RunCode {
-  readonly #desk: RunDesk;
+  readonly #context: RunContext;
+  readonly #held: RunHeld;
+  readonly #calls: Calls;
 
-  constructor(desk: RunDesk) {
-    this.#desk = desk;
+  constructor(context: RunContext, held: RunHeld, calls: Calls) {
+    this.#context = context;
+    this.#held = held;
+    this.#calls = calls;
   }
 
   // --- Expressions ----------------------------------------------------------------------------------
 
   async evaluate(step: string, failures: number): Promise<null> {
-    const { spec, expressions: program, guard } = this.#desk.submitted;
+    const { spec, expressions: program, guard } = this.#context.submitted;
     const definition = spec.steps[step];
     if (!definition || !program) throw new Error(`no expressions of ${step}`);
     const kinds = KINDS.filter(
       (kind) => kind in definition && definition[kind as 'when'] !== undefined,
     );
-    const needs = this.#desk.needsOf(step);
-    const tooMuch = inputError(this.#desk.input, needs);
+    const needs = this.#context.needsOf(step);
+    const tooMuch = inputError(this.#context.input, needs);
     if (tooMuch) {
       this.#notEvaluated(step, tooMuch);
       return null;
@@ -46,10 +51,10 @@ export class RunCode {
     let answer;
     try {
       const names = kinds.map((kind) => `${step}.${kind}`);
-      answer = await this.#desk.ports.runner.evaluate({
+      answer = await this.#context.ports.runner.evaluate({
         program,
         guard,
-        input: this.#desk.input,
+        input: this.#context.input,
         needs,
         names,
       });
@@ -58,32 +63,32 @@ export class RunCode {
       this.#notEvaluated(step, { code: 'internal', message: messageOf(error) });
       return null;
     }
-    if (this.#desk.closed) return null;
-    this.#desk.turn((nowMs) => {
-      this.#desk.count({ workerRequest: 1, ...answer.operations });
+    if (this.#context.closed) return null;
+    this.#context.turn((nowMs) => {
+      this.#context.count({ workerRequest: 1, ...answer.operations });
       const read = evaluatedOf(kinds, answer.results);
-      if (!read.ok) return this.#desk.machine.notEvaluated(step, read.error, nowMs);
+      if (!read.ok) return this.#context.machine.notEvaluated(step, read.error, nowMs);
       const { items } = read.evaluated;
       const chars = items?.reduce((sum, { length }) => sum + length, 0) ?? 0;
-      const tooMany = this.#desk.held.problemOf(chars);
-      if (tooMany) return this.#desk.machine.notEvaluated(step, tooMany, nowMs);
-      this.#desk.machine.evaluated(step, read.evaluated, nowMs);
-      if (!items || !this.#desk.record.steps[step]?.items) return;
-      this.#desk.held.keep(chars);
-      this.#desk.journal.newItems(step);
+      const tooMany = this.#held.problemOf(chars);
+      if (tooMany) return this.#context.machine.notEvaluated(step, tooMany, nowMs);
+      this.#context.machine.evaluated(step, read.evaluated, nowMs);
+      if (!items || !this.#context.record.steps[step]?.items) return;
+      this.#held.keep(chars);
+      this.#context.work.newItems(step);
     });
     return null;
   }
 
   #notEvaluated(step: string, error: TaskError): void {
-    if (!this.#desk.closed)
-      this.#desk.turn((nowMs) => this.#desk.machine.notEvaluated(step, error, nowMs));
+    if (!this.#context.closed)
+      this.#context.turn((nowMs) => this.#context.machine.notEvaluated(step, error, nowMs));
   }
 
   // --- Code at the edge -------------------------------------------------------------------------------
 
   timeoutMs(step: string): number {
-    const definition = this.#desk.submitted.spec.steps[step];
+    const definition = this.#context.submitted.spec.steps[step];
     return definition && 'timeoutMs' in definition ? definition.timeoutMs : 0;
   }
 
@@ -92,37 +97,37 @@ export class RunCode {
     let why = 'it answered something else';
     // Whoever begins calls is in the middle of a turn.
     await Promise.resolve();
-    if (this.#desk.closed) return;
+    if (this.#context.closed) return;
     const request = this.#request(call);
     try {
       if ('code' in request) answer = allFailed(call, request);
-      else answer = await this.#desk.ports.runner.run(request, () => call.stopped);
+      else answer = await this.#context.ports.runner.run(request, () => call.stopped);
       if (answer.results.length !== call.attempts.length) answer = null;
     } catch (error) {
       why = messageOf(error);
     }
-    if (this.#desk.closed || !this.#desk.calls.ended(call)) return;
-    if (!answer) console.error(`attempts at ${this.#desk.run}/${call.step} were lost: ${why}`);
+    if (this.#context.closed || !this.#calls.ended(call)) return;
+    if (!answer) console.error(`attempts at ${this.#context.id}/${call.step} were lost: ${why}`);
     try {
-      this.#desk.turn((nowMs) => {
-        this.#desk.count({ workerRequest: 1 });
+      this.#context.turn((nowMs) => {
+        this.#context.count({ workerRequest: 1 });
         if (answer) this.#answered(call, answer, nowMs);
         else this.lost(call, why, nowMs);
       });
     } catch (error) {
-      console.error(`what ${this.#desk.run}/${call.step} came to was not stored`, error);
+      console.error(`what ${this.#context.id}/${call.step} came to was not stored`, error);
     }
   }
 
   #request({ step, attempts }: UnitCall): StepRunCall | TaskError {
-    const { spec, programs, guard, job: run } = this.#desk.submitted;
+    const { spec, programs, guard, job: run } = this.#context.submitted;
     const definition = spec.steps[step];
     const program = programs[step];
     if (definition?.run !== 'edge' || !program) throw new Error(`${run}/${step} has no program`);
-    const needs = this.#desk.needsOf(step);
-    const tooMuch = inputError(this.#desk.input, needs);
+    const needs = this.#context.needsOf(step);
+    const tooMuch = inputError(this.#context.input, needs);
     if (tooMuch) return tooMuch;
-    const items = this.#desk.record.steps[step]?.items;
+    const items = this.#context.record.steps[step]?.items;
     const { services, timeoutMs } = definition;
     const units = attempts.map(({ unit: { item }, attempt }) => ({
       item,
@@ -135,7 +140,7 @@ export class RunCode {
       program,
       guard,
       services,
-      input: this.#desk.input,
+      input: this.#context.input,
       needs,
       units,
       timeoutMs,
@@ -143,11 +148,11 @@ export class RunCode {
   }
 
   #answered(call: RunningCall, { results, operations }: StepRunAnswer, nowMs: number): void {
-    this.#desk.count(operations);
+    this.#context.count(operations);
     for (const [i, { unit, attempt }] of call.attempts.entries()) {
       const result = results[i] as UnitResult;
       const { log } = result;
-      const tooMuch = result.kind === 'done' && this.#desk.held.problemWith([result.output]);
+      const tooMuch = result.kind === 'done' && this.#held.problemWith([result.output]);
       const came = tooMuch ? { kind: 'failed' as const, error: tooMuch } : result;
       const counts =
         came.kind === 'done'
@@ -158,43 +163,43 @@ export class RunCode {
       const { startedAtMs } = call;
       const { item } = unit;
       const ended = { item, attempt, startedAtMs, finishedAtMs: nowMs, error, log };
-      this.#desk.journal.attempt(unit.step, ended);
+      this.#context.work.attempt(unit.step, ended);
     }
   }
 
-  /** An attempt that does not count leaves its claim to nobody: it is collected. */
+  /** The claim of an attempt that does not count is held by no run: the claims collect it. */
   #succeeded(unit: Unit, attempt: number, output: Output, nowMs: number): boolean {
-    if (!this.#desk.machine.succeeded(unit, attempt, output, nowMs)) return false;
-    this.#desk.held.keepOutputs([output]);
-    this.#desk.journal.touch(unit);
-    if (unit.item !== null) this.#desk.journal.itemDone(unit.step, unit.item);
+    if (!this.#context.machine.succeeded(unit, attempt, output, nowMs)) return false;
+    this.#held.keepOutputs([output]);
+    this.#context.work.touch(unit);
+    if (unit.item !== null) this.#context.work.itemDone(unit.step, unit.item);
     return true;
   }
 
   #failed(unit: Unit, attempt: number, error: TaskError, nowMs: number): boolean {
-    if (!this.#desk.machine.failed(unit, attempt, error, nowMs)) return false;
-    this.#desk.journal.touch(unit);
-    this.#desk.journal.failed(unit, attempt, error, this.#stateOf(unit) === 'ready');
+    if (!this.#context.machine.failed(unit, attempt, error, nowMs)) return false;
+    this.#context.work.touch(unit);
+    this.#context.work.failed(unit, attempt, error, this.#stateOf(unit) === 'ready');
     return true;
   }
 
-  /** Within a turn: nobody knows what became of them. */
+  /** Within a turn: the run does not know what became of them. */
   lost({ attempts, startedAtMs }: RunningCall, why: string, nowMs: number): void {
     for (const { unit, attempt } of attempts) {
       const { step, item } = unit;
       const losses = this.#unitOf(unit)?.lost ?? 0;
-      const pauseMs = backoffMs(LOST_PAUSE, losses, this.#desk.ports.random());
-      if (!this.#desk.machine.lost(unit, attempt, nowMs, pauseMs, why)) continue;
+      const pauseMs = backoffMs(LOST_PAUSE, losses, this.#context.ports.random());
+      if (!this.#context.machine.lost(unit, attempt, nowMs, pauseMs, why)) continue;
       const error: TaskError = { code: 'returned', message: `nobody knows its end: ${why}` };
-      this.#desk.journal.touch(unit);
-      this.#desk.journal.failed(unit, attempt, error, this.#stateOf(unit) === 'ready');
+      this.#context.work.touch(unit);
+      this.#context.work.failed(unit, attempt, error, this.#stateOf(unit) === 'ready');
       const ended = { item, attempt, startedAtMs, finishedAtMs: nowMs, error, log: [] };
-      this.#desk.journal.attempt(step, ended);
+      this.#context.work.attempt(step, ended);
     }
   }
 
   #unitOf({ step, item }: Unit) {
-    const record = this.#desk.record.steps[step];
+    const record = this.#context.record.steps[step];
     return item === null ? record : record?.items?.[item]?.unit;
   }
 

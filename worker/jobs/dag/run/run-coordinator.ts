@@ -1,7 +1,7 @@
-// What a run does: everything that happens to it is a turn. In one transaction the machine takes note of it and says what
-// is next, and all that changed is stored; then what was decided is carried out. So a run that dies at any point is taken
-// up again from what is stored.
-import { readGraph } from '../../../../shared/dag/graph.ts';
+// Coordinates a run: everything that happens to it is a turn. In one transaction the machine takes note of it and says
+// what is next, and all that changed is stored; then the commands are carried out. So a run that dies at any point is
+// taken up again from what is stored.
+import { needsOf, readGraph } from '../../../../shared/dag/graph.ts';
 import {
   RUN_BEAT_MS,
   SIGNALS_KEPT_MAX_CHARS,
@@ -10,58 +10,66 @@ import {
 } from '../../../../shared/limits.ts';
 import { addInto } from '../../mapreduce/job-record.ts';
 import { Chores } from './chores.ts';
-import { Journal } from './unit-of-work.ts';
 import { type Command, Machine } from './machine.ts';
 import { Calls, pack, type UnitCall } from './run-calls.ts';
 import { tokensWithin } from './run-claims.ts';
 import { RunCode } from './run-code.ts';
 import { RunHeld } from './run-held.ts';
 import { RunJobs } from './run-jobs.ts';
+import type { RunContext } from './run-context.ts';
 import type { RunPorts } from './run-ports.ts';
-import { isSettled, newRun, newStep, type RunRecord } from './run-record.ts';
-import type { Head, RunStore, Submitted } from './run.store.ts';
-import { summaryView } from './run-view.ts';
+import {
+  type Head,
+  isSettled,
+  newRun,
+  newStep,
+  type RunRecord,
+  type Submitted,
+} from './run-record.ts';
+import type { RunStore } from './run.store.ts';
+import { type RunSnapshot, summaryView } from './run-view.ts';
 import { RunWatches } from './run-watches.ts';
+import { UnitOfWork } from './unit-of-work.ts';
 import type { NeededOutput } from '../../../contracts/step-runner.rpc.ts';
 
-/** Whoever died may not have told the catalog what it stored last. */
+/** An instance that died may not have told the catalog what it stored last. */
 const RETOLD_MS = 3600_000;
 
-export class RunDesk {
+export class RunCoordinator implements RunContext {
   readonly submitted: Submitted;
   readonly machine: Machine;
-  readonly calls = new Calls();
   readonly chores: Chores;
   readonly ports: RunPorts;
   readonly store: RunStore;
-  readonly journal: Journal;
+  readonly work: UnitOfWork;
   /** JSON of the run's input. */
   readonly input: string;
-  readonly held: RunHeld;
+  readonly watches: RunWatches;
+  readonly #held: RunHeld;
   readonly #code: RunCode;
   readonly #jobs: RunJobs;
-  readonly #watches: RunWatches;
-  /** Operations counted before this desk was opened, and those that its rows do not count. */
+  readonly #calls = new Calls();
+  /** Operations counted before the run was opened, and those that its rows do not count. */
   readonly #operations: Record<string, number>;
   #toldMs = 0;
   #closed = false;
-  #forgotten = false;
+  #deleted = false;
   /** Settled when the catalog is not being told anything. */
   telling: Promise<void> = Promise.resolve();
 
-  /** Null: nothing was submitted, or it was forgotten. */
-  static load(store: RunStore, ports: RunPorts): RunDesk | null {
+  /** Null: nothing was submitted, or the run was deleted. */
+  static load(store: RunStore, ports: RunPorts): RunCoordinator | null {
     const head = store.head();
     const submitted = store.submitted();
     if (!head || !submitted) return null;
     const record = store.record(head, Object.keys(submitted.spec.steps), newStep);
-    const desk = new RunDesk(submitted, record, head.operations, store, ports);
-    desk.#takeUp();
-    return desk;
+    const run = new RunCoordinator(submitted, record, head.operations, store, ports);
+    run.#takeUp();
+    return run;
   }
 
-  /** Stores the run; `begin` sets it going. */
-  static submit(submitted: Submitted, store: RunStore, ports: RunPorts): RunDesk {
+  /** Stores the run, and sets it going. */
+  static submit(submitted: Submitted, store: RunStore, ports: RunPorts): RunCoordinator {
     const record = newRun(submitted.spec, ports.nowMs());
     // The submission, and the catalog that is asked for its id.
     const operations = { durableObjectRequest: 2 };
@@ -72,10 +80,10 @@ export class RunDesk {
       store.saveHead(head);
       store.addClaims(tokensWithin(JSON.stringify(submitted.spec.input)));
     });
-    const desk = new RunDesk(submitted, record, operations, store, ports);
-    desk.#turn(() => desk.journal.event('submitted', { name: submitted.spec.name }));
-    desk.held.settle();
-    return desk;
+    const run = new RunCoordinator(submitted, record, operations, store, ports);
+    run.turn(() => run.work.event('submitted', { name: submitted.spec.name }));
+    run.#held.settle();
+    return run;
   }
 
   private constructor(
@@ -86,26 +94,24 @@ export class RunDesk {
     ports: RunPorts,
   ) {
     const { steps } = submitted.spec;
-    const graph = readGraph(
-      Object.fromEntries(Object.entries(steps).map(([name, { needs }]) => [name, needs])),
-    );
+    const graph = readGraph(needsOf(steps));
     if (!graph.ok) throw new Error(`the run ${submitted.job} has no order`);
     this.submitted = submitted;
     this.store = store;
     this.ports = ports;
     this.#operations = { ...operations };
     this.machine = new Machine(submitted.spec, graph.dependents, record, () => ports.random());
-    this.journal = new Journal(store, record, ports.nowMs());
+    this.work = new UnitOfWork(store, record, ports.nowMs());
     this.input = JSON.stringify(submitted.spec.input);
     const { nowMs, random, later } = ports;
     this.chores = new Chores({ nowMs, random, later, ended: () => this.#schedule() });
-    this.#jobs = new RunJobs(this);
-    this.#watches = new RunWatches(this);
-    this.#code = new RunCode(this);
-    this.held = new RunHeld(this);
+    this.#held = new RunHeld(this);
+    this.watches = new RunWatches(this);
+    this.#jobs = new RunJobs(this, this.#held);
+    this.#code = new RunCode(this, this.#held, this.#calls);
   }
 
-  get run(): string {
+  get id(): string {
     return this.submitted.job;
   }
 
@@ -117,8 +123,8 @@ export class RunDesk {
     return this.#closed;
   }
 
-  get forgotten(): boolean {
-    return this.#forgotten;
+  get deleted(): boolean {
+    return this.#deleted;
   }
 
   get operations(): Record<string, number> {
@@ -131,19 +137,19 @@ export class RunDesk {
     addInto(this.#operations, operations);
   }
 
-  /** After a restart: attempts that ran are lost, and whatever others were to be told is told again. */
+  /** After a restart: attempts that ran are lost, and what others were to be told is told again. */
   #takeUp(): void {
-    const { record, journal } = this;
+    const { record, work } = this;
     for (const [name, step] of Object.entries(record.steps)) {
       for (const [item, { unit }] of step.items?.entries() ?? []) {
-        if (unit.state === 'running') journal.touch({ step: name, item });
+        if (unit.state === 'running') work.touch({ step: name, item });
       }
     }
     this.turn((nowMs) => {
       this.machine.restart(nowMs);
       this.#jobs.takeUp();
-      this.#watches.takeUp();
-      this.held.settle();
+      this.watches.takeUp();
+      this.#held.settle();
       const endedMs = record.finishedAtMs ?? nowMs;
       if (nowMs - endedMs < RETOLD_MS) this.#tell(nowMs);
     });
@@ -151,14 +157,9 @@ export class RunDesk {
 
   // --- Turns ----------------------------------------------------------------------------------------
 
-  /** Throws when it could not be stored: then this desk is closed, and what is stored stands. */
-  turn<Result>(work: (nowMs: number) => Result): Result {
-    if (this.#closed) throw new Error(`the run ${this.run} was closed`);
-    return this.#turn(work);
-  }
-
-  #turn<Result>(work: (nowMs: number) => Result): Result {
-    const { machine, store, journal, ports } = this;
+  turn<Result>(change: (nowMs: number) => Result): Result {
+    if (this.#closed) throw new Error(`the run ${this.id} was closed`);
+    const { machine, store, work, ports } = this;
     const nowMs = ports.nowMs();
     let commands: Command[] = [];
     let ended = false;
@@ -166,14 +167,14 @@ export class RunDesk {
     let result: Result;
     try {
       result = store.transaction(() => {
-        const answer = work(nowMs);
-        commands = machine.next(nowMs, this.calls.free, STEP_UNITS_TOGETHER);
-        journal.started(commands.flatMap((command) => (command.kind === 'run' ? [command] : [])));
-        this.#watches.noteIn(commands);
+        const answer = change(nowMs);
+        commands = machine.next(nowMs, this.#calls.free, STEP_UNITS_TOGETHER);
+        work.started(commands.flatMap((command) => (command.kind === 'run' ? [command] : [])));
+        this.watches.noteIn(commands);
         this.#jobs.noteIn(commands);
         const changed = machine.takeChanged();
         progressed = changed.length > 0;
-        ended = journal.write(machine.record, changed, this.operations, nowMs);
+        ended = work.write(machine.record, changed, this.operations, nowMs);
         return answer;
       });
     } catch (error) {
@@ -182,8 +183,8 @@ export class RunDesk {
       throw error;
     }
     for (const command of commands) this.#carryOut(command, nowMs);
-    this.calls.add(this.#packed(commands));
-    if (ended && machine.record.state === 'cancelled') this.calls.abandon();
+    this.#calls.add(this.#packed(commands));
+    if (ended && machine.record.state === 'cancelled') this.#calls.abandon();
     if (ended) this.#tell(nowMs);
     else if (progressed && !this.chores.has('tell')) {
       this.#tell(Math.max(nowMs, this.#toldMs + SUMMARY_MS));
@@ -214,16 +215,16 @@ export class RunDesk {
       case 'cancelJob':
         return this.#jobs.cancel(command.job, nowMs);
       case 'watch':
-        return this.#watches.watch(command.step, nowMs);
       case 'unwatch':
-        return this.#watches.unwatch(command.step, nowMs);
+        return this.watches.settle(command.step, nowMs);
     }
   }
 
-  /** Begins what may begin, and sees to it that somebody comes back in time. */
+  /** Begins what may begin, and arms the next wake-up. */
   #schedule(): void {
     if (this.#closed) return;
-    const { calls, chores, machine, ports, record } = this;
+    const calls = this.#calls;
+    const { chores, machine, ports, record } = this;
     const nowMs = ports.nowMs();
     chores.begin(nowMs);
     for (const call of calls.begin(nowMs, (step) => this.#code.timeoutMs(step))) {
@@ -241,26 +242,25 @@ export class RunDesk {
   woken(): void {
     if (this.#closed) return;
     this.turn((nowMs) => {
-      for (const call of this.calls.takeOverdue(nowMs)) {
+      for (const call of this.#calls.takeOverdue(nowMs)) {
         this.#code.lost(call, 'it did not answer in time', nowMs);
       }
     });
   }
 
-  /** What comes from now on finds nobody. */
+  /** Late answers are ignored after this. */
   close(): void {
     this.#closed = true;
-    this.calls.abandon();
+    this.#calls.abandon();
     this.chores.clear();
   }
 
   /** The run is deleted. */
-  forget(): void {
-    this.#forgotten = true;
+  delete(): void {
+    this.#deleted = true;
     this.close();
   }
 
-  /** The outputs that a step gets to see. */
   needsOf(step: string): NeededOutput[] {
     const { steps } = this.record;
     return (this.submitted.spec.steps[step]?.needs ?? []).map((need) => {
@@ -277,14 +277,14 @@ export class RunDesk {
     const { signals } = this.record;
     const chars = Object.values(signals).flat().join('').length;
     return this.turn(() => {
-      if (chars + json.length > SIGNALS_KEPT_MAX_CHARS || this.held.problemOf(json.length)) {
+      if (chars + json.length > SIGNALS_KEPT_MAX_CHARS || this.#held.problemOf(json.length)) {
         return this.record.state === 'running' ? 'full' : 'over';
       }
       const taken = this.machine.signal(name, json);
       if (taken === 'taken') {
-        this.journal.event('signal', { name });
-        this.journal.signalCame();
-        this.held.keep(json.length, tokensWithin(json));
+        this.work.event('signal', { name });
+        this.work.signalCame();
+        this.#held.keep(json.length, tokensWithin(json));
       }
       return taken;
     });
@@ -299,13 +299,13 @@ export class RunDesk {
       const fresh = events.filter(({ type }) => !Object.hasOwn(record.events, type));
       const chars = fresh.reduce((sum, { json }) => sum + json.length, 0);
       // They are kept as they come, and once more in the step's output.
-      const tooMuch = this.held.problemOf(2 * chars);
+      const tooMuch = this.#held.problemOf(2 * chars);
       if (tooMuch) {
         this.machine.failed({ step, item: null }, record.attempt, tooMuch, nowMs);
-        return this.#watches.unwatch(step, nowMs);
+        return this.watches.settle(step, nowMs);
       }
       this.machine.arrived(step, fresh);
-      this.held.keep(
+      this.#held.keep(
         2 * chars,
         fresh.flatMap(({ json }) => tokensWithin(json)),
       );
@@ -313,12 +313,12 @@ export class RunDesk {
     return this.record.steps[step]?.state === 'running';
   }
 
-  get watches(): RunWatches {
-    return this.#watches;
-  }
-
-  get stepJobs(): RunJobs {
-    return this.#jobs;
+  /** The run as it is now, to be shown. */
+  snapshot(): RunSnapshot {
+    const { submitted, record, operations, ports } = this;
+    const { progress } = this.#jobs;
+    const calls = this.#calls.running;
+    return { submitted, record, operations, progress, calls, nowMs: ports.nowMs() };
   }
 
   jobEnded(job: string): void {
@@ -335,7 +335,7 @@ export class RunDesk {
   retry(): boolean {
     return this.turn(() => {
       const retried = this.machine.retry();
-      if (retried) this.journal.event('retried');
+      if (retried) this.work.event('retried');
       return retried;
     });
   }
@@ -352,7 +352,7 @@ export class RunDesk {
   async tell(): Promise<void> {
     this.#toldMs = this.ports.nowMs();
     this.count({ durableObjectRequest: 1, rowWritten: 1 });
-    const told = this.ports.tell(summaryView(this));
+    const told = this.ports.tell(summaryView(this.snapshot()));
     this.telling = told.catch(() => undefined);
     await told;
   }

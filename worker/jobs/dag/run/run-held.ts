@@ -2,19 +2,19 @@
 // stay while it does. Who still has to hear of a claim is stored with it.
 import { RUN_HELD_MAX_CHARS } from '../../../../shared/limits.ts';
 import type { TaskError } from '../../../../shared/schemas/job.ts';
-import { tokensOf } from './run-claims.ts';
-import type { RunDesk } from './run-coordinator.ts';
-import type { RunRecord } from './run-record.ts';
 import type { Output } from '../../../contracts/run.rpc.ts';
+import { tokensOf } from './run-claims.ts';
+import type { RunContext } from './run-context.ts';
+import type { RunRecord } from './run-record.ts';
 
 export class RunHeld {
-  readonly #desk: RunDesk;
+  readonly #context: RunContext;
   /** Characters that lie in memory. */
   #chars: number;
 
-  constructor(desk: RunDesk) {
-    this.#desk = desk;
-    this.#chars = charsWithin(desk.record);
+  constructor(context: RunContext) {
+    this.#context = context;
+    this.#chars = charsWithin(context.record);
   }
 
   /** Null: so many characters more may be kept. */
@@ -32,7 +32,7 @@ export class RunHeld {
   keep(chars: number, tokens: readonly string[] = []): void {
     this.#chars += chars;
     if (tokens.length === 0) return;
-    this.#desk.store.addClaims(tokens);
+    this.#context.store.addClaims(tokens);
     this.settle();
   }
 
@@ -44,14 +44,14 @@ export class RunHeld {
 
   /** Tells the claims that were not told yet. */
   settle(): void {
-    const desk = this.#desk;
-    if (desk.store.claims('owed').length === 0) return;
-    desk.chores.add('claims', desk.ports.nowMs(), async () => {
-      for (const { n, tokens } of desk.store.claims('owed')) {
-        await desk.ports.hold(desk.run, tokens);
-        desk.count({ durableObjectRequest: tokens.length, rowWritten: 2 * tokens.length });
-        if (desk.closed) return null;
-        desk.store.transaction(() => desk.store.claimsHeld(n));
+    const context = this.#context;
+    if (context.store.claims('owed').length === 0) return;
+    context.chores.add('claims', context.ports.nowMs(), async () => {
+      for (const { n, tokens } of context.store.claims('owed')) {
+        await context.ports.hold(context.id, tokens);
+        context.count({ durableObjectRequest: tokens.length, rowWritten: 2 * tokens.length });
+        if (context.closed) return null;
+        context.store.transaction(() => context.store.claimsHeld(n));
       }
       return null;
     });

@@ -1,5 +1,5 @@
 // The MapReduce jobs that do the work of volunteer and mapreduce steps: submitted once an attempt, asked after until they
-// end, cancelled when nobody wants them any more. Which there are is stored, so that none is left behind.
+// end, cancelled when the run needs them no more. The store knows all of them, so that none is left behind.
 import {
   STEP_JOB_POLL_MAX_MS,
   STEP_JOB_POLL_MIN_MS,
@@ -7,36 +7,34 @@ import {
 } from '../../../../shared/limits.ts';
 import type { TaskError } from '../../../../shared/schemas/job.ts';
 import type { StepJobState, StepJobSubmitted } from '../../../contracts/job-steps.rpc.ts';
-import type { Command } from './machine.ts';
-import type { RunDesk } from './run-coordinator.ts';
 import type { Output } from '../../../contracts/run.rpc.ts';
+import type { Command } from './machine.ts';
+import type { RunContext } from './run-context.ts';
+import type { RunHeld } from './run-held.ts';
+import type { JobProgress } from './run-record.ts';
 import { inputError } from '../steps/step-input.ts';
 
-/** How far the job of a step is. */
-export interface JobProgress {
-  reason: string;
-  done: number;
-  count: number;
-}
-
 export class RunJobs {
-  readonly #desk: RunDesk;
+  readonly #context: RunContext;
+  readonly #held: RunHeld;
   readonly #stepOf = new Map<string, string>();
   readonly #progress = new Map<string, JobProgress>();
   /** When the newest attempt of a step began. */
   readonly #startedMs = new Map<string, number>();
 
-  constructor(desk: RunDesk) {
-    this.#desk = desk;
+  constructor(context: RunContext, held: RunHeld) {
+    this.#context = context;
+    this.#held = held;
   }
 
-  progressOf(step: string): JobProgress | null {
-    return this.#progress.get(step) ?? null;
+  /** By step. */
+  get progress(): ReadonlyMap<string, JobProgress> {
+    return this.#progress;
   }
 
   /** Jobs that go on are followed, others are cancelled. */
   takeUp(): void {
-    const { store, record, ports } = this.#desk;
+    const { store, record, ports } = this.#context;
     for (const { job, step, open } of store.jobs()) {
       this.#stepOf.set(job, step);
       if (!open) continue;
@@ -54,23 +52,23 @@ export class RunJobs {
   noteIn(commands: readonly Command[]): void {
     for (const command of commands) {
       if (command.kind !== 'submit') continue;
-      this.#desk.store.saveSubmitting(command.step, command.attempt);
+      this.#context.store.saveSubmitting(command.step, command.attempt);
     }
   }
 
   submit(step: string, attempt: number, nowMs: number): void {
     this.#startedMs.set(step, nowMs);
-    this.#desk.chores.add(`submit ${step} ${attempt}`, nowMs, (failures) =>
+    this.#context.chores.add(`submit ${step} ${attempt}`, nowMs, (failures) =>
       this.#submit(step, attempt, failures),
     );
   }
 
   async #submit(step: string, attempt: number, failures: number): Promise<null> {
-    const desk = this.#desk;
+    const context = this.#context;
     if (!this.#isNewest(step, attempt)) return this.#retract(step, attempt);
-    if (desk.record.steps[step]?.job !== null) return null;
-    const needs = desk.needsOf(step);
-    const tooMuch = inputError(desk.input, needs);
+    if (context.record.steps[step]?.job !== null) return null;
+    const needs = context.needsOf(step);
+    const tooMuch = inputError(context.input, needs);
     let answer: StepJobSubmitted;
     try {
       if (tooMuch) answer = { kind: 'failed', error: tooMuch, operations: {} };
@@ -80,36 +78,36 @@ export class RunJobs {
       const message = error instanceof Error ? error.message : String(error);
       answer = { kind: 'failed', error: { code: 'internal', message }, operations: {} };
     }
-    if (desk.closed) {
+    if (context.closed) {
       // The run was deleted meanwhile, and knew nothing of it.
-      if (desk.forgotten && answer.kind === 'submitted') {
-        await desk.ports.jobs.forgetStepJob(answer.job);
+      if (context.deleted && answer.kind === 'submitted') {
+        await context.ports.jobs.forgetStepJob(answer.job);
       }
       return null;
     }
-    desk.turn((nowMs) => {
-      desk.count({ workerRequest: 1 });
-      desk.count(answer.operations);
-      desk.store.deleteSubmitting(step, attempt);
+    context.turn((nowMs) => {
+      context.count({ workerRequest: 1 });
+      context.count(answer.operations);
+      context.store.deleteSubmitting(step, attempt);
       if (answer.kind === 'failed') return this.#fail(step, attempt, answer.error, [], nowMs);
       this.#stepOf.set(answer.job, step);
-      desk.store.saveJob({ job: answer.job, step, open: true });
-      desk.machine.submitted(step, attempt, answer.job);
+      context.store.saveJob({ job: answer.job, step, open: true });
+      context.machine.submitted(step, attempt, answer.job);
     });
     if (answer.kind === 'submitted' && this.#isOf(step, answer.job)) this.#follow(step, answer.job);
     return null;
   }
 
-  /** Nobody wants it any more, and nobody knows whether there is one. */
+  /** The step no longer needs this job, and may never have learned of it: it is cancelled by its derived id. */
   async #retract(step: string, attempt: number): Promise<null> {
-    const { ports, run, store } = this.#desk;
-    await ports.jobs.cancelStepJob(await ports.jobId(run, step, attempt));
-    if (!this.#desk.closed) store.transaction(() => store.deleteSubmitting(step, attempt));
+    const { ports, id, store } = this.#context;
+    await ports.jobs.cancelStepJob(await ports.jobId(id, step, attempt));
+    if (!this.#context.closed) store.transaction(() => store.deleteSubmitting(step, attempt));
     return null;
   }
 
   #ask(step: string, attempt: number): Promise<StepJobSubmitted> {
-    const { submitted, run, input, record, ports } = this.#desk;
+    const { submitted, id: run, input, record, ports } = this.#context;
     const definition = submitted.spec.steps[step];
     const call = { run, runName: submitted.spec.name, step, attempt };
     if (definition?.run === 'mapreduce') {
@@ -117,22 +115,22 @@ export class RunJobs {
     }
     if (definition?.run !== 'volunteer') throw new Error(`${run}/${step} has no job`);
     const items = record.steps[step]?.items?.map(({ json }) => json) ?? null;
-    const needs = this.#desk.needsOf(step);
+    const needs = this.#context.needsOf(step);
     return ports.jobs.submitVolunteerStep({ ...call, spec: definition, input, needs, items });
   }
 
   #isNewest(step: string, attempt: number): boolean {
-    const record = this.#desk.record.steps[step];
+    const record = this.#context.record.steps[step];
     return record?.state === 'running' && record.attempt === attempt;
   }
 
   #isOf(step: string, job: string): boolean {
-    const { closed, record } = this.#desk;
+    const { closed, record } = this.#context;
     return !closed && record.steps[step]?.state === 'running' && record.steps[step].job === job;
   }
 
   #follow(step: string, job: string): void {
-    const { chores, ports } = this.#desk;
+    const { chores, ports } = this.#context;
     let pollMs = STEP_JOB_POLL_MIN_MS;
     chores.add(`collect ${step}`, ports.nowMs() + pollMs, async () => {
       if (!this.#isOf(step, job)) return null;
@@ -150,7 +148,7 @@ export class RunJobs {
   }
 
   async #collect(step: string, job: string): Promise<StepJobState> {
-    const { ports, submitted } = this.#desk;
+    const { ports, submitted } = this.#context;
     if (submitted.spec.steps[step]?.run === 'mapreduce')
       return ports.jobs.collectMapReduceStep(job);
     const outputs: Output[] = [];
@@ -165,35 +163,35 @@ export class RunJobs {
         operations[kind] = (operations[kind] ?? 0) + count;
       }
       from = state.next;
-      const tooMuch = this.#desk.held.problemWith(outputs);
+      const tooMuch = this.#held.problemWith(outputs);
       if (tooMuch) return { kind: 'failed', error: tooMuch };
     }
     return { kind: 'done', outputs, next: null, log, operations };
   }
 
   #ended(step: string, job: string, came: Exclude<StepJobState, { kind: 'running' }>): void {
-    const desk = this.#desk;
-    const attempt = desk.record.steps[step]?.attempt ?? 0;
-    desk.turn((nowMs) => {
-      desk.count({ workerRequest: 1 });
-      desk.store.saveJob({ job, step, open: false });
+    const context = this.#context;
+    const attempt = context.record.steps[step]?.attempt ?? 0;
+    context.turn((nowMs) => {
+      context.count({ workerRequest: 1 });
+      context.store.saveJob({ job, step, open: false });
       if (came.kind === 'failed') return this.#fail(step, attempt, came.error, [], nowMs);
       const { outputs, log, operations } = came;
-      desk.count(operations);
-      const tooMuch = desk.held.problemWith(outputs);
+      context.count(operations);
+      const tooMuch = this.#held.problemWith(outputs);
       if (tooMuch) return this.#fail(step, attempt, tooMuch, log, nowMs);
-      if (!desk.machine.jobDone(step, attempt, outputs, nowMs)) return;
-      desk.held.keepOutputs(outputs);
+      if (!context.machine.jobDone(step, attempt, outputs, nowMs)) return;
+      this.#held.keepOutputs(outputs);
       this.#note(step, attempt, null, log, nowMs);
     });
     this.#progress.delete(step);
   }
 
   #fail(step: string, attempt: number, error: TaskError, log: string[], nowMs: number): void {
-    const { machine, journal, record } = this.#desk;
+    const { machine, work, record } = this.#context;
     const unit = { step, item: null };
     if (!machine.failed(unit, attempt, error, nowMs)) return;
-    journal.failed(unit, attempt, error, record.steps[step]?.state === 'ready');
+    work.failed(unit, attempt, error, record.steps[step]?.state === 'ready');
     this.#note(step, attempt, error, log, nowMs);
   }
 
@@ -204,19 +202,19 @@ export class RunJobs {
     log: string[],
     nowMs: number,
   ): void {
-    const { journal, record } = this.#desk;
+    const { work, record } = this.#context;
     const startedAtMs = this.#startedMs.get(step) ?? record.steps[step]?.startedAtMs ?? nowMs;
     const ended = { item: null, attempt, startedAtMs, finishedAtMs: nowMs, error, log };
-    journal.attempt(step, ended);
+    work.attempt(step, ended);
   }
 
   cancel(job: string, nowMs: number): void {
-    const desk = this.#desk;
+    const context = this.#context;
     const step = this.#stepOf.get(job) ?? '';
-    desk.chores.add(`cancel ${job}`, nowMs, async () => {
-      await desk.ports.jobs.cancelStepJob(job);
-      if (!desk.closed)
-        desk.store.transaction(() => desk.store.saveJob({ job, step, open: false }));
+    context.chores.add(`cancel ${job}`, nowMs, async () => {
+      await context.ports.jobs.cancelStepJob(job);
+      if (!context.closed)
+        context.store.transaction(() => context.store.saveJob({ job, step, open: false }));
       return null;
     });
   }
@@ -224,6 +222,7 @@ export class RunJobs {
   /** It has ended: look at once. */
   hurry(job: string): void {
     const step = this.#stepOf.get(job);
-    if (step !== undefined) this.#desk.chores.hurry(`collect ${step}`, this.#desk.ports.nowMs());
+    if (step !== undefined)
+      this.#context.chores.hurry(`collect ${step}`, this.#context.ports.nowMs());
   }
 }

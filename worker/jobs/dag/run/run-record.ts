@@ -1,7 +1,7 @@
 // What is remembered of a DAG run: plain values, a record a step. The machine changes them, the RunObject stores them.
 import type { DagSpec, StepState } from '../../../../shared/schemas/dag.ts';
 import type { TaskError } from '../../../../shared/schemas/job.ts';
-import type { Output } from '../../../contracts/run.rpc.ts';
+import type { Output, RunSubmission } from '../../../contracts/run.rpc.ts';
 
 export interface UnitRecord {
   state: StepState;
@@ -44,6 +44,60 @@ export interface RunRecord {
   steps: Record<string, StepRecord>;
   /** Signals that came before anything waited for them: JSON, oldest first. */
   signals: Record<string, string[]>;
+}
+
+/** What is stored of the run besides its steps. */
+export interface Head {
+  state: RunRecord['state'];
+  createdAtMs: number;
+  finishedAtMs: number | null;
+  error: TaskError | null;
+  operations: Record<string, number>;
+}
+
+/** Where the partitions of a stream ended when the run was submitted. */
+export interface StreamEnds {
+  stream: string;
+  uid: string;
+  ends: number[];
+}
+
+export interface Submitted extends RunSubmission {
+  streams: StreamEnds[];
+}
+
+/** What is remembered of an attempt that failed, or logged something. */
+export interface AttemptRecord {
+  item: number | null;
+  attempt: number;
+  startedAtMs: number;
+  finishedAtMs: number;
+  error: TaskError | null;
+  log: string[];
+}
+
+/** A partition that a step watches. */
+export interface WatchRecord {
+  step: string;
+  partition: number;
+  stream: string;
+  uid: string;
+  /** Events before it were looked at. */
+  next: number;
+}
+
+/** A job that a step submitted. `open`: it may still have to be cancelled. */
+export interface StepJob {
+  job: string;
+  step: string;
+  open: boolean;
+}
+
+/** How far the job of a step is. */
+export interface JobProgress {
+  reason: string;
+  done: number;
+  count: number;
 }
 
 export const newUnit = (): UnitRecord => ({

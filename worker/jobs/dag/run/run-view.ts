@@ -1,6 +1,6 @@
 // How a run is shown: its steps with why they wait and what they came to, items, attempts, the critical path. Derived
-// from the record, never stored.
-import { criticalPath } from '../../../../shared/dag/graph.ts';
+// from a snapshot, never stored. Pure.
+import { criticalPath, needsOf } from '../../../../shared/dag/graph.ts';
 import { runSummary } from '../../../../shared/dag/summary.ts';
 import {
   RUN_SHOWN_MAX_CHARS,
@@ -19,9 +19,29 @@ import type {
   StepState,
   StepStatus,
 } from '../../../../shared/schemas/dag.ts';
-import type { RunDesk } from './run-coordinator.ts';
-import type { StepRecord, UnitRecord } from './run-record.ts';
 import type { Output } from '../../../contracts/run.rpc.ts';
+import type { RunningCall } from './run-calls.ts';
+import {
+  type AttemptRecord,
+  isSettled,
+  type JobProgress,
+  type RunRecord,
+  type StepRecord,
+  type Submitted,
+  type UnitRecord,
+} from './run-record.ts';
+
+/** A run at one moment: what is stored of it, and what only its object knows. */
+export interface RunSnapshot {
+  submitted: Submitted;
+  record: RunRecord;
+  operations: Record<string, number>;
+  /** Of steps whose job runs. */
+  progress: ReadonlyMap<string, JobProgress>;
+  /** Under way now. */
+  calls: readonly Pick<RunningCall, 'step' | 'attempts' | 'startedAtMs'>[];
+  nowMs: number;
+}
 
 type Shown = Pick<StepStatus, 'output' | 'claim'>;
 
@@ -40,47 +60,43 @@ class Room {
   }
 }
 
-export function runView(desk: RunDesk): DagJob {
-  const { submitted, record } = desk;
+export function runView(run: RunSnapshot): DagJob {
+  const { submitted, record, nowMs } = run;
   const { levels, spec } = submitted;
   const room = new Room(RUN_SHOWN_MAX_CHARS);
   const steps: DagJob['steps'] = {};
   for (const [level, names] of levels.entries()) {
-    for (const name of names) steps[name] = statusOf(desk, name, level, room);
+    for (const name of names) steps[name] = statusOf(run, name, level, room);
   }
-  const needs = Object.fromEntries(
-    Object.entries(spec.steps).map(([name, one]) => [name, one.needs]),
-  );
-  const nowMs = desk.ports.nowMs();
-  const { path } = criticalPath(needs, levels, (name) => {
+  const { path } = criticalPath(needsOf(spec.steps), levels, (name) => {
     const { startedAtMs, finishedAtMs } = record.steps[name] as StepRecord;
     return startedAtMs === null ? 0 : (finishedAtMs ?? nowMs) - startedAtMs;
   });
   const signals = Object.entries(record.signals).flatMap(([name, waiting]) =>
     waiting.map(() => name),
   );
-  return { ...headOf(desk), spec, levels, steps, signals, criticalPath: path };
+  return { ...headOf(run), spec, levels, steps, signals, criticalPath: path };
 }
 
-export const summaryView = (desk: RunDesk): DagJobSummary =>
-  runSummary(headOf(desk), desk.record.steps);
+export const summaryView = (run: RunSnapshot): DagJobSummary =>
+  runSummary(headOf(run), run.record.steps);
 
 /** Null: there is no such step. */
-export function stepView(desk: RunDesk, name: string): StepStatus | null {
-  if (!Object.hasOwn(desk.record.steps, name)) return null;
-  const level = desk.submitted.levels.findIndex((names) => names.includes(name));
-  return statusOf(desk, name, level, new Room(RUN_SHOWN_MAX_CHARS));
+export function stepView(run: RunSnapshot, name: string): StepStatus | null {
+  if (!Object.hasOwn(run.record.steps, name)) return null;
+  const level = run.submitted.levels.findIndex((names) => names.includes(name));
+  return statusOf(run, name, level, new Room(RUN_SHOWN_MAX_CHARS));
 }
 
-function headOf(desk: RunDesk) {
-  const { submitted, record, operations } = desk;
+function headOf(run: RunSnapshot) {
+  const { submitted, record, operations } = run;
   const started = Object.values(record.steps).flatMap(({ startedAtMs }) => startedAtMs ?? []);
   return {
     id: submitted.job,
     kind: 'dag' as const,
     name: submitted.spec.name,
     state: record.state,
-    reason: reasonOfRun(desk),
+    reason: reasonOfRun(run),
     createdAt: isoOf(record.createdAtMs),
     startedAt: started.length === 0 ? null : isoOf(started.reduce((a, b) => Math.min(a, b))),
     finishedAt: isoOrNull(record.finishedAtMs),
@@ -90,25 +106,27 @@ function headOf(desk: RunDesk) {
 }
 
 /** Of a run that only waits: for what. */
-function reasonOfRun(desk: RunDesk): string {
-  const { record, submitted } = desk;
+function reasonOfRun(run: RunSnapshot): string {
+  const { record, submitted } = run;
   if (record.error) return record.error.message;
   if (record.state !== 'running') return '';
   let reason = '';
   for (const [name, step] of Object.entries(record.steps)) {
     if (step.state !== 'running' && step.state !== 'ready') continue;
-    const own = reasonOf(desk, name, submitted.spec.steps[name] as Step, step);
+    const own = reasonOf(run, name, submitted.spec.steps[name] as Step, step);
     if (own === '') return '';
     reason ||= `${name}: ${own}`;
   }
   return reason;
 }
 
-function reasonOf(desk: RunDesk, name: string, definition: Step, step: StepRecord): string {
-  const nowMs = desk.ports.nowMs();
+function reasonOf(run: RunSnapshot, name: string, definition: Step, step: StepRecord): string {
+  const nowMs = run.nowMs;
   switch (step.state) {
     case 'waiting': {
-      const open = definition.needs.filter((need) => !isOver(desk.record.steps[need]?.state));
+      const open = definition.needs.filter(
+        (need) => !isSettled(run.record.steps[need] as StepRecord),
+      );
       return open.length === 0 ? '' : `waits for ${some(open)}`;
     }
     case 'ready':
@@ -116,7 +134,7 @@ function reasonOf(desk: RunDesk, name: string, definition: Step, step: StepRecor
     case 'running':
       if (definition.run === 'sleep') return `sleeps until ${isoOf(step.untilMs ?? nowMs)}`;
       if (definition.run === 'wait') return waitReason(definition, step);
-      return step.job === null ? '' : (desk.stepJobs.progressOf(name)?.reason ?? '');
+      return step.job === null ? '' : (run.progress.get(name)?.reason ?? '');
     default:
       return step.reason;
   }
@@ -128,7 +146,7 @@ function waitReason(definition: Extract<Step, { run: 'wait' }>, { key, events }:
   return `waits for ${missing.join(', ')} with the key ${JSON.stringify(key)} in ${definition.stream}`;
 }
 
-/** Thousands of names tell nobody anything. */
+/** A longer list of names says no more. */
 const NAMES_MAX = 5;
 
 function some(names: readonly string[]): string {
@@ -140,35 +158,32 @@ function some(names: readonly string[]): string {
 const pauseOf = ({ notBeforeMs, attempt }: UnitRecord, nowMs: number): string =>
   notBeforeMs > nowMs ? `attempt ${attempt + 1} is made at ${isoOf(notBeforeMs)}` : '';
 
-const isOver = (state: StepState | undefined): boolean =>
-  state === 'done' || state === 'skipped' || state === 'failed' || state === 'cancelled';
-
-function statusOf(desk: RunDesk, name: string, level: number, room: Room): StepStatus {
-  const step = desk.record.steps[name] as StepRecord;
-  const definition = desk.submitted.spec.steps[name] as Step;
+function statusOf(run: RunSnapshot, name: string, level: number, room: Room): StepStatus {
+  const step = run.record.steps[name] as StepRecord;
+  const definition = run.submitted.spec.steps[name] as Step;
   const { state, attempt, startedAtMs, finishedAtMs, error, items, job } = step;
   return {
     state,
-    reason: reasonOf(desk, name, definition, step),
+    reason: reasonOf(run, name, definition, step),
     attempts: items ? items.reduce((sum, { unit }) => sum + unit.attempt, 0) : attempt,
     startedAt: isoOrNull(startedAtMs),
     finishedAt: isoOrNull(finishedAtMs),
     ...(items ? listOf(step, room) : outputOf(step.output, room)),
     error,
     level,
-    ...(items && { items: itemCounts(desk, name, step) }),
+    ...(items && { items: itemCounts(run, name, step) }),
     ...(job !== null && { job }),
   };
 }
 
-function itemCounts(desk: RunDesk, name: string, step: StepRecord) {
+function itemCounts(run: RunSnapshot, name: string, step: StepRecord) {
   const counts = { count: step.items?.length ?? 0, done: 0, failed: 0, running: 0 };
   for (const { unit } of step.items ?? []) {
     const { state } = unit;
     if (state === 'done' || state === 'failed' || state === 'running') counts[state]++;
   }
   // A job does all of them: it knows how many are done.
-  const progress = step.state === 'running' && step.job !== null && desk.stepJobs.progressOf(name);
+  const progress = step.state === 'running' && step.job !== null && run.progress.get(name);
   if (progress) {
     counts.done = Math.min(progress.done, counts.count);
     counts.running = counts.count - counts.done;
@@ -198,16 +213,16 @@ function listOf({ state, items }: StepRecord, room: Room): Shown {
 
 /** Null: there is no such step. */
 export function itemsView(
-  desk: RunDesk,
+  run: RunSnapshot,
   name: string,
   cursor: string | undefined,
   limit: number,
 ): List<StepItem> | null {
-  if (!Object.hasOwn(desk.record.steps, name)) return null;
-  const step = desk.record.steps[name] as StepRecord;
+  if (!Object.hasOwn(run.record.steps, name)) return null;
+  const step = run.record.steps[name] as StepRecord;
   const all = step.items ?? [];
   const from = Math.max(0, Number.parseInt(cursor ?? '0', 10) || 0);
-  const nowMs = desk.ports.nowMs();
+  const nowMs = run.nowMs;
   const room = new Room(RUN_SHOWN_MAX_CHARS);
   const items = all.slice(from, from + limit).map(({ unit }, i): StepItem => {
     const { attempt, startedAtMs, finishedAtMs, error } = unit;
@@ -233,18 +248,19 @@ function itemState(step: StepRecord, unit: UnitRecord): StepState {
 
 /** The newest ones, oldest first. Null: there is no such step, or no such item of it. */
 export function attemptsView(
-  desk: RunDesk,
+  run: RunSnapshot,
+  newestFirst: Iterable<AttemptRecord>,
   name: string,
   item: number | null,
 ): StepAttempt[] | null {
-  if (!Object.hasOwn(desk.record.steps, name)) return null;
-  const step = desk.record.steps[name] as StepRecord;
+  if (!Object.hasOwn(run.record.steps, name)) return null;
+  const step = run.record.steps[name] as StepRecord;
   if (item !== null && !step.items?.[item]) return null;
   const most = item === null && step.items ? STEP_ATTEMPTS_LISTED : STEP_ATTEMPTS_KEPT;
   const listed: StepAttempt[] = [];
   const known = new Set<string>();
   let chars = 0;
-  for (const record of desk.store.attempts(name)) {
+  for (const record of newestFirst) {
     if (listed.length >= most || chars > STEP_LOGS_LISTED_MAX_CHARS) break;
     if (item !== null && record.item !== item) continue;
     for (const line of record.log) chars += line.length;
@@ -257,7 +273,7 @@ export function attemptsView(
     : ([[null, { unit: step }]] as const);
   for (const [n, { unit }] of units) {
     if (listed.length >= most && item === null && step.items) break;
-    const now = newestOf(desk, name, n, unit);
+    const now = newestOf(run, name, n, unit);
     if (now && !known.has(`${n}/${now.attempt}`)) listed.push(now);
   }
   return listed.sort((a, b) => (a.startedAt < b.startedAt ? -1 : 1)).slice(-most);
@@ -265,18 +281,20 @@ export function attemptsView(
 
 /** The newest attempt, which was not worth a row of its own. */
 function newestOf(
-  desk: RunDesk,
+  run: RunSnapshot,
   step: string,
   item: number | null,
   unit: UnitRecord,
 ): StepAttempt | null {
   const { attempt, state, startedAtMs, finishedAtMs } = unit;
   if (attempt === 0 || startedAtMs === null || state === 'ready') return null;
-  const atMs = desk.calls.startedAtMs(step, item) ?? startedAtMs;
+  const call = run.calls.find(
+    (one) => one.step === step && one.attempts.some((other) => other.unit.item === item),
+  );
   return {
     item,
     attempt,
-    startedAt: isoOf(atMs),
+    startedAt: isoOf(call?.startedAtMs ?? startedAtMs),
     finishedAt: isoOrNull(finishedAtMs),
     error: unit.error,
     log: [],

@@ -1,5 +1,5 @@
-// One run of a DAG job: the only arbiter of what its steps come to. A thin shell: run-desk.ts decides and carries out,
-// run-store.ts keeps; this answers and wakes up in time.
+// One run of a DAG job: the only arbiter of what its steps come to. A thin shell: the coordinator decides and carries
+// out, the store keeps; this object answers and wakes up in time.
 import { DurableObject } from 'cloudflare:workers';
 import { CONNECTIONS_MAX, OUTPUTS_PAGE_MAX_CHARS, RUN_BEAT_MS } from '../../../../shared/limits.ts';
 import type { Json, List } from '../../../../shared/schemas/common.ts';
@@ -8,41 +8,34 @@ import type { JobEvent } from '../../../../shared/schemas/job.ts';
 import { EventLog } from '../../../platform/event-log.ts';
 import { guardBindings } from '../../../platform/bindings.ts';
 import type { Env } from '../../../platform/env.ts';
-import { catalog, claimShard, claimShardOf, logObject } from '../../../stubs.ts';
+import { catalog } from '../../../stubs.ts';
 import { sideBySide } from '../../../platform/side-by-side.ts';
 import { Timers } from '../../../platform/timers.ts';
-import type { JobStepsRpc } from '../../../contracts/job-steps.rpc.ts';
 import { outputsPage } from './outputs-page.ts';
-import { RunDesk } from './run-coordinator.ts';
+import { RunCoordinator } from './run-coordinator.ts';
+import { type Entrypoints, outsidePorts } from './outside.edge.ts';
 import type { RunPorts } from './run-ports.ts';
 import type {
-  RunRpc,
-  RunSubmission,
   OutputsPage,
   OutputsPlace,
+  RunRpc,
+  RunSubmission,
   Watching,
 } from '../../../contracts/run.rpc.ts';
-import { RunStore, type StreamEnds, type WatchRecord } from './run.store.ts';
+import { RunStore } from './run.store.ts';
+import { streamEnds } from './stream-ends.edge.ts';
 import { attemptsView, itemsView, runView, stepView } from './run-view.ts';
-import type { StepRunnerRpc } from '../../../contracts/step-runner.rpc.ts';
 import { stepJobId } from '../steps/volunteer-step.edge.ts';
-import { watchReader } from './watch.edge.ts';
 
 /** Nearer times are met to the millisecond, and without a row. */
 const TIMEOUT_MAX_MS = 10_000;
 const AGAIN_MS = 1_000;
 
-/** The stateless Workers beside this object. */
-interface Entrypoints {
-  StepRunner: StepRunnerRpc;
-  JobSteps: JobStepsRpc;
-}
-
 interface Opened {
   store: RunStore;
   timers: Timers;
   events: EventLog;
-  desk: RunDesk | null;
+  run: RunCoordinator | null;
   /** What was in memory may not be what is stored. */
   broken: boolean;
 }
@@ -66,47 +59,32 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
       store,
       timers,
       events: new EventLog(store),
-      desk: null,
+      run: null,
       broken: false,
     };
     this.#opened = opened;
-    opened.desk = RunDesk.load(store, this.#ports(opened));
+    opened.run = RunCoordinator.load(store, this.#ports(opened));
     return opened;
   }
 
   /** Throws when what is stored cannot be taken up. */
-  get #desk(): RunDesk | null {
-    if (this.#opened?.broken) return this.#open().desk;
-    return this.#opened?.desk ?? null;
+  get #run(): RunCoordinator | null {
+    if (this.#opened?.broken) return this.#open().run;
+    return this.#opened?.run ?? null;
   }
 
   #ports(opened: Opened): RunPorts {
     const { env, ctx } = this;
-    const { StepRunner, JobSteps } = ctx.exports as unknown as Entrypoints;
     return {
       nowMs: () => Date.now(),
       random: () => Math.random(),
-      runner: StepRunner,
-      jobs: JobSteps,
-      jobId: stepJobId,
-      watch: async (run, watch) => {
-        const { step, next } = watch;
-        const source = partitionOf(watch);
-        const wakeUp = { kind: 'watch' as const, run, step, source };
-        await logObject(env, source).subscribe(watchReader(run, step), wakeUp, { offset: next });
-      },
-      unwatch: (run, watch) =>
-        logObject(env, partitionOf(watch)).unsubscribe(watchReader(run, watch.step)),
-      hold: (run, tokens) => byShard(tokens, (shard, own) => claimShard(env, shard).hold(run, own)),
-      release: (run, tokens) =>
-        byShard(tokens, (shard, own) => claimShard(env, shard).release(run, own)),
-      tell: (summary) => catalog(env).updateJob(summary),
+      ...outsidePorts(env, ctx.exports as unknown as Entrypoints),
       wake: (atMs) => this.#wake(opened, atMs),
       changed: () => opened.events.wake(),
       later: (work) => ctx.waitUntil(work),
       broken: (error) => {
         console.error('a run was not stored; it is read anew', error);
-        opened.desk = null;
+        opened.run = null;
         opened.broken = true;
         opened.timers.setEarlier('advance', Date.now() + AGAIN_MS);
       },
@@ -135,7 +113,7 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
 
   #advance(): void {
     try {
-      this.#desk?.woken();
+      this.#run?.woken();
     } catch (error) {
       console.error('a run did not go on; again later', error);
     }
@@ -155,43 +133,30 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
 
   async submit(submission: RunSubmission): Promise<DagJob> {
     if (this.#opened?.store.forgotten()) await this.#finishForgetting(this.#opened);
-    if (this.#desk) return runView(this.#desk);
-    const streams = await this.#endsOf(submission);
-    // Somebody else may have submitted it meanwhile.
-    if (this.#desk) return runView(this.#desk);
+    const known = this.#view();
+    if (known) return known;
+    const streams = await streamEnds(this.env, submission.spec);
+    // Another request may have submitted it meanwhile.
+    const meanwhile = this.#view();
+    if (meanwhile) return meanwhile;
     const opened = this.#opened ?? this.#open();
     const { store } = opened;
-    opened.desk = RunDesk.submit({ ...submission, streams }, store, this.#ports(opened));
-    // Whoever submitted it finds it in the list.
-    await opened.desk.tell().catch((error: unknown) => console.error('not told yet', error));
-    return runView(opened.desk);
-  }
-
-  /** Where the streams that steps will wait for end now: what comes later counts. */
-  async #endsOf({ spec }: RunSubmission): Promise<StreamEnds[]> {
-    const names = new Set(
-      Object.values(spec.steps).flatMap((step) => (step.run === 'wait' && step.stream) || []),
-    );
-    return (
-      await sideBySide([...names], CONNECTIONS_MAX, async (name) => {
-        const definition = await catalog(this.env).stream(name);
-        if (!definition) return [];
-        const { uid, partitions } = definition;
-        const all = Array.from({ length: partitions }, (_, partition) => partition);
-        const ends = await sideBySide(all, CONNECTIONS_MAX, (partition) =>
-          logObject(this.env, { uid, partition }).resolve('latest'),
-        );
-        return [{ stream: name, uid, ends }];
-      })
-    ).flat();
+    opened.run = RunCoordinator.submit({ ...submission, streams }, store, this.#ports(opened));
+    // So that the client that submitted it finds it in the list.
+    await opened.run.tell().catch((error: unknown) => console.error('not told yet', error));
+    return runView(opened.run.snapshot());
   }
 
   async get(): Promise<DagJob | null> {
-    return this.#desk && runView(this.#desk);
+    return this.#view();
+  }
+
+  #view(): DagJob | null {
+    return this.#run && runView(this.#run.snapshot());
   }
 
   async step(step: string): Promise<StepStatus | null> {
-    return this.#desk && stepView(this.#desk, step);
+    return this.#run && stepView(this.#run.snapshot(), step);
   }
 
   async items(
@@ -199,46 +164,47 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
     cursor: string | undefined,
     limit: number,
   ): Promise<List<StepItem> | null> {
-    return this.#desk && itemsView(this.#desk, step, cursor, limit);
+    return this.#run && itemsView(this.#run.snapshot(), step, cursor, limit);
   }
 
   async attempts(step: string, item: number | null): Promise<StepAttempt[] | null> {
-    return this.#desk && attemptsView(this.#desk, step, item);
+    const run = this.#run;
+    return run && attemptsView(run.snapshot(), run.store.attempts(step), step, item);
   }
 
   async outputs(from: OutputsPlace): Promise<({ state: DagJob['state'] } & OutputsPage) | null> {
-    if (!this.#desk) return null;
-    const { record, submitted } = this.#desk;
+    if (!this.#run) return null;
+    const { record, submitted } = this.#run;
     const page = outputsPage(submitted.levels, record, from, OUTPUTS_PAGE_MAX_CHARS);
     return { state: record.state, ...page };
   }
 
   async events(after: number, limit: number): Promise<JobEvent[] | null> {
-    return this.#desk && (this.#opened?.events.read(after, limit) ?? null);
+    return this.#run && (this.#opened?.events.read(after, limit) ?? null);
   }
 
   async eventsAfter(after: number, limit: number, waitMs: number) {
     const opened = this.#opened;
-    if (!opened?.desk) return null;
+    if (!opened?.run) return null;
     let events = opened.events.read(after, limit);
-    if (events.length === 0 && opened.desk.record.state === 'running') {
+    if (events.length === 0 && opened.run.record.state === 'running') {
       await opened.events.wait(waitMs);
       if (this.#opened !== opened) return null;
       events = opened.events.read(after, limit);
     }
-    const over = !opened.desk || opened.desk.record.state !== 'running';
+    const over = !opened.run || opened.run.record.state !== 'running';
     return { events, ended: events.length < limit && over };
   }
 
   // --- What happens to it -------------------------------------------------------------------------------
 
   async signal(name: string, body: Json): ReturnType<RunRpc['signal']> {
-    const taken = this.#desk?.signal(name, JSON.stringify(body)) ?? null;
+    const taken = this.#run?.signal(name, JSON.stringify(body)) ?? null;
     return taken === 'over' ? 'conflict' : taken;
   }
 
   async watching(step: string, partition: number): Promise<Watching | null> {
-    return this.#desk?.watches.watching(step, partition) ?? null;
+    return this.#run?.watches.watching(step, partition) ?? null;
   }
 
   async arrived(
@@ -247,44 +213,41 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
     to: number,
     events: { type: string; json: string }[],
   ): Promise<Watching | null> {
-    const desk = this.#desk;
-    if (!desk?.arrived(step, events)) return null;
-    desk.watches.read(step, partition, to);
-    return desk.watches.watching(step, partition);
+    const run = this.#run;
+    if (!run?.arrived(step, events)) return null;
+    run.watches.read(step, partition, to);
+    return run.watches.watching(step, partition);
   }
 
   async jobEnded(job: string): Promise<void> {
-    this.#desk?.jobEnded(job);
+    this.#run?.jobEnded(job);
   }
 
   async cancel(): Promise<DagJob | 'conflict' | null> {
-    const desk = this.#desk;
-    if (!desk) return null;
-    return desk.cancel() ? runView(desk) : 'conflict';
+    const done = this.#run?.cancel() ?? null;
+    return done === false ? 'conflict' : this.#view();
   }
 
   async retry(): Promise<DagJob | 'conflict' | null> {
-    const desk = this.#desk;
-    if (!desk) return null;
-    return desk.retry() ? runView(desk) : 'conflict';
+    const done = this.#run?.retry() ?? null;
+    return done === false ? 'conflict' : this.#view();
   }
 
   // --- Forgetting ---------------------------------------------------------------------------------------
 
   async forget(): Promise<boolean> {
     const opened = this.#opened;
-    const desk = opened?.desk;
-    if (!opened || !desk) return false;
-    const { run } = desk;
+    const run = opened?.run;
+    if (!opened || !run) return false;
     // From here on late answers find nothing, and nothing is begun.
-    desk.forget();
-    opened.desk = null;
-    opened.store.transaction(() => opened.store.wipe(run));
+    run.delete();
+    opened.run = null;
+    opened.store.transaction(() => opened.store.wipe(run.id));
     opened.timers.clear('advance');
     opened.timers.set('forget', Date.now() + AGAIN_MS);
     opened.events.wake();
     // Else the catalog could hear of it once more after it was told to forget it.
-    await desk.telling;
+    await run.telling;
     await this.#finishForgetting(opened);
     return true;
   }
@@ -315,14 +278,4 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }
-}
-
-const partitionOf = ({ stream, uid, partition }: WatchRecord) => ({ stream, uid, partition });
-
-async function byShard(
-  tokens: readonly string[],
-  work: (shard: number, own: string[]) => Promise<void>,
-): Promise<void> {
-  const shards = [...Map.groupBy(tokens, claimShardOf)];
-  await sideBySide(shards, CONNECTIONS_MAX, ([shard, own]) => work(shard, own));
 }

@@ -6,11 +6,20 @@ import {
   STEP_ITEMS_PER_ROW,
 } from '../../../../shared/limits.ts';
 import type { Operation } from '../../../../shared/pricing.ts';
-import type { JobEvent, TaskError } from '../../../../shared/schemas/job.ts';
+import type { JobEvent } from '../../../../shared/schemas/job.ts';
 import { textPieces } from '../../../platform/text-pieces.ts';
 import { LogSql, type LogStorage } from '../../../platform/sql.ts';
-import { newUnit, type RunRecord, type StepRecord, type UnitRecord } from './run-record.ts';
-import type { RunSubmission } from '../../../contracts/run.rpc.ts';
+import {
+  type AttemptRecord,
+  type Head,
+  newUnit,
+  type RunRecord,
+  type StepJob,
+  type StepRecord,
+  type Submitted,
+  type UnitRecord,
+  type WatchRecord,
+} from './run-record.ts';
 
 /** UTF-16 units, at most 3 bytes each, of a row that takes 2 MB. */
 const PIECE_MAX_CHARS = 500_000;
@@ -33,53 +42,6 @@ const MIGRATIONS = [
  */
 type Kind =
   'run' | 'step' | 'items' | 'units' | 'attempts' | 'watch' | 'submitting' | 'job' | 'claims';
-
-/** What is stored of the run besides its steps. */
-export interface Head {
-  state: RunRecord['state'];
-  createdAtMs: number;
-  finishedAtMs: number | null;
-  error: TaskError | null;
-  operations: Record<string, number>;
-}
-
-/** Where the partitions of a stream ended when the run was submitted. */
-export interface StreamEnds {
-  stream: string;
-  uid: string;
-  ends: number[];
-}
-
-export interface Submitted extends RunSubmission {
-  streams: StreamEnds[];
-}
-
-/** What is remembered of an attempt that failed, or logged something. */
-export interface AttemptRecord {
-  item: number | null;
-  attempt: number;
-  startedAtMs: number;
-  finishedAtMs: number;
-  error: TaskError | null;
-  log: string[];
-}
-
-/** A partition that a step watches. */
-export interface WatchRecord {
-  step: string;
-  partition: number;
-  stream: string;
-  uid: string;
-  /** Events before it were looked at. */
-  next: number;
-}
-
-/** A job that a step submitted. `open`: it may still have to be cancelled. */
-export interface StepJob {
-  job: string;
-  step: string;
-  open: boolean;
-}
 
 interface Found extends Record<string, SqlStorageValue> {
   name: string;

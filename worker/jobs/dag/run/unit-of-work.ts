@@ -1,19 +1,19 @@
-// What a turn of a run writes: the rows that changed, the attempts that ended, and what happened, told from how steps
+// The unit of work of a run's turn, what it writes: the rows that changed, the attempts that ended, and what happened, told from how steps
 // were before. All of it within the turn's transaction.
 import { RUN_COUNTS_STORED_MS, STEP_ITEMS_PER_ROW } from '../../../../shared/limits.ts';
 import type { StepState } from '../../../../shared/schemas/dag.ts';
 import type { JobEvent, TaskError } from '../../../../shared/schemas/job.ts';
 import type { Attempt } from './run-calls.ts';
-import type { RunRecord, StepRecord } from './run-record.ts';
-import type { AttemptRecord, RunStore } from './run.store.ts';
 import type { Unit } from '../../../contracts/run.rpc.ts';
+import type { AttemptRecord, RunRecord, StepRecord } from './run-record.ts';
+import type { RunStore } from './run.store.ts';
 
 /** Longer messages are cut: an event tells what happened, the step has the rest. */
 const MESSAGE_MAX_CHARS = 500;
 
 type Fields = Record<string, unknown>;
 
-export class Journal {
+export class UnitOfWork {
   readonly #store: RunStore;
   readonly #seen = new Map<string, StepState>();
   #seenRun: RunRecord['state'];
