@@ -3,8 +3,6 @@
 import { MODULE_ORIGIN } from '../../shared/sandbox/program-text.ts';
 import type { ProgramOrigin } from '../../shared/sandbox/task-error.ts';
 
-export const COMPATIBILITY_DATE = '2026-10-01';
-
 /** Source text: takes all globals away that are not named, and makes the console silent. */
 export const cutRealm = (allowed: readonly string[]): string => `
 const allowed = new Set(${JSON.stringify(allowed)});

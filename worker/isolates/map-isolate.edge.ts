@@ -1,17 +1,16 @@
-// User code at the edge: Worker Loader isolates without network, one for each program. The id is a hash of
-// all the code in it, since the platform takes the same id for the same code; what a task needs comes with
-// the call. Only plain values, bytes and streams cross.
+// Isolates of MapReduce programs. Their clock stands still and their random numbers are seeded, as in a volunteer's
+// sandbox: two honest attempts give the same digest. Only plain values, bytes and streams cross.
 import { EDGE_CPU_MS, LOOP_GUARD_STEPS } from '../../shared/limits.ts';
 import { guardProgram } from '../../shared/sandbox/guard.ts';
-import { MODULE_HEAD } from '../../shared/sandbox/program-text.ts';
 import { ALLOWED_GLOBALS } from '../../shared/sandbox/realm.ts';
 import { RUNTIME_SOURCE } from '../../shared/runtimes/mapreduce.generated.ts';
 import type { Json } from '../../shared/schemas/common.ts';
 import type { MapFailure, MapOutcome, MapPlan, MapTask } from '../../shared/mapreduce/task.ts';
 import type { ReduceOutcome } from '../../shared/mapreduce/reduce-run.ts';
 import { PROGRAM_FILE } from '../../shared/sandbox/task-error.ts';
-import { COMPATIBILITY_DATE, cutRealm, originOf } from './isolate-realm.ts';
-import { sha256Hex } from '../platform/sha256.ts';
+import { type IsolateKind, openIsolate, type ProgramCode } from './isolate.edge.ts';
+import { cutRealm } from './isolate-realm.ts';
+import type { Env } from '../platform/env.ts';
 
 /** What the isolate's entrypoint offers; see MAIN below. */
 export interface ProgramIsolate {
@@ -41,7 +40,7 @@ const { runMap, runReduce } = globalThis.manyhandsRuntime;
 const { Response, TextEncoder } = globalThis;
 ${cutRealm(ALLOWED_GLOBALS)}
 globalThis.performance = { now: () => 0, timeOrigin: 0 };
-const origin = ORIGIN;
+const { origin } = SETTING;
 // Runs share the realm's clock and random numbers: one at a time, also where user code awaits.
 let turn = Promise.resolve();
 const inTurn = (run) => {
@@ -79,39 +78,21 @@ export default class extends WorkerEntrypoint {
 }
 `;
 
-const GUARD_STEPS_LABEL = `guard-${LOOP_GUARD_STEPS}`;
-let runtimeHash: string | null = null;
+const MAP: IsolateKind = {
+  harness: {
+    main: MAIN,
+    runtime: RUNTIME_SOURCE,
+    globalName: 'manyhandsRuntime',
+    guard: guardProgram,
+  },
+  name: 'map',
+  cpuMs: EDGE_CPU_MS,
+  subRequests: 0,
+  guardSteps: LOOP_GUARD_STEPS,
+};
 
-export interface ProgramCode {
-  text: string;
-  hash: string;
-  /** Local mode: no CPU limit is enforced there, so loops are counted. */
-  guard: boolean;
-}
-
-/** The isolate of a program; `loadText` is called only when it is not loaded yet. */
-export async function programIsolate(
-  loader: WorkerLoader,
-  program: { hash: string; guard: boolean },
-  loadText: () => Promise<string>,
-): Promise<ProgramIsolate> {
-  runtimeHash ??= (await sha256Hex(RUNTIME_SOURCE + MAIN)).slice(0, 16);
-  const id = `${program.hash}/${runtimeHash}/${program.guard ? GUARD_STEPS_LABEL : 'free'}`;
-  const stub = loader.get(id, async () => {
-    const text = await loadText();
-    const guarded = program.guard ? guardProgram(text, LOOP_GUARD_STEPS) : text;
-    return {
-      compatibilityDate: COMPATIBILITY_DATE,
-      mainModule: 'main.js',
-      modules: {
-        'main.js': MAIN.replace('ORIGIN', JSON.stringify(originOf(text, guarded))),
-        'runtime.js': `${RUNTIME_SOURCE}\nglobalThis.manyhandsRuntime = manyhandsRuntime;`,
-        [PROGRAM_FILE]: `${MODULE_HEAD}${guarded}`,
-      },
-      env: {},
-      globalOutbound: null,
-      limits: { cpuMs: EDGE_CPU_MS, subRequests: 0 },
-    };
-  });
-  return stub.getEntrypoint() as unknown as ProgramIsolate;
-}
+/** In an object: a stub must not be taken for a promise. */
+export const programIsolate = (
+  env: Pick<Env, 'LOADER' | 'BUCKET'>,
+  program: ProgramCode,
+): Promise<{ isolate: ProgramIsolate }> => openIsolate<ProgramIsolate>(env, program, MAP);

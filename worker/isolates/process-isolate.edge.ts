@@ -1,5 +1,4 @@
-// The isolates of processors and of steps of DAG jobs: Worker Loader, one for each program, without network or bindings.
-// Batches of one program may run in it side by side, each with its own module variables. Its realm is cut down to the
+// The isolates of processors and of steps of DAG jobs. Batches of one program may run in it side by side, each with its own module variables. Its realm is cut down to the
 // language and a few pure functions; unlike mappers, processors have the real clock and real random numbers. There are no
 // timers: waiting is the consumer's business (retry, back-off), and so a promise that nothing moves is known to
 // be lost.
@@ -19,7 +18,6 @@ import type {
 } from '../../shared/dag/step.ts';
 import { guardCounted } from '../../shared/sandbox/guard.ts';
 import type { ProcessHost } from '../../shared/sandbox/host.ts';
-import { MODULE_HEAD } from '../../shared/sandbox/program-text.ts';
 import { ALLOWED_GLOBALS } from '../../shared/sandbox/realm.ts';
 import { PROGRAM_FILE } from '../../shared/sandbox/task-error.ts';
 import type { BatchResult } from '../../shared/streaming/batch-run.ts';
@@ -30,8 +28,10 @@ import type { CodeResult } from '../../shared/sandbox/load.ts';
 import type { ProcessResult } from '../../shared/streaming/process-run.ts';
 import { RUNTIME_SOURCE } from '../../shared/runtimes/streaming.generated.ts';
 import type { Env } from '../platform/env.ts';
-import { COMPATIBILITY_DATE, cutRealm, originOf } from './isolate-realm.ts';
-import { sha256Hex } from '../platform/sha256.ts';
+import { withDeadline } from './deadline.ts';
+import { type Harness, type IsolateKind, openIsolate, type ProgramCode } from './isolate.edge.ts';
+import { cutRealm } from './isolate-realm.ts';
+import { meaningOf, ProgramLoadError } from './isolate-run.ts';
 
 /** What the isolate's entrypoint offers; see MAIN below. The host crosses as an object of functions. */
 export interface ProcessIsolate {
@@ -49,19 +49,6 @@ export interface ProcessIsolate {
 
 /** `{"input": …, "steps": {…}}`; what is large comes as a stream, which ends with a newline. */
 export type StepJson = string | ReadableStream<Uint8Array>;
-
-/** `process` also folds and fires: what a program's keys and its windows run is one isolate. */
-export type IsolateKind = 'process' | 'batch' | 'step';
-
-/** CPU time of one call, and in local mode what the loop guard allows for one event or step, or between two of a window. */
-const KINDS = {
-  process: { cpuMs: PROCESS_CPU_MS, guardSteps: PROCESS_GUARD_STEPS },
-  batch: { cpuMs: BATCH_CPU_MS, guardSteps: LOOP_GUARD_STEPS },
-  step: { cpuMs: STEP_CPU_MS, guardSteps: LOOP_GUARD_STEPS },
-} as const satisfies Record<IsolateKind, { cpuMs: number; guardSteps: number }>;
-
-/** Calls of the host count as subrequests; the platform's most. */
-const SUBREQUESTS = 10_000;
 
 /** `crypto` for ids, hashes and signatures; `performance` is coarse in isolates. Neither reaches the outside. */
 const PROCESSOR_GLOBALS = [...ALLOWED_GLOBALS, 'crypto', 'performance'];
@@ -112,86 +99,53 @@ export default class extends WorkerEntrypoint {
 }
 `;
 
-export interface ProcessorCode {
-  programKey: string;
-  programHash: string;
-  /** Local mode: no CPU limit is enforced there, so loops are counted. */
-  guard: boolean;
-}
+const HARNESS: Harness = {
+  main: MAIN,
+  runtime: RUNTIME_SOURCE,
+  globalName: 'manyhandsProcessing',
+  guard: guardCounted,
+};
 
-/** The text of a program could not be had: nothing is known of the program itself. */
-export class ProgramUnreachableError extends Error {}
+/** Calls of the host: the platform's most. */
+const subRequests = 10_000;
 
-let runtimeHash: string | null = null;
+/** `process` also folds and fires: what a program's keys and its windows run is one isolate. */
+const KINDS = {
+  process: { cpuMs: PROCESS_CPU_MS, guardSteps: PROCESS_GUARD_STEPS },
+  batch: { cpuMs: BATCH_CPU_MS, guardSteps: LOOP_GUARD_STEPS },
+  step: { cpuMs: STEP_CPU_MS, guardSteps: LOOP_GUARD_STEPS },
+} as const satisfies Record<string, Pick<IsolateKind, 'cpuMs' | 'guardSteps'>>;
 
-/** The isolate of a program. Calls of it may reject with `unreachable()`'s error when that is not null. */
-export async function processIsolate(
-  env: Pick<Env, 'LOADER' | 'BUCKET'>,
-  { programKey, programHash, guard }: ProcessorCode,
-  kind: IsolateKind,
-): Promise<{ isolate: ProcessIsolate; unreachable: () => ProgramUnreachableError | null }> {
-  runtimeHash ??= (await sha256Hex(RUNTIME_SOURCE + MAIN)).slice(0, 16);
-  const { cpuMs, guardSteps } = KINDS[kind];
-  const guardLabel = guard ? `guard-${guardSteps}` : 'free';
-  const name = `${programHash}/${runtimeHash}/${kind}-${cpuMs}/${guardLabel}`;
-  const id = `${name}/${spoilt.get(name) ?? 0}`;
-  let failure: ProgramUnreachableError | null = null;
-  const stub = env.LOADER.get(id, async () => {
-    const text = await programText(env.BUCKET, programKey).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw (failure = new ProgramUnreachableError(`the program cannot be read: ${reason}`));
-    });
-    const guarded = guard ? guardCounted(text) : text;
-    const setting = { origin: originOf(text, guarded), guardSteps: guard ? guardSteps : null };
-    return {
-      compatibilityDate: COMPATIBILITY_DATE,
-      mainModule: 'main.js',
-      modules: {
-        'main.js': MAIN.replace('SETTING', JSON.stringify(setting)),
-        'runtime.js': `${RUNTIME_SOURCE}\nglobalThis.manyhandsProcessing = manyhandsProcessing;`,
-        [PROGRAM_FILE]: `${MODULE_HEAD}${guarded}`,
-      },
-      env: {},
-      globalOutbound: null,
-      limits: { cpuMs, subRequests: SUBREQUESTS },
-    };
-  });
-  const isolate = watched(stub.getEntrypoint() as unknown as ProcessIsolate, name);
-  return { isolate, unreachable: () => failure };
+/** One call into the isolate of a program. */
+export interface IsolateCall<Answer, Result> {
+  kind: keyof typeof KINDS;
+  /** It has to answer within. */
+  ms: number;
+  call(isolate: ProcessIsolate): Promise<Answer>;
+  /** Comes from where the program runs: throws what does not add up. */
+  read(answer: Answer): Result;
 }
 
 /**
- * How many isolates of a program can never be called again: if whoever loads one dies meanwhile, the platform cancels
- * whatever is called in it, for good. Then the program is loaded under another name.
+ * Throws ProgramUnreachableError; ProgramLoadError; IsolateCrashError when the program killed its isolate, answered
+ * nothing in time or nonsense; and other errors for what is not the program's fault.
  */
-const spoilt = new Map<string, number>();
-const SPOILT_KEPT = 1_000;
-
-/** What the platform says when it ends a call. */
-export const CANCELED = /execution context .*canceled/i;
-
-function watched(isolate: ProcessIsolate, name: string): ProcessIsolate {
-  const loaded = spoilt.get(name) ?? 0;
-  const look = (error: unknown) => {
-    if (!(error instanceof Error) || !CANCELED.test(error.message)) return;
-    if (spoilt.size >= SPOILT_KEPT) spoilt.clear();
-    // Several calls may find out at once.
-    if ((spoilt.get(name) ?? 0) === loaded) spoilt.set(name, loaded + 1);
-  };
-  type Call = (...args: unknown[]) => Promise<unknown>;
-  return new Proxy(isolate, {
-    get:
-      (target, method) =>
-      (...args: unknown[]) => {
-        const answer = (Reflect.get(target, method) as Call)(...args);
-        answer.catch(look);
-        return answer;
-      },
-  });
+export async function callIsolate<Answer, Result>(
+  env: Pick<Env, 'LOADER' | 'BUCKET'>,
+  code: ProgramCode,
+  { kind: name, ms, call, read }: IsolateCall<Answer, Result>,
+): Promise<Result> {
+  const kind = { harness: HARNESS, name, subRequests, ...KINDS[name] };
+  const { isolate, unreachable } = await openIsolate<ProcessIsolate>(env, code, kind);
+  try {
+    return read(await withDeadline(call(isolate), ms));
+  } catch (error) {
+    throw unreachable() ?? meaningOf(error);
+  }
 }
 
-async function programText(bucket: R2Bucket, key: string): Promise<string> {
-  const object = await bucket.get(key);
-  if (!object) throw new Error(`there is no ${key}`);
-  return object.text();
+/** Throws ProgramLoadError. */
+export function outcomeOf<Outcome>(result: CodeResult<Outcome>): Outcome {
+  if (!result.ok) throw new ProgramLoadError(result.error);
+  return result.outcome;
 }

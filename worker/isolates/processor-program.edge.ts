@@ -4,7 +4,7 @@ import { compileProcessor, type ProgramUse } from '../../shared/streaming/progra
 import type { Env } from '../platform/env.ts';
 import { processorProgramKey } from '../platform/keys.ts';
 import { ProblemError } from '../platform/problem.ts';
-import { sha256Hex } from '../platform/sha256.ts';
+import { storeByContent } from './store-by-content.edge.ts';
 
 export { compileProcessor };
 
@@ -33,9 +33,5 @@ export async function storeProgram(
     throw new ProblemError('bad_program', detail, errors);
   }
   const { text, adds, merges } = compiled.program;
-  const hash = await sha256Hex(text);
-  const key = processorProgramKey(hash);
-  // The same code may be put by many at once: who comes second finds it there.
-  await env.BUCKET.put(key, text, { onlyIf: { etagDoesNotMatch: '*' } });
-  return { key, hash, adds, merges };
+  return { ...(await storeByContent(env, text, processorProgramKey)), adds, merges };
 }

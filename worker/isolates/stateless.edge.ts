@@ -3,21 +3,20 @@
 // isolate, or infrastructure.
 import { BATCH_RUN_MS, PROCESS_GRACE_MS } from '../../shared/limits.ts';
 import type { BatchOutcome, ProcessOutcome } from '../../shared/streaming/process.ts';
-import { withDeadline } from './deadline.ts';
 import type { Env } from '../platform/env.ts';
 import type { ConsumerConfig } from '../contracts/consumer.rpc.ts';
 import {
   countNewlines,
   InputFailedError,
   IsolateCrashError,
-  meaningOf,
   notBelieved,
   offsetOf,
   PROCESS_MS,
   ProgramLoadError,
 } from './isolate-run.ts';
 import { processHost } from './process-host.edge.ts';
-import { processIsolate, type ProcessorCode } from './process-isolate.edge.ts';
+import type { ProgramCode } from './isolate.edge.ts';
+import { callIsolate, outcomeOf } from './process-isolate.edge.ts';
 
 export { IsolateCrashError, ProgramLoadError };
 
@@ -30,17 +29,15 @@ export async function runStateless(
   const { types, params, version } = config;
   const call = { text, types, params, attempt, version };
   const host = processHost(env, config.services);
-  const { isolate, unreachable } = await processIsolate(env, config, 'process');
-  try {
-    const result = await withDeadline(isolate.process(call, host), PROCESS_MS);
-    if (!result.ok) throw new ProgramLoadError(result.error);
-    return checked(result.outcome, text);
-  } catch (error) {
-    throw unreachable() ?? meaningOf(error);
-  }
+  return callIsolate(env, config, {
+    kind: 'process',
+    ms: PROCESS_MS,
+    call: (isolate) => isolate.process(call, host),
+    read: (result) => checked(outcomeOf(result), text),
+  });
 }
 
-export type BatchConfig = ProcessorCode &
+export type BatchConfig = ProgramCode &
   Pick<ConsumerConfig, 'types' | 'services' | 'params' | 'version'>;
 
 /** Runs a window's function. Throws like `runStateless`. */
@@ -52,16 +49,15 @@ export async function runBatchFunction(
 ): Promise<BatchOutcome> {
   const { types, params, version } = config;
   const host = processHost(env, config.services);
-  const { isolate, unreachable } = await processIsolate(env, config, 'batch');
-  try {
-    const call = { ...window, types, params, version };
-    const work = isolate.batch(call, lines, host);
-    const result = await withDeadline(work, BATCH_RUN_MS + PROCESS_GRACE_MS);
-    if (result.kind === 'input') throw new InputFailedError(result.message);
-    return result.outcome;
-  } catch (error) {
-    throw unreachable() ?? meaningOf(error);
-  }
+  return callIsolate(env, config, {
+    kind: 'batch',
+    ms: BATCH_RUN_MS + PROCESS_GRACE_MS,
+    call: (isolate) => isolate.batch({ ...window, types, params, version }, lines, host),
+    read(result) {
+      if (result.kind === 'input') throw new InputFailedError(result.message);
+      return result.outcome;
+    },
+  });
 }
 
 function checked(outcome: ProcessOutcome, text: string): ProcessOutcome {

@@ -37,15 +37,7 @@ async function mapForAWhile(
 ): Promise<void> {
   const stub = jobObject(env, job);
   const secret = await leaseSecret(env);
-  const isolate = await programIsolate(
-    env.LOADER,
-    { hash: work.programHash, guard: work.guard },
-    async () => {
-      const program = await env.BUCKET.get(work.programKey);
-      if (!program) throw new Error(`the program of ${job} is gone`);
-      return program.text();
-    },
-  );
+  const { isolate } = await programIsolate(env, work);
   const untilMs = Date.now() + EDGE_BATCH_MS;
   let reports: Report[] = [];
   let outstanding = 1;

@@ -191,16 +191,8 @@ class PartReducer {
   }
 
   async #reduceInIsolate(merged: AsyncIterable<RecordBlock>, out: ObjectWriter) {
-    const { programHash, programKey, guard, partition, params, nowMs, job } = this.#work;
-    const isolate = await programIsolate(
-      this.#env.LOADER,
-      { hash: programHash, guard },
-      async () => {
-        const program = await this.#bucket.get(programKey);
-        if (!program) throw new Error(`the program of ${job} is gone`);
-        return program.text();
-      },
-    );
+    const { programHash, partition, params, nowMs } = this.#work;
+    const { isolate } = await programIsolate(this.#env, this.#work);
     const input = new IdentityTransformStream();
     const output = new IdentityTransformStream();
     const feed = input.writable.getWriter() as WritableStreamDefaultWriter<Uint8Array>;

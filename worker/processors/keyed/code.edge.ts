@@ -2,25 +2,21 @@
 // IsolateCrashError is thrown when the isolate died and nobody knows of which event, ProgramLoadError when the
 // program does not load; everything else that is thrown is infrastructure's.
 import { STATE_MAX_BYTES } from '../../../shared/limits.ts';
+import type { CodeResult } from '../../../shared/sandbox/load.ts';
 import type {
   FireCall,
   FireOutcome,
   FoldCall,
   FoldOutcome,
 } from '../../../shared/streaming/process.ts';
-import type { TaskError } from '../../../shared/schemas/job.ts';
-import { withDeadline } from '../../isolates/deadline.ts';
 import type { Env } from '../../platform/env.ts';
-import {
-  countNewlines,
-  meaningOf,
-  notBelieved,
-  offsetOf,
-  PROCESS_MS,
-  ProgramLoadError,
-} from '../../isolates/isolate-run.ts';
+import { countNewlines, notBelieved, offsetOf, PROCESS_MS } from '../../isolates/isolate-run.ts';
 import { processHost } from '../../isolates/process-host.edge.ts';
-import { type ProcessIsolate, processIsolate } from '../../isolates/process-isolate.edge.ts';
+import {
+  callIsolate,
+  outcomeOf,
+  type ProcessIsolate,
+} from '../../isolates/process-isolate.edge.ts';
 import type { KeyedCode } from './operator.ts';
 import type { ShardConfig } from '../../contracts/shard.rpc.ts';
 
@@ -28,32 +24,35 @@ type Config = Pick<
   ShardConfig,
   'programKey' | 'programHash' | 'guard' | 'services' | 'params' | 'version'
 >;
-type Result<Outcome> = { ok: true; outcome: Outcome } | { ok: false; error: TaskError };
 
 export function keyedCode(env: Env, config: Config): KeyedCode {
   const { params, version } = config;
-  const run = async <Outcome>(work: (isolate: ProcessIsolate) => Promise<Result<Outcome>>) => {
-    const { isolate, unreachable } = await processIsolate(env, config, 'process');
-    try {
-      const result = await withDeadline(work(isolate), PROCESS_MS);
-      if (!result.ok) throw new ProgramLoadError(result.error);
-      return result.outcome;
-    } catch (error) {
-      throw unreachable() ?? meaningOf(error);
-    }
-  };
+  const run = <Outcome>(
+    call: (isolate: ProcessIsolate) => Promise<CodeResult<Outcome>>,
+    holds: (outcome: Outcome) => boolean,
+  ): Promise<Outcome> =>
+    callIsolate(env, config, {
+      kind: 'process',
+      ms: PROCESS_MS,
+      call,
+      read(result) {
+        const outcome = outcomeOf(result);
+        if (!holds(outcome)) throw notBelieved();
+        return outcome;
+      },
+    });
   const host = () => processHost(env, config.services);
   return {
-    async fold(call) {
-      const outcome = await run((isolate) => isolate.fold({ ...call, params, version }, host()));
-      if (foldHolds(outcome, call)) return outcome;
-      throw notBelieved();
-    },
-    async fire(call) {
-      const outcome = await run((isolate) => isolate.fire({ ...call, params, version }, host()));
-      if (fireHolds(outcome, call)) return outcome;
-      throw notBelieved();
-    },
+    fold: (call) =>
+      run(
+        (isolate) => isolate.fold({ ...call, params, version }, host()),
+        (outcome) => foldHolds(outcome, call),
+      ),
+    fire: (call) =>
+      run(
+        (isolate) => isolate.fire({ ...call, params, version }, host()),
+        (outcome) => fireHolds(outcome, call),
+      ),
   };
 }
 

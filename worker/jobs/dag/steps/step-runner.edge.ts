@@ -11,12 +11,12 @@ import {
 import type { Claim } from '../../../../shared/schemas/claim.ts';
 import type { TaskError } from '../../../../shared/schemas/job.ts';
 import { openHeldClaim } from '../../../claim-check/claims.edge.ts';
-import { withDeadline } from '../../../isolates/deadline.ts';
 import { meterBucket } from '../../../platform/bindings.ts';
 import type { Env } from '../../../platform/env.ts';
 import { ProblemError } from '../../../platform/problem.ts';
-import { IsolateCrashError, meaningOf, notBelieved } from '../../../isolates/isolate-run.ts';
-import { CANCELED, processIsolate } from '../../../isolates/process-isolate.edge.ts';
+import { IsolateCrashError, notBelieved } from '../../../isolates/isolate-run.ts';
+import { CANCELED, ProgramUnreachableError } from '../../../isolates/isolate.edge.ts';
+import { callIsolate } from '../../../isolates/process-isolate.edge.ts';
 import { stepHost } from './step-host.edge.ts';
 import { inputError, StepInput } from './step-input.ts';
 import type {
@@ -77,21 +77,21 @@ class UnitRunner {
   /** The results of the first of them, at least of one. Throws IsolateCrashError, and what is nobody's fault. */
   async #together(units: StepUnit[]): Promise<UnitResult[]> {
     const { run, step, program, guard, services, timeoutMs } = this.#call;
-    const { isolate, unreachable } = await processIsolate(
-      this.#env,
-      codeOf(program, guard),
-      'step',
-    );
     const { host, stored } = stepHost(this.#env, services, units.length, this.#now);
     try {
-      const work = isolate.step({ run, step, units, timeoutMs }, this.#input.open(), host);
-      // Units begin within the first `timeoutMs`.
-      const result = await withDeadline(work, 2 * timeoutMs + PROCESS_GRACE_MS);
-      if (this.#input.failure) throw this.#input.failure;
-      if (!result.ok) return units.map(() => failed(result.error));
-      return resultsOf(result.outcome, units, stored);
+      return await callIsolate(this.#env, codeOf(program, guard), {
+        kind: 'step',
+        // Units begin within the first `timeoutMs`.
+        ms: 2 * timeoutMs + PROCESS_GRACE_MS,
+        call: (isolate) => isolate.step({ run, step, units, timeoutMs }, this.#input.open(), host),
+        read: (result) => {
+          if (this.#input.failure) throw this.#input.failure;
+          if (!result.ok) return units.map(() => failed(result.error));
+          return resultsOf(result.outcome, units, stored);
+        },
+      });
     } catch (error) {
-      const known = callError(error, this.#input, unreachable());
+      const known = callError(error, this.#input);
       return units.map(() => failed(known));
     } finally {
       this.stored += stored.length;
@@ -110,19 +110,24 @@ export async function evaluateExpressions(env: Env, call: EvaluateCall): Promise
   const tooMuch = inputError(call.input, needs);
   if (tooMuch) return allFailed(tooMuch);
   const input = inputOf(metered, call);
-  const { isolate, unreachable } = await processIsolate(metered, codeOf(program, guard), 'process');
   try {
-    const work = isolate.expressions({ names }, input.open());
-    const { results } = await withDeadline(work, PROCESS_TIMEOUT_MS + PROCESS_GRACE_MS);
-    if (input.failure) throw input.failure;
-    const holds =
-      results.length === names.length &&
-      results.every((result) => !result.ok || isJson(result.json));
-    if (!holds) throw notBelieved();
+    const results = await callIsolate(metered, codeOf(program, guard), {
+      kind: 'process',
+      ms: PROCESS_TIMEOUT_MS + PROCESS_GRACE_MS,
+      call: (isolate) => isolate.expressions({ names }, input.open()),
+      read({ results: answered }) {
+        if (input.failure) throw input.failure;
+        const holds =
+          answered.length === names.length &&
+          answered.every((result) => !result.ok || isJson(result.json));
+        if (!holds) throw notBelieved();
+        return answered;
+      },
+    });
     return { results, operations: { ...counts } };
   } catch (error) {
     try {
-      return allFailed(callError(error, input, unreachable()));
+      return allFailed(callError(error, input));
     } catch (crash) {
       if (crash instanceof IsolateCrashError) return allFailed(crash.error);
       throw crash;
@@ -130,20 +135,20 @@ export async function evaluateExpressions(env: Env, call: EvaluateCall): Promise
   }
 }
 
-/** What failed for all of a call alike. Throws IsolateCrashError when some unit's code did it, and what is nobody's fault. */
-function callError(thrown: unknown, { failure }: StepInput, unreachable: Error | null): TaskError {
-  if (unreachable) throw unreachable;
+/** What failed for all of a call alike. Throws IsolateCrashError when some unit's code did it, and what is not the step's fault. */
+function callError(thrown: unknown, { failure }: StepInput): TaskError {
+  if (thrown instanceof ProgramUnreachableError || !(thrown instanceof Error)) throw thrown;
   if (failure) {
     if (!(failure instanceof ProblemError)) throw failure;
     const message = `an output that it needs cannot be read: ${failure.message}`;
     return { code: 'input_missing', message };
   }
-  // The platform ended the call, not the code: the isolate was loaded for somebody who died.
-  if (thrown instanceof Error && CANCELED.test(thrown.message)) throw thrown;
-  const error = meaningOf(thrown);
+  const { message } = thrown;
+  // The platform ended the call, not the code: the invocation that loaded the isolate died.
+  if (CANCELED.test(message)) throw new Error(message);
   // The compiler took it, and V8 did not.
-  if (/SyntaxError/.test(error.message)) return { code: 'bad_program', message: error.message };
-  throw error;
+  if (/SyntaxError/.test(message)) return { code: 'bad_program', message };
+  throw thrown;
 }
 
 function resultsOf(

@@ -1,0 +1,124 @@
+// The one door to user code at the edge: a program is loaded into a Worker Loader isolate, without network or bindings.
+// Its id is a hash of all the code in it, since the platform takes the same id for the same code; what a call needs
+// comes with the call.
+import { MODULE_HEAD } from '../../shared/sandbox/program-text.ts';
+import { PROGRAM_FILE } from '../../shared/sandbox/task-error.ts';
+import type { Env } from '../platform/env.ts';
+import { sha256Hex } from '../platform/sha256.ts';
+import { originOf } from './isolate-realm.ts';
+
+const COMPATIBILITY_DATE = '2026-10-01';
+
+/** What runs a program inside its isolate. */
+export interface Harness {
+  /** The main module; `SETTING` stands for an object {origin, guardSteps}. */
+  main: string;
+  /** A classic script that defines `globalName`. */
+  runtime: string;
+  globalName: string;
+  guard(text: string, maxSteps: number): string;
+}
+
+export interface IsolateKind {
+  harness: Harness;
+  /** In the id. */
+  name: string;
+  /** CPU time of one call. */
+  cpuMs: number;
+  /** Calls of the host count as such. */
+  subRequests: number;
+  /** Local mode: what the loop guard allows. */
+  guardSteps: number;
+}
+
+export interface ProgramCode {
+  /** R2 key and SHA-256 of the compiled program. */
+  programKey: string;
+  programHash: string;
+  /** Local mode: no CPU limit is enforced there, so loops are counted. */
+  guard: boolean;
+}
+
+/** The text of a program could not be had: nothing is known of the program itself. */
+export class ProgramUnreachableError extends Error {}
+
+const harnessHashes = new WeakMap<Harness, string>();
+
+async function hashOf(harness: Harness): Promise<string> {
+  let hash = harnessHashes.get(harness);
+  if (hash === undefined) {
+    hash = (await sha256Hex(harness.runtime + harness.main)).slice(0, 16);
+    harnessHashes.set(harness, hash);
+  }
+  return hash;
+}
+
+/** The isolate of a program. Calls of it may reject with `unreachable()`'s error when that is not null. */
+export async function openIsolate<Entrypoint extends object>(
+  { LOADER, BUCKET }: Pick<Env, 'LOADER' | 'BUCKET'>,
+  { programKey, programHash, guard }: ProgramCode,
+  { harness, name: kind, cpuMs, subRequests, guardSteps }: IsolateKind,
+): Promise<{ isolate: Entrypoint; unreachable: () => ProgramUnreachableError | null }> {
+  const guardLabel = guard ? `guard-${guardSteps}` : 'free';
+  const name = `${programHash}/${await hashOf(harness)}/${kind}-${cpuMs}/${guardLabel}`;
+  let failure: ProgramUnreachableError | null = null;
+  const stub = LOADER.get(`${name}/${spoilt.get(name) ?? 0}`, async () => {
+    const text = await programText(BUCKET, programKey).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw (failure = new ProgramUnreachableError(`the program cannot be read: ${reason}`));
+    });
+    const guarded = guard ? harness.guard(text, guardSteps) : text;
+    const setting = { origin: originOf(text, guarded), guardSteps: guard ? guardSteps : null };
+    const { main, runtime, globalName } = harness;
+    return {
+      compatibilityDate: COMPATIBILITY_DATE,
+      mainModule: 'main.js',
+      modules: {
+        'main.js': main.replace('SETTING', JSON.stringify(setting)),
+        'runtime.js': `${runtime}\nglobalThis.${globalName} = ${globalName};`,
+        [PROGRAM_FILE]: `${MODULE_HEAD}${guarded}`,
+      },
+      env: {},
+      globalOutbound: null,
+      limits: { cpuMs, subRequests },
+    };
+  });
+  const isolate = watched(stub.getEntrypoint() as unknown as Entrypoint, name);
+  return { isolate, unreachable: () => failure };
+}
+
+async function programText(bucket: R2Bucket, key: string): Promise<string> {
+  const object = await bucket.get(key);
+  if (!object) throw new Error(`there is no ${key}`);
+  return object.text();
+}
+
+/**
+ * How many isolates of a program can never be called again: if the invocation that loads one dies meanwhile, the
+ * platform cancels every call into it, for good. Then the program is loaded under another name.
+ */
+const spoilt = new Map<string, number>();
+const SPOILT_KEPT = 1_000;
+
+/** What the platform says when it ends a call. */
+export const CANCELED = /execution context .*canceled/i;
+
+function watched<Entrypoint extends object>(isolate: Entrypoint, name: string): Entrypoint {
+  const loaded = spoilt.get(name) ?? 0;
+  const look = (error: unknown) => {
+    if (!(error instanceof Error) || !CANCELED.test(error.message)) return;
+    if (spoilt.size >= SPOILT_KEPT) spoilt.clear();
+    // Several calls may find out at once.
+    if ((spoilt.get(name) ?? 0) === loaded) spoilt.set(name, loaded + 1);
+  };
+  type Call = (...args: unknown[]) => Promise<unknown>;
+  return new Proxy(isolate, {
+    get:
+      (target, method) =>
+      (...args: unknown[]) => {
+        const answer = (Reflect.get(target, method) as Call)(...args);
+        answer.catch(look);
+        return answer;
+      },
+  });
+}
