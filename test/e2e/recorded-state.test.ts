@@ -40,6 +40,10 @@ const processor = (name: string) => get<Processor>(`/processors/${name}`);
 const payloads = async (stream: string) =>
   (await get<EventsPage>(`/streams/${stream}/events`)).events.map(({ payload }) => payload);
 
+/** An attempt that waits for a quorum was `held` in 0.4.0: the one value that has another name now. */
+const renamed = (answer: unknown): unknown =>
+  JSON.parse(JSON.stringify(answer).replaceAll('"state":"held"', '"state":"awaiting-quorum"'));
+
 /** What 0.4.0 was told first: the same body under the same key. */
 async function again<Answer>(path: string, key: string, body: unknown): Promise<Answer> {
   const response = await edge.rest.call('POST', `/api${path}`, {
@@ -65,7 +69,7 @@ describe('what was stored', () => {
   it.each(recording.answers)('$path answers as it did', async ({ path, answer }) => {
     const response = await edge.rest.call('GET', `/api${path}`);
     if (typeof answer === 'string') expect(await response.text()).toBe(answer);
-    else expect(stable(await response.json())).toMatchObject(answer as object);
+    else expect(stable(await response.json())).toMatchObject(renamed(answer) as object);
   });
 
   it('a submission and an append that come again are the first ones', async () => {

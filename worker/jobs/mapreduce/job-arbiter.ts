@@ -380,7 +380,7 @@ export class JobArbiter {
     record.reason = reason;
     const rings = wakeUps.ring(work, nowMs);
     if (rings.length > 0 && plan.kind !== 'scan') {
-      this.#ports.event('edge', { reason: edgeReason(job), wakeUps: rings.length });
+      this.#ports.event('edge', { reason: edgeReason(job), bells: rings.length });
     }
     this.#sayWaiting(job, nowMs);
     if (rings.length > 0 || changed) {
