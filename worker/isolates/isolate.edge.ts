@@ -53,7 +53,9 @@ async function hashOf(harness: Harness): Promise<string> {
   return hash;
 }
 
-/** The isolate of a program. Calls of it may reject with `unreachable()`'s error when that is not null. */
+/**
+ * The isolate of a program; its first call loads it. Calls may reject with `unreachable()`'s error when that is not null.
+ */
 export async function openIsolate<Entrypoint extends object>(
   { LOADER, BUCKET }: Pick<Env, 'LOADER' | 'BUCKET'>,
   { programKey, programHash, guard }: ProgramCode,
@@ -62,7 +64,7 @@ export async function openIsolate<Entrypoint extends object>(
   const guardLabel = guard ? `guard-${guardSteps}` : 'free';
   const name = `${programHash}/${await hashOf(harness)}/${kind}-${cpuMs}/${guardLabel}`;
   let failure: ProgramUnreachableError | null = null;
-  const stub = LOADER.get(`${name}/${spoilt.get(name) ?? 0}`, async () => {
+  const load = async () => {
     const text = await programText(BUCKET, programKey).catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
       throw (failure = new ProgramUnreachableError(`the program cannot be read: ${reason}`));
@@ -82,8 +84,11 @@ export async function openIsolate<Entrypoint extends object>(
       globalOutbound: null,
       limits: { cpuMs, subRequests },
     };
-  });
-  const isolate = watched(stub.getEntrypoint() as unknown as Entrypoint, name);
+  };
+  const isolate = callable(
+    name,
+    (loadedAs) => LOADER.get(loadedAs, load).getEntrypoint() as unknown as Entrypoint,
+  );
   return { isolate, unreachable: () => failure };
 }
 
@@ -100,25 +105,35 @@ async function programText(bucket: R2Bucket, key: string): Promise<string> {
 const spoilt = new Map<string, number>();
 const SPOILT_KEPT = 1_000;
 
-/** What the platform says when it ends a call. */
-export const CANCELED = /execution context .*canceled/i;
+/** The platform ended the call, not the code in it. */
+export const isCanceled = (error: unknown): boolean =>
+  error instanceof Error && /execution context .*canceled/i.test(error.message);
 
-function watched<Entrypoint extends object>(isolate: Entrypoint, name: string): Entrypoint {
-  const loaded = spoilt.get(name) ?? 0;
-  const look = (error: unknown) => {
-    if (!(error instanceof Error) || !CANCELED.test(error.message)) return;
-    if (spoilt.size >= SPOILT_KEPT) spoilt.clear();
-    // Several calls may find out at once.
-    if ((spoilt.get(name) ?? 0) === loaded) spoilt.set(name, loaded + 1);
-  };
+/**
+ * Opens the isolate at each call, not before: an invocation that ends without a call would spoil it while it loads.
+ * Notes the isolates that turn out to be spoilt.
+ */
+function callable<Entrypoint extends object>(
+  name: string,
+  open: (loadedAs: string) => Entrypoint,
+): Entrypoint {
   type Call = (...args: unknown[]) => Promise<unknown>;
-  return new Proxy(isolate, {
-    get:
-      (target, method) =>
-      (...args: unknown[]) => {
-        const answer = (Reflect.get(target, method) as Call)(...args);
-        answer.catch(look);
-        return answer;
-      },
+  const call = async (method: string | symbol, args: unknown[]): Promise<unknown> => {
+    const times = spoilt.get(name) ?? 0;
+    try {
+      return await (Reflect.get(open(`${name}/${times}`), method) as Call)(...args);
+    } catch (error) {
+      // Several calls may find out at once.
+      if (isCanceled(error) && (spoilt.get(name) ?? 0) === times) {
+        if (spoilt.size >= SPOILT_KEPT) spoilt.clear();
+        spoilt.set(name, times + 1);
+      }
+      throw error;
+    }
+  };
+  return new Proxy({} as Entrypoint, {
+    // It must not be taken for a promise.
+    get: (_, method) =>
+      method === 'then' ? undefined : (...args: unknown[]) => call(method, args),
   });
 }

@@ -13,6 +13,7 @@ import { openLease } from './lease.ts';
 import { InputMissingError, openInput, storeSpill } from './lease-data.edge.ts';
 import type { EdgeWork, Granted, Report } from '../../contracts/job.rpc.ts';
 import { isolateError, withDeadline } from '../../isolates/deadline.ts';
+import { isCanceled } from '../../isolates/isolate.edge.ts';
 import { ProblemError } from '../../platform/problem.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 
@@ -98,6 +99,7 @@ async function mapOne(
   isolate: ProgramIsolate,
   plan: MapPlan,
   grant: Granted,
+  triesLeft = 1,
 ): Promise<Report['outcome']> {
   try {
     const claims = await openLease(secret, grant.lease, Date.now());
@@ -115,6 +117,10 @@ async function mapOne(
     const upload = { claims, body: mapped.spill, bytes: mapped.spillBytes, digest, range: input };
     return { kind: 'done', receipt: await storeSpill(env.BUCKET, secret, upload) };
   } catch (error) {
+    // The isolate was spoilt by another invocation that ended: it is loaded anew.
+    if (isCanceled(error) && triesLeft > 0) {
+      return mapOne(env, secret, isolate, plan, grant, triesLeft - 1);
+    }
     return { kind: 'failed', error: mapError(error) };
   }
 }

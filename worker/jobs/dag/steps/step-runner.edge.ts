@@ -15,7 +15,7 @@ import { meterBucket } from '../../../platform/bindings.ts';
 import type { Env } from '../../../platform/env.ts';
 import { ProblemError } from '../../../platform/problem.ts';
 import { IsolateCrashError, notBelieved } from '../../../isolates/isolate-run.ts';
-import { CANCELED, ProgramUnreachableError } from '../../../isolates/isolate.edge.ts';
+import { isCanceled, ProgramUnreachableError } from '../../../isolates/isolate.edge.ts';
 import { callIsolate } from '../../../isolates/process-isolate.edge.ts';
 import { stepHost } from './step-host.edge.ts';
 import { inputError, StepInput } from './step-input.ts';
@@ -145,7 +145,7 @@ function callError(thrown: unknown, { failure }: StepInput): TaskError {
   }
   const { message } = thrown;
   // The platform ended the call, not the code: the invocation that loaded the isolate died.
-  if (CANCELED.test(message)) throw new Error(message);
+  if (isCanceled(thrown)) throw thrown;
   // The compiler took it, and V8 did not.
   if (/SyntaxError/.test(message)) return { code: 'bad_program', message };
   throw thrown;
