@@ -144,8 +144,8 @@ function callError(thrown: unknown, { failure }: StepInput): TaskError {
     return { code: 'input_missing', message };
   }
   const { message } = thrown;
-  // The platform ended the call, not the code: the invocation that loaded the isolate died.
-  if (isCanceled(thrown)) throw thrown;
+  // The platform ended the call, not the code: the invocation that loaded the isolate died. So it is no crash of the code.
+  if (isCanceled(thrown)) throw new Error(message);
   // The compiler took it, and V8 did not.
   if (/SyntaxError/.test(message)) return { code: 'bad_program', message };
   throw thrown;
