@@ -54,14 +54,17 @@ const DELETE_MAX_KEYS = 1_000;
 
 export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
   readonly #sql: SqlStorage;
-  readonly #timers: Timers;
+  readonly #timers: Timers<'collect' | 'uploads'>;
   readonly #definitions: Definitions;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
     this.#sql = ctx.storage.sql;
     migrate(ctx.storage, MIGRATIONS);
-    this.#timers = new Timers(ctx.storage);
+    this.#timers = new Timers(ctx.storage, {
+      collect: () => this.#collect(),
+      uploads: (nowMs) => this.#abandonUploads(nowMs),
+    });
     this.#definitions = new Definitions(ctx.storage.sql);
   }
 
@@ -307,12 +310,7 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
   }
 
   override async alarm(): Promise<void> {
-    const nowMs = Date.now();
-    for (const name of this.#timers.due(nowMs)) {
-      if (name === 'collect') await this.#collect();
-      else if (name === 'uploads') await this.#abandonUploads(nowMs);
-    }
-    this.#timers.rearm();
+    await this.#timers.run();
   }
 
   /** Uploads that nobody completed: their parts would be stored, and paid for, for ever. */

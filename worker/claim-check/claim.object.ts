@@ -9,18 +9,16 @@ import { Timers } from '../platform/timers.ts';
 import { ClaimStore } from './claim.store.ts';
 import type { ClaimRpc, FoundClaim } from '../contracts/claim.rpc.ts';
 
-const RETRY_MS = 60_000;
-
 export class ClaimObject extends DurableObject<Env> implements ClaimRpc {
   readonly #store: ClaimStore;
-  readonly #timers: Timers;
+  readonly #timers: Timers<'collect'>;
   /** What the timer is set to, as far as this instance knows: it is only ever moved forward. */
   #collectAtMs: number;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
     this.#store = new ClaimStore(ctx.storage);
-    this.#timers = new Timers(ctx.storage);
+    this.#timers = new Timers(ctx.storage, { collect: (nowMs) => this.#collect(nowMs) });
     this.#collectAtMs = Infinity;
     this.#rearm();
   }
@@ -48,26 +46,18 @@ export class ClaimObject extends DurableObject<Env> implements ClaimRpc {
   }
 
   override async alarm(): Promise<void> {
-    const nowMs = Date.now();
-    if (this.#timers.due(nowMs).includes('collect')) {
-      this.#collectAtMs = Infinity;
-      await this.#collect(nowMs);
-    }
-    this.#timers.rearm();
+    await this.#timers.run();
   }
 
   /** One batch an alarm; when more is due the next alarm comes at once. */
   async #collect(nowMs: number): Promise<void> {
     const tokens = this.#store.takeDue(nowMs, R2_DELETE_MAX_KEYS);
     if (tokens.length > 0) {
-      try {
-        await this.env.BUCKET.delete(tokens.map(claimKey));
-      } catch {
-        // They stay `collecting`, answered with 410, and are deleted with a later alarm.
-        return this.#setTimer(nowMs + RETRY_MS);
-      }
+      // When this fails they stay `collecting`, answered with 410, and the timer deletes them later.
+      await this.env.BUCKET.delete(tokens.map(claimKey));
       this.#store.collected(tokens, nowMs);
     }
+    this.#collectAtMs = Infinity;
     this.#rearm();
   }
 

@@ -29,7 +29,7 @@ const RETRY = { maxAttempts: Infinity, baseMs: 500, maxMs: 60_000 };
 
 export class UserServiceObject extends DurableObject<Env> implements UserServiceRpc {
   readonly #sql: SqlStorage;
-  readonly #timers: Timers;
+  readonly #timers: Timers<'tell'>;
   #telling = false;
   #failures = 0;
 
@@ -37,7 +37,7 @@ export class UserServiceObject extends DurableObject<Env> implements UserService
     super(ctx, guardBindings(env));
     this.#sql = ctx.storage.sql;
     migrate(ctx.storage, MIGRATIONS);
-    this.#timers = new Timers(ctx.storage);
+    this.#timers = new Timers(ctx.storage, { tell: () => this.#tell() });
   }
 
   async get(id: string): Promise<{ user: User | null; faults: Faults }> {
@@ -81,8 +81,7 @@ export class UserServiceObject extends DurableObject<Env> implements UserService
   }
 
   override async alarm(): Promise<void> {
-    if (this.#timers.due(Date.now()).includes('tell')) await this.#tell();
-    this.#timers.rearm();
+    await this.#timers.run();
   }
 
   #find(id: string): { user: User; revision: number } | null {
@@ -96,7 +95,8 @@ export class UserServiceObject extends DurableObject<Env> implements UserService
 
   /** Sends what is owed, oldest first, one batch after the other; what does not arrive is sent again later. */
   async #tell(): Promise<void> {
-    if (this.#telling) return;
+    // Should the telling that goes on be cut off.
+    if (this.#telling) return this.#timers.setEarlier('tell', Date.now() + TELL_AGAIN_MS);
     this.#telling = true;
     try {
       for (let owed = this.#owed(); owed.length > 0; owed = this.#owed()) {

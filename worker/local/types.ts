@@ -9,6 +9,7 @@ const PROJECTS = [
   'worker/local',
   'test',
   'test/property/log',
+  'test/property/platform',
   'test/property/keyed',
   'test/property/dag',
   'test/worker',

@@ -32,7 +32,7 @@ import { gaveWayReason, lateness, missedReason, runView, scheduleView } from './
 
 export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
   readonly #store: ScheduleStore;
-  readonly #timers: Timers;
+  readonly #timers: Timers<'wake'>;
   /** Changes come one after the other: they wait for other objects in between. */
   #turn: Promise<unknown> = Promise.resolve();
   #askedMs = 0;
@@ -41,7 +41,7 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
     this.#store = new ScheduleStore(ctx.storage);
-    this.#timers = new Timers(ctx.storage);
+    this.#timers = new Timers(ctx.storage, { wake: () => this.#oneByOne(() => this.#advance()) });
     this.#wake();
   }
 
@@ -126,13 +126,7 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
   }
 
   override async alarm(): Promise<void> {
-    this.#timers.due(Date.now());
-    try {
-      await this.#oneByOne(() => this.#advance());
-    } finally {
-      this.#wake();
-      this.#timers.rearm();
-    }
+    await this.#timers.run();
   }
 
   // --- Going on -------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ import {
 } from '../../shared/protocol.ts';
 import type { Credit, Exchanged, Report, Want } from '../contracts/job.rpc.ts';
 import { openLease } from '../jobs/mapreduce/lease.ts';
+import { Alarm } from '../platform/alarm.ts';
 import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { catalog, jobObject } from '../stubs.ts';
@@ -48,8 +49,9 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
   readonly #jobs = new Map<string, KnownJob>();
   readonly #connected = new Map<WebSocket, Connected>();
   readonly #rate = new TaskRate();
-  /** When the alarm asks the jobs again; null: no need to. */
+  /** When the alarm asks the jobs again; null: no need to. In memory: a lobby that restarts asks anyway. */
   #askingAtMs: number | null = null;
+  readonly #alarm = new Alarm(this.ctx.storage, () => this.#askingAtMs);
   readonly #networks = new Map<string, FrameBudget>();
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -378,15 +380,17 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
   #askLater(ms: number): void {
     if (this.#askingAtMs !== null) return;
     this.#askingAtMs = Date.now() + ms;
-    void this.ctx.storage.setAlarm(this.#askingAtMs);
+    this.#alarm.arm();
   }
 
   override async alarm(): Promise<void> {
-    this.#askingAtMs = null;
-    if (this.#connected.size === 0) return;
-    await this.#refreshJobs();
-    for (const volunteer of this.#connected.values()) volunteer.dry.clear();
-    this.#serveAll();
+    await this.#alarm.run(async () => {
+      this.#askingAtMs = null;
+      if (this.#connected.size === 0) return;
+      await this.#refreshJobs();
+      for (const volunteer of this.#connected.values()) volunteer.dry.clear();
+      this.#serveAll();
+    });
   }
 
   #apply(job: string, known: KnownJob, asking: [WebSocket, Connected][], answer: Exchanged): void {

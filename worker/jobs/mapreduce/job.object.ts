@@ -35,21 +35,18 @@ import { splitCount } from './plan.ts';
 import { unpinStream } from './stream-input.edge.ts';
 import { listTasks } from './task-list.ts';
 
-const TIMER_RETRY_MS = 10_000;
-
 export class JobObject extends DurableObject<Env> implements JobRpc {
   readonly #store: JobStore;
-  readonly #timers: Timers;
+  readonly #timers: Timers<JobTimer>;
   readonly #events: EventLog;
   readonly #arbiter: JobArbiter;
   readonly #notifier: JobNotifier;
-  #deleted = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
     this.#store = new JobStore(ctx.storage);
     this.#store.migrate();
-    this.#timers = new Timers(ctx.storage);
+    this.#timers = new Timers(ctx.storage, this.#handlers);
     this.#events = new EventLog(this.#store);
     const timer: SetTimer = (name, atMs) => this.#setTimer(name, atMs);
     const ports = { rows: this.#store, event: this.#events.write, timer, random: Math.random };
@@ -251,7 +248,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     garbage: (nowMs) => this.#collectGarbage(nowMs),
     sweep: () => this.#sweep(),
     unsubmitted: async () => {
-      if (!this.#job) await this.#deleteAll();
+      if (!this.#job) await this.#timers.deleteAll();
     },
   };
 
@@ -261,16 +258,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
   }
 
   override async alarm(): Promise<void> {
-    const nowMs = Date.now();
-    for (const name of this.#timers.due(nowMs) as JobTimer[]) {
-      try {
-        await this.#handlers[name](nowMs);
-      } catch (error) {
-        console.error(`timer ${name} of a job failed; again later`, error);
-        this.#setTimer(name, Date.now() + TIMER_RETRY_MS);
-      }
-    }
-    if (!this.#deleted) this.#timers.rearm();
+    await this.#timers.run();
   }
 
   async #passTime(nowMs: number): Promise<void> {
@@ -291,13 +279,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     if (job && !this.#hasEnded) return; // Tried again meanwhile: its spills are needed.
     const id = job?.record.submission.job ?? this.#store.forgottenJob();
     if (id) await sweepJob(this.env, id, job === null);
-    if (!job) await this.#deleteAll();
-  }
-
-  /** The tables too: this instance has nothing to arm any more. */
-  async #deleteAll(): Promise<void> {
-    this.#deleted = true;
-    await this.ctx.storage.deleteAll();
+    if (!job) await this.#timers.deleteAll();
   }
 }
 

@@ -1,6 +1,7 @@
 // One partition of a stream. A thin shell: log-partition.ts does it, this gives it storage, R2, the queue, the
 // claims, and one alarm.
 import { DurableObject } from 'cloudflare:workers';
+import { Alarm } from '../../platform/alarm.ts';
 import { guardBindings } from '../../platform/bindings.ts';
 import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
 import type { Env } from '../../platform/env.ts';
@@ -18,18 +19,16 @@ import type {
   Point,
 } from '../../contracts/log.rpc.ts';
 
-/** An alarm that should have fired so long ago is dead: local alarms do not survive a reload. */
-const ALARM_DEAD_MS = 5_000;
-
 export class LogObject extends DurableObject<Env> implements LogRpc {
   #log: PartitionLog;
-  /** What the alarm is set to, as far as this instance knows. */
-  #armedMs: number | null = null;
+  /** What a partition has to do follows from its tables: a row for each timer would cost more than an append. */
+  #alarm: Alarm;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
     this.#log = this.#open();
-    this.#arm();
+    this.#alarm = this.#newAlarm();
+    this.#alarm.arm();
   }
 
   #open(): PartitionLog {
@@ -44,7 +43,7 @@ export class LogObject extends DurableObject<Env> implements LogRpc {
       ring: async (wakeUps) => {
         await this.env.STREAM_QUEUE.sendBatch(wakeUps.map((body) => ({ body })));
       },
-      later: (work) => this.ctx.waitUntil(work.finally(() => this.#arm())),
+      later: (work) => this.ctx.waitUntil(work.finally(() => this.#alarm.arm())),
       randomKey: () => {
         const [a = 0, b = 0] = crypto.getRandomValues(new Int32Array(2));
         return [a, b];
@@ -57,35 +56,39 @@ export class LogObject extends DurableObject<Env> implements LogRpc {
   #do<Result>(call: (log: PartitionLog) => Result): Result {
     this.#log.called();
     const result = call(this.#log);
-    this.#arm();
+    this.#alarm.arm();
     return result;
   }
 
-  #arm(): void {
-    const atMs = this.#log.nextMs();
-    const armedMs = this.#armedMs;
-    // One that fires early finds nothing due and is set again: cheaper than a write for every change.
-    const stands = armedMs !== null && atMs !== null && armedMs <= atMs;
-    if (atMs === null || (stands && armedMs > Date.now() - ALARM_DEAD_MS)) return;
-    this.#armedMs = atMs;
-    this.#log.alarmSet();
-    void this.ctx.storage.setAlarm(atMs);
+  #newAlarm(): Alarm {
+    const { storage } = this.ctx;
+    return new Alarm(
+      {
+        setAlarm: (atMs) => {
+          this.#log.alarmSet();
+          return storage.setAlarm(atMs);
+        },
+        deleteAlarm: () => storage.deleteAlarm(),
+      },
+      () => this.#log.nextMs(),
+    );
   }
 
   override async alarm(): Promise<void> {
-    this.#armedMs = null;
-    this.#log.called();
-    await this.#log.work();
-    if (this.#log.swept) await this.#close();
-    this.#arm();
+    await this.#alarm.run(async () => {
+      this.#log.called();
+      await this.#log.work();
+      if (this.#log.swept) await this.#close();
+    });
   }
 
   async #close(): Promise<void> {
     this.#log.close();
+    this.#alarm.close();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
-    this.#armedMs = null;
     this.#log = this.#open();
+    this.#alarm = this.#newAlarm();
   }
 
   async configure(config: LogConfig): Promise<void> {
@@ -130,6 +133,6 @@ export class LogObject extends DurableObject<Env> implements LogRpc {
   async forget(): Promise<void> {
     this.#log.called();
     if (await this.#log.forget()) await this.#close();
-    else this.#arm();
+    else this.#alarm.arm();
   }
 }

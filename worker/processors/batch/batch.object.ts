@@ -54,8 +54,7 @@ import {
   shownLatency,
 } from './batch-counters.ts';
 
-/** A timer's work failed: again after this long. */
-const TIMER_RETRY_MS = 5_000;
+const TIMERS = ['look', 'fire', 'run'] as const;
 
 const nameOf = ({ processorUid, generation }: BatchConfig) => batchName(processorUid, generation);
 
@@ -63,7 +62,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
   readonly #store: BatchStore;
   readonly #ledger: BatchLedger;
   readonly #logs: BatchLogs;
-  readonly #timers: Timers;
+  readonly #timers: Timers<(typeof TIMERS)[number]>;
   #loaded: Loaded | null = null;
   /** One look at the logs at a time: answers would overtake one another. */
   #looking: Promise<unknown> = Promise.resolve();
@@ -76,7 +75,11 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
     this.#store = new BatchStore(ctx.storage);
     this.#ledger = new BatchLedger(this.#store);
     this.#logs = new BatchLogs(this.env);
-    this.#timers = new Timers(ctx.storage);
+    this.#timers = new Timers(ctx.storage, {
+      look: () => this.#lookAgain(),
+      fire: () => this.#active && this.#lookAround(),
+      run: () => this.#pollJob().then(() => this.#advance()),
+    });
     this.#loaded = this.#ledger.load();
   }
 
@@ -194,7 +197,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
     this.#change(() => {
       loaded.state.stopped = true;
       this.#store.saveState(loaded.state);
-      for (const timer of ['look', 'fire', 'run']) this.#timers.clear(timer);
+      for (const timer of TIMERS) this.#timers.clear(timer);
     });
     await this.#unsubscribe();
     return this.committed();
@@ -204,7 +207,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
     await this.#unsubscribe();
     this.#loaded = null;
     this.#logs.clear();
-    await this.ctx.storage.deleteAll();
+    await this.#timers.deleteAll();
   }
 
   // --- Counting -------------------------------------------------------------------------------------
@@ -495,29 +498,16 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
   // --- Time -----------------------------------------------------------------------------------------
 
   override async alarm(): Promise<void> {
-    if (!this.#loaded) return;
-    for (const name of this.#timers.due(Date.now())) {
-      try {
-        await this.#timer(name);
-      } catch (error) {
-        console.error(`timer ${name} of windows failed; again later`, error);
-        this.#timers.set(name, Date.now() + TIMER_RETRY_MS);
-      }
-    }
-    if (this.#active) this.#timers.rearm();
+    await this.#timers.run();
   }
 
-  async #timer(name: string): Promise<void> {
+  async #lookAgain(): Promise<void> {
     const loaded = this.#active;
     if (!loaded) return;
-    if (name === 'look' && !this.#logs.hasMore) {
+    if (!this.#logs.hasMore) {
       // Which partitions were hasMore was in memory only.
       for (const cursor of loaded.state.windows.cursors) this.#logs.rouse(cursor);
     }
-    if (name === 'run') {
-      await this.#pollJob();
-      return this.#advance();
-    }
-    return this.#lookAround(); // 'look', 'fire'
+    await this.#lookAround();
   }
 }

@@ -22,18 +22,20 @@ import { ConsumerStore, eventOf, type StoredLetter } from './consumer.store.ts';
 import { releaseAllClaims, settleClaims } from './letter-claims.edge.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
 
-const TIMER_RETRY_MS = 10_000;
 const LETTERS_AT_ONCE = 500;
 
 export class ConsumerObject extends DurableObject<Env> implements ConsumerRpc {
   readonly #store: ConsumerStore;
-  readonly #timers: Timers;
+  readonly #timers: Timers<'wake' | 'claims'>;
   readonly #consumer: Consumer;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
     this.#store = new ConsumerStore(ctx.storage);
-    this.#timers = new Timers(ctx.storage);
+    this.#timers = new Timers(ctx.storage, {
+      wake: () => this.#consumer.woken(),
+      claims: () => this.#settleClaims(),
+    });
     this.#consumer = this.#open();
   }
 
@@ -91,9 +93,8 @@ export class ConsumerObject extends DurableObject<Env> implements ConsumerRpc {
     this.#consumer.stop();
     await logObject(this.env, config.ref.source).unsubscribe(readerName(config));
     await releaseAllClaims(this.env, this.#store, readerName(config));
-    await this.ctx.storage.deleteAlarm();
     this.#consumer.forget();
-    await this.ctx.storage.deleteAll();
+    await this.#timers.deleteAll();
   }
 
   // --- Whoever a wake-up woke -------------------------------------------------------------------------
@@ -195,16 +196,7 @@ export class ConsumerObject extends DurableObject<Env> implements ConsumerRpc {
   }
 
   override async alarm(): Promise<void> {
-    for (const name of this.#timers.due(Date.now())) {
-      try {
-        if (name === 'wake') await this.#consumer.woken();
-        else await this.#settleClaims();
-      } catch (error) {
-        console.error(`timer ${name}`, error);
-        this.#timers.setEarlier(name, Date.now() + TIMER_RETRY_MS);
-      }
-    }
-    if (this.#consumer.config) this.#timers.rearm();
+    await this.#timers.run();
   }
 
   async #settleClaims(): Promise<void> {

@@ -52,7 +52,7 @@ const TIMER_RETRY_MS = 5_000;
 
 export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc {
   readonly #store: ProcessorStore;
-  readonly #timers: Timers;
+  readonly #timers: Timers<'work'>;
   #record: ProcessorRecord | null;
   /** Changes come one after the other: each asks many objects, and the next must not come between. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -62,7 +62,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
     this.#store = new ProcessorStore(ctx.storage);
-    this.#timers = new Timers(ctx.storage);
+    this.#timers = new Timers(ctx.storage, { work: () => this.#inTurn(() => this.#work()) });
     this.#record = this.#store.load();
   }
 
@@ -258,15 +258,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
   }
 
   override async alarm(): Promise<void> {
-    const due = this.#timers.due(Date.now());
-    // In case this ends half-way, before anybody can say so.
-    if (due.length > 0) this.#timers.setEarlier('work', Date.now() + TIMER_RETRY_MS);
-    try {
-      if (due.length > 0) await this.#inTurn(() => this.#work());
-    } catch (error) {
-      console.error('a processor’s work was not finished', error);
-    }
-    this.#timers.rearm();
+    await this.#timers.run();
   }
 
   /** Finishes what was begun: deleting, telling the crews, a replay. */

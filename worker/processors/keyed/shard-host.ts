@@ -51,7 +51,7 @@ export type MakeOperator<Of extends Operator> = (
 interface Opened<Of extends Operator> {
   shard: Shard<Of>;
   store: ShardStore;
-  timers: Timers;
+  timers: Timers<'due'>;
 }
 
 export class ShardHost<Of extends Operator> implements ShardRpc {
@@ -71,7 +71,7 @@ export class ShardHost<Of extends Operator> implements ShardRpc {
 
   #open(): Opened<Of> {
     const env = this.#env;
-    const timers = new Timers(this.#storage);
+    const timers = new Timers(this.#storage, { due: () => this.#opened?.shard.woken() });
     const store = new ShardStore(this.#storage);
     const ports: ShardPorts = {
       nowMs: () => Date.now(),
@@ -129,17 +129,16 @@ export class ShardHost<Of extends Operator> implements ShardRpc {
   }
 
   async forget(): Promise<void> {
-    this.#opened?.shard.forget();
+    const opened = this.#opened;
     this.#opened = null;
-    await this.#storage.deleteAlarm();
-    await this.#storage.deleteAll();
+    opened?.shard.forget();
+    await opened?.timers.deleteAll();
   }
 
   async alarm(): Promise<void> {
     const opened = this.#opened;
     if (!opened) return;
     opened.store.operations.durableObjectRequest++;
-    if (opened.timers.due(Date.now()).length > 0) await opened.shard.woken();
-    if (this.#opened === opened) opened.timers.rearm();
+    await opened.timers.run();
   }
 }

@@ -33,7 +33,7 @@ const AGAIN_MS = 1_000;
 
 interface Opened {
   store: RunStore;
-  timers: Timers;
+  timers: Timers<'advance' | 'forget'>;
   events: EventLog;
   run: RunCoordinator | null;
   /** What was in memory may not be what is stored. */
@@ -54,7 +54,12 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
   #open(): Opened {
     const store = new RunStore(this.ctx.storage);
     store.open();
-    const timers = new Timers(this.ctx.storage);
+    const timers =
+      this.#opened?.timers ??
+      new Timers(this.ctx.storage, {
+        advance: () => this.#advance(),
+        forget: () => this.#finishForgetting(),
+      });
     const opened: Opened = {
       store,
       timers,
@@ -120,19 +125,13 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
   }
 
   override async alarm(): Promise<void> {
-    const opened = this.#opened;
-    if (!opened) return;
-    const due = opened.timers.due(Date.now());
-    if (due.includes('forget')) await this.#finishForgetting(opened);
-    if (this.#opened !== opened) return;
-    if (due.includes('advance')) this.#advance();
-    this.#opened?.timers.rearm();
+    await this.#opened?.timers.run();
   }
 
   // --- Submission and reading ---------------------------------------------------------------------------
 
   async submit(submission: RunSubmission): Promise<DagJob> {
-    if (this.#opened?.store.forgotten()) await this.#finishForgetting(this.#opened);
+    if (this.#opened?.store.forgotten()) await this.#finishForgetting();
     const known = this.#view();
     if (known) return known;
     const streams = await streamEnds(this.env, submission.spec);
@@ -248,34 +247,32 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
     opened.events.wake();
     // Else the catalog could hear of it once more after it was told to forget it.
     await run.telling;
-    await this.#finishForgetting(opened);
+    // The timer does it again when this fails.
+    await this.#finishForgetting().catch((error: unknown) => {
+      console.error(`${run.id} is not forgotten yet; again later`, error);
+    });
     return true;
   }
 
-  /** Lets go of everything that others hold for it. Idempotent; again by the alarm until all of it has worked. */
-  async #finishForgetting(opened: Opened): Promise<void> {
+  /** Lets go of everything that others hold for it. Idempotent; again by the timer until all of it has worked. */
+  async #finishForgetting(): Promise<void> {
+    const opened = this.#opened;
+    if (!opened) return;
     const { store, timers } = opened;
     const run = store.forgotten();
     if (run === null) return;
     const { jobs, unwatch, release } = this.#ports(opened);
-    try {
-      await catalog(this.env).deleteJob(run);
-      await sideBySide(store.watches(), CONNECTIONS_MAX, (watch) => unwatch(run, watch));
-      await sideBySide(store.jobs(), CONNECTIONS_MAX, ({ job }) => jobs.forgetStepJob(job));
-      await sideBySide(store.submitting(), CONNECTIONS_MAX, async ({ step, attempt }) =>
-        jobs.forgetStepJob(await stepJobId(run, step, attempt)),
-      );
-      for (const state of ['owed', 'held'] as const) {
-        for (const { tokens } of store.claims(state)) await release(run, tokens);
-      }
-    } catch (error) {
-      console.error(`${run} is not forgotten yet; again later`, error);
-      timers.set('forget', Date.now() + RUN_BEAT_MS);
-      return;
+    await catalog(this.env).deleteJob(run);
+    await sideBySide(store.watches(), CONNECTIONS_MAX, (watch) => unwatch(run, watch));
+    await sideBySide(store.jobs(), CONNECTIONS_MAX, ({ job }) => jobs.forgetStepJob(job));
+    await sideBySide(store.submitting(), CONNECTIONS_MAX, async ({ step, attempt }) =>
+      jobs.forgetStepJob(await stepJobId(run, step, attempt)),
+    );
+    for (const state of ['owed', 'held'] as const) {
+      for (const { tokens } of store.claims(state)) await release(run, tokens);
     }
     if (this.#opened !== opened) return;
     this.#opened = null;
-    await this.ctx.storage.deleteAlarm();
-    await this.ctx.storage.deleteAll();
+    await timers.deleteAll();
   }
 }
