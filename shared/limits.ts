@@ -153,9 +153,11 @@ export const DEDUP_IDS_MAX = 2_000_000;
 /** A job that pinned segments and never let go loses them after this long. */
 export const PINS_KEEP_MS = 7 * 24 * 3600_000;
 export const PINS_MAX = 1_000;
-/** Who is rung after an append to one partition, and who waits for one by an open call. */
+/** Who is rung after an append to one partition. */
 export const SUBSCRIBERS_MAX = 1_000;
-export const LOG_WAITERS_MAX = 10_000;
+/** Open calls that wait in one object for events of a log or a job, and how long others wait before they ask again. */
+export const WAITERS_MAX = 10_000;
+export const WAITERS_FULL_PAUSE_MS = 2_000;
 /** Counts and readers' places are written at most this often: losing them costs a wake-up too many. */
 export const LOG_FLUSH_MS = 10_000;
 /** A producer that was silent this long is forgotten. */

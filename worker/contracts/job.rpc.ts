@@ -11,6 +11,15 @@ import type {
   TaskError,
 } from '../../shared/schemas/job.ts';
 
+/** What a live reader of events gets. */
+export interface NewEvents {
+  events: JobEvent[];
+  /** There will be no more. */
+  ended: boolean;
+  /** Too many readers wait already: this one asks again after a pause. */
+  full: boolean;
+}
+
 // --- Mapping: lobbies and edge mappers -----------------------------------------------------------
 
 export interface Report {
@@ -160,11 +169,7 @@ export interface JobRpc {
   tasks(cursor: string | undefined, limit: number): Promise<List<Task> | null>;
   events(after: number, limit: number): Promise<JobEvent[] | null>;
   /** Waits up to `waitMs` for events past `after`; `ended`: the job will have no more. */
-  eventsAfter(
-    after: number,
-    limit: number,
-    waitMs: number,
-  ): Promise<{ events: JobEvent[]; ended: boolean } | null>;
+  eventsAfter(after: number, limit: number, waitMs: number): Promise<NewEvents | null>;
   cancel(): Promise<Job | 'conflict' | null>;
   retry(): Promise<Job | 'conflict' | null>;
   forget(): Promise<boolean>;

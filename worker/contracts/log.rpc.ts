@@ -117,8 +117,8 @@ export interface LogRpc {
    * located, not sent: whoever reads gets them from R2.
    */
   locate(from: number, maxEvents: number, maxBytes: number): Promise<Located>;
-  /** Resolves with the end of the log once it is past `after`, or after `waitMs`. */
-  waitPast(after: number, waitMs: number): Promise<number>;
+  /** Resolves with the end of the log once it is past `after`, or after `waitMs`. `full`: too many wait already. */
+  waitPast(after: number, waitMs: number): Promise<number | 'full'>;
   resolve(point: Point): Promise<number>;
   status(): Promise<LogStatus | null>;
   /** Counts from `from` on until a bound would be passed (at least one event is counted) or the log ends. */

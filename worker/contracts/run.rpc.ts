@@ -10,6 +10,7 @@ import type {
 import type { JobEvent } from '../../shared/schemas/job.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import type { KeyPath } from '../../shared/schemas/processor.ts';
+import type { NewEvents } from './job.rpc.ts';
 
 export interface RunSubmission {
   job: string;
@@ -49,11 +50,7 @@ export interface RunRpc {
   retry(): Promise<DagJob | 'conflict' | null>;
   forget(): Promise<boolean>;
   events(after: number, limit: number): Promise<JobEvent[] | null>;
-  eventsAfter(
-    after: number,
-    limit: number,
-    waitMs: number,
-  ): Promise<{ events: JobEvent[]; ended: boolean } | null>;
+  eventsAfter(after: number, limit: number, waitMs: number): Promise<NewEvents | null>;
 }
 
 /** What a unit came to: small ones lie in the run, large ones and bytes in R2. `json`: what lies there is JSON. */

@@ -5,6 +5,7 @@ import {
   LIVE_PAGE_MAX_BYTES,
   LIVE_PAGE_MAX_EVENTS,
   LIVE_WAIT_MS,
+  WAITERS_FULL_PAUSE_MS,
 } from '../../shared/limits.ts';
 import type { Env } from '../platform/env.ts';
 import { logObject } from '../stubs.ts';
@@ -168,6 +169,12 @@ class Tail {
     const untilMs = Date.now() + LIVE_WAIT_MS;
     try {
       const end = await logObject(this.#env, ref).waitPast(place, LIVE_WAIT_MS);
+      if (end === 'full') {
+        // Read again after a pause: what came meanwhile must not wait for a place.
+        await scheduler.wait(WAITERS_FULL_PAUSE_MS);
+        this.#ends.set(partition, Infinity);
+        return;
+      }
       // Back early and without news: the stream may be deleted, which a read finds out.
       const early = end <= place && Date.now() < untilMs - EARLY_MS;
       this.#ends.set(partition, early ? Infinity : end);

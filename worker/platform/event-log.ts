@@ -1,5 +1,7 @@
 // A job's events: written with every change, read in pages, and waited for by live readers.
+import { WAITERS_MAX } from '../../shared/limits.ts';
 import type { JobEvent } from '../../shared/schemas/job.ts';
+import { Waiters } from './waiters.ts';
 
 /** Where they lie. */
 export interface EventRows {
@@ -9,7 +11,7 @@ export interface EventRows {
 
 export class EventLog {
   readonly #store: EventRows;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiters = new Waiters(WAITERS_MAX);
 
   constructor(store: EventRows) {
     this.#store = store;
@@ -24,21 +26,24 @@ export class EventLog {
     return this.#store.eventsAfter(after, limit);
   }
 
-  /** Resolves at the next `wake`, or after `waitMs`. */
-  async wait(waitMs: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const wake = () => {
-        clearTimeout(timer);
-        this.#waiting.delete(wake);
-        resolve();
-      };
-      const timer = setTimeout(wake, waitMs);
-      this.#waiting.add(wake);
-    });
+  /** The same, and waits up to `waitMs` for the first of them, unless the job `isOver`. */
+  async next(
+    after: number,
+    limit: number,
+    waitMs: number,
+    isOver: () => boolean,
+  ): Promise<{ events: JobEvent[]; ended: boolean; full: boolean }> {
+    let events = this.read(after, limit);
+    let full = false;
+    if (events.length === 0 && !isOver()) {
+      full = (await this.#waiters.wait(waitMs)) === 'full';
+      events = this.read(after, limit);
+    }
+    return { events, ended: events.length < limit && isOver(), full };
   }
 
   /** Lets live readers look again. */
   wake(): void {
-    for (const wake of [...this.#waiting]) wake();
+    this.#waiters.wake();
   }
 }

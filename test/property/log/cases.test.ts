@@ -1,6 +1,11 @@
 // Single cases of a partition's life that the comparison with an array does not reach.
 import { describe, expect, test } from 'vitest';
-import { BELL_RING_AGAIN_MS, IDEMPOTENCY_MS, PINS_KEEP_MS } from '../../../shared/limits.ts';
+import {
+  BELL_RING_AGAIN_MS,
+  IDEMPOTENCY_MS,
+  PINS_KEEP_MS,
+  WAITERS_MAX,
+} from '../../../shared/limits.ts';
 import type { Append, LogConfig } from '../../../worker/contracts/log.rpc.ts';
 import { LOG_SIZES } from '../../../worker/log/partition/ports.ts';
 import { LogWorld } from './log-world.ts';
@@ -137,6 +142,14 @@ describe('readers', () => {
     expect(world.log.subscribe('other', wakeUp, 'latest')).toBe(2);
     world.log.unsubscribe('r');
     expect(world.log.subscribe('r', wakeUp, { offset: 9 })).toBe(2);
+  });
+
+  test('that are too many are told so, and the others go on waiting', async () => {
+    const world = configured();
+    const waiting = Array.from({ length: WAITERS_MAX }, () => world.log.waitPast(0, 60_000));
+    expect(await world.log.waitPast(0, 60_000)).toBe('full');
+    world.log.append(batch(['a']));
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set([1]));
   });
 
   test('that wait are woken by an append', async () => {

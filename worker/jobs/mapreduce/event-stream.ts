@@ -1,6 +1,10 @@
 // A job's events as server-sent events: ids are sequence numbers, so that a client resumes where it was. The
 // stream ends with the job; who comes back after the last event gets 204, which tells an EventSource to stop.
-import { EVENTS_PAGE_MAX_ITEMS, LIVE_WAIT_MS } from '../../../shared/limits.ts';
+import {
+  EVENTS_PAGE_MAX_ITEMS,
+  LIVE_WAIT_MS,
+  WAITERS_FULL_PAUSE_MS,
+} from '../../../shared/limits.ts';
 import type { JobEvent } from '../../../shared/schemas/job.ts';
 import type { JobRpc } from '../../contracts/job.rpc.ts';
 
@@ -24,6 +28,7 @@ export async function eventStream(
         next ??
         (await job.eventsAfter(last, EVENTS_PAGE_MAX_ITEMS, LIVE_WAIT_MS).catch(() => null));
       next = null;
+      if (page?.full) await scheduler.wait(WAITERS_FULL_PAUSE_MS);
       if (!page || signal.aborted) return controller.close();
       last = page.events.at(-1)?.seq ?? last;
       // A comment keeps proxies from closing a silent stream.

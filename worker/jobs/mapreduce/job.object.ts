@@ -96,12 +96,8 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
 
   async eventsAfter(after: number, limit: number, waitMs: number) {
     if (!this.#job) return null;
-    let events = this.#events.read(after, limit);
-    if (events.length === 0 && !this.#hasEnded) {
-      await this.#events.wait(waitMs);
-      events = this.#events.read(after, limit);
-    }
-    return { events, ended: events.length < limit && this.#hasEnded };
+    const isOver = () => this.#hasEnded;
+    return this.#events.next(after, limit, waitMs, isOver);
   }
 
   async parts(): Promise<{ state: Job['state']; parts: Part[] } | null> {

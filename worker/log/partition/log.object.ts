@@ -103,7 +103,7 @@ export class LogObject extends DurableObject<Env> implements LogRpc {
   async locate(from: number, maxEvents: number, maxBytes: number): Promise<Located> {
     return this.#do((log) => log.locate(from, maxEvents, maxBytes));
   }
-  async waitPast(after: number, waitMs: number): Promise<number> {
+  async waitPast(after: number, waitMs: number): Promise<number | 'full'> {
     return this.#do((log) => log.waitPast(after, waitMs));
   }
   async resolve(point: Point): Promise<number> {

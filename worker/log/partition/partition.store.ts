@@ -1,9 +1,15 @@
 // One partition of a stream: appends, what readers ask, and whom to ring. Knows the platform only through its
 // ports, so that it runs in a test as in a Durable Object; whoever owns it sets an alarm for `nextMs`.
-import { IDEMPOTENCY_MS, SUBSCRIBERS_MAX, TAIL_MAX_BYTES } from '../../../shared/limits.ts';
+import {
+  IDEMPOTENCY_MS,
+  SUBSCRIBERS_MAX,
+  TAIL_MAX_BYTES,
+  WAITERS_MAX,
+} from '../../../shared/limits.ts';
 import type { Operation } from '../../../shared/pricing.ts';
 import { meterBucket, QUEUE_BATCH_MAX_MESSAGES } from '../../platform/bindings.ts';
 import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
+import { Waiters } from '../../platform/waiters.ts';
 import { lastSequenceOf, rowsOf, dedupe, undoDedupe } from './append-rows.ts';
 import { LogMaintenance } from './maintenance.ts';
 import { LogClaims } from './claims.ts';
@@ -26,7 +32,6 @@ import type {
 import { LogSealing } from './sealing.store.ts';
 import { LogSql } from '../../platform/sql.ts';
 import { LogStore } from './log.store.ts';
-import { LogWaiters } from './waiters.ts';
 import { logName } from '../../contracts/names.ts';
 import { Subscriptions } from './subscriptions.ts';
 
@@ -55,7 +60,7 @@ export class PartitionLog {
   readonly #ids: KnownIds;
   readonly #chores: LogMaintenance;
   readonly #operations = noOperations();
-  readonly #waiters = new LogWaiters();
+  readonly #waiters = new Waiters(WAITERS_MAX);
   readonly #readers = new Subscriptions();
   #callsWritten = 0;
 
@@ -202,12 +207,12 @@ export class PartitionLog {
     return config ? this.#reading.locate(config, from, maxEvents, maxBytes) : { kind: 'unknown' };
   }
 
-  async waitPast(after: number, waitMs: number): Promise<number> {
+  async waitPast(after: number, waitMs: number): Promise<number | 'full'> {
     const endMs = this.#ports.now() + waitMs;
     while (this.#config && this.#store.extent.next <= after) {
       const leftMs = endMs - this.#ports.now();
       if (leftMs <= 0) break;
-      await this.#waiters.wait(leftMs);
+      if ((await this.#waiters.wait(leftMs)) === 'full') return 'full';
     }
     return this.#store.extent.next;
   }

@@ -185,14 +185,9 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
   async eventsAfter(after: number, limit: number, waitMs: number) {
     const opened = this.#opened;
     if (!opened?.run) return null;
-    let events = opened.events.read(after, limit);
-    if (events.length === 0 && opened.run.record.state === 'running') {
-      await opened.events.wait(waitMs);
-      if (this.#opened !== opened) return null;
-      events = opened.events.read(after, limit);
-    }
-    const over = !opened.run || opened.run.record.state !== 'running';
-    return { events, ended: events.length < limit && over };
+    const isOver = () => opened.run?.record.state !== 'running';
+    const next = await opened.events.next(after, limit, waitMs, isOver);
+    return opened.run && next;
   }
 
   // --- What happens to it -------------------------------------------------------------------------------
