@@ -416,6 +416,8 @@ export const STEP_JOB_POLL_MIN_MS = 250;
 export const STEP_JOB_POLL_MAX_MS = 5_000;
 /** While something is under way a run's alarm is never further off: whoever died is noticed then. */
 export const RUN_BEAT_MS = 30_000;
+/** What an object asks of others, an isolate's start and its code included, is given up after this long and done again. */
+export const EFFECT_TIMEOUT_MS = 120_000;
 /** What a run's counts, and the place of a watch, may lose in a crash. */
 export const RUN_COUNTS_STORED_MS = 10_000;
 export const WATCH_PLACE_STORED_EVENTS = 1_000;
@@ -539,6 +541,10 @@ assertThat(
   'a batch ends before its lease does',
 );
 assertThat(CONSUME_RENEW_MS * 2 < CONSUME_LEASE_MS, 'a lease is renewed before it runs out');
+assertThat(
+  EFFECT_TIMEOUT_MS > PROCESS_START_MS + PROCESS_TIMEOUT_MS + PROCESS_GRACE_MS,
+  'expressions are evaluated in the time of an effect',
+);
 assertThat(SERVICE_TIMEOUT_MS < PROCESS_TIMEOUT_MS, 'a service times out before its event does');
 assertThat(SHARDS_MAX <= STATE_MERGE_ITEMS, 'every shard’s next item can be held');
 assertThat(

@@ -126,6 +126,8 @@ export class RunWorld {
   /** Answers when it is its turn; who died meanwhile hears nothing, and what was asked may have its effect. */
   #later<Answer>(life: Life, work: () => Answer): Promise<Answer> {
     return new Promise((resolve, reject) => {
+      const hangs = !this.#quiet && this.#random() < this.#plan.swallowed;
+      if (hangs) return;
       this.#pending.push({
         answer: () => {
           const answer = work();
@@ -262,7 +264,7 @@ export class RunWorld {
       const isOver = run.record.state !== 'running';
       // Once it is over nobody dies any more: so what is owed can be seen to be done.
       this.#quiet = isOver;
-      if (isOver && this.#pending.length === 0 && run.chores.size === 0) return;
+      if (isOver && this.#pending.length === 0 && run.effects.size === 0) return;
       this.#try(() => move(this));
       this.#happen();
     }

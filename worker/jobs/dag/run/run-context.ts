@@ -1,7 +1,7 @@
 // What the parts of a run may ask of it and do to it: its code (run-code), the jobs of its steps (run-jobs), the streams
 // that steps wait on (run-watches), what it holds (run-held). The coordinator is one; the parts do not know it.
 import type { NeededOutput } from '../../../contracts/step-runner.rpc.ts';
-import type { Chores } from './chores.ts';
+import type { Effects } from '../../../platform/effects.ts';
 import type { Machine } from './machine.ts';
 import type { RunPorts } from './run-ports.ts';
 import type { RunRecord, Submitted } from './run-record.ts';
@@ -17,7 +17,7 @@ export interface RunContext {
   readonly machine: Machine;
   readonly store: RunStore;
   readonly work: UnitOfWork;
-  readonly chores: Chores;
+  readonly effects: Effects;
   readonly ports: RunPorts;
   /** The record in memory is no longer the run's: late answers are ignored. */
   readonly closed: boolean;

@@ -8,8 +8,8 @@ import {
   STEP_UNITS_TOGETHER,
   SUMMARY_MS,
 } from '../../../../shared/limits.ts';
+import { Effects } from '../../../platform/effects.ts';
 import { addInto } from '../../mapreduce/job-record.ts';
-import { Chores } from './chores.ts';
 import { type Command, Machine } from './machine.ts';
 import { Calls, pack, type UnitCall } from './run-calls.ts';
 import { tokensWithin } from './run-claims.ts';
@@ -38,7 +38,7 @@ const RETOLD_MS = 3600_000;
 export class RunCoordinator implements RunContext {
   readonly submitted: Submitted;
   readonly machine: Machine;
-  readonly chores: Chores;
+  readonly effects: Effects;
   readonly ports: RunPorts;
   readonly store: RunStore;
   readonly work: UnitOfWork;
@@ -104,7 +104,7 @@ export class RunCoordinator implements RunContext {
     this.work = new UnitOfWork(store, record, ports.nowMs());
     this.input = JSON.stringify(submitted.spec.input);
     const { nowMs, random, later } = ports;
-    this.chores = new Chores({ nowMs, random, later, ended: () => this.#schedule() });
+    this.effects = new Effects({ nowMs, random, later, ended: () => this.#schedule() });
     this.#held = new RunHeld(this);
     this.watches = new RunWatches(this);
     this.#jobs = new RunJobs(this, this.#held);
@@ -186,7 +186,7 @@ export class RunCoordinator implements RunContext {
     this.#calls.add(this.#packed(commands));
     if (ended && machine.record.state === 'cancelled') this.#calls.abandon();
     if (ended) this.#tell(nowMs);
-    else if (progressed && !this.chores.has('tell')) {
+    else if (progressed && !this.effects.has('tell')) {
       this.#tell(Math.max(nowMs, this.#toldMs + SUMMARY_MS));
     }
     this.#schedule();
@@ -207,7 +207,7 @@ export class RunCoordinator implements RunContext {
       case 'run':
         return;
       case 'evaluate':
-        return this.chores.add(`evaluate ${command.step}`, nowMs, (failures) =>
+        return this.effects.add(`evaluate ${command.step}`, nowMs, (failures) =>
           this.#code.evaluate(command.step, failures),
         );
       case 'submit':
@@ -224,14 +224,14 @@ export class RunCoordinator implements RunContext {
   #schedule(): void {
     if (this.#closed) return;
     const calls = this.#calls;
-    const { chores, machine, ports, record } = this;
+    const { effects, machine, ports, record } = this;
     const nowMs = ports.nowMs();
-    chores.begin(nowMs);
+    effects.begin(nowMs);
     for (const call of calls.begin(nowMs, (step) => this.#code.timeoutMs(step))) {
       ports.later(this.#code.run(call));
     }
-    const times = [machine.wakeAtMs(nowMs), calls.nextMs(), chores.nextMs()];
-    const inFlight = !calls.idle || chores.size > 0;
+    const times = [machine.wakeAtMs(nowMs), calls.nextMs(), effects.nextMs()];
+    const inFlight = !calls.idle || effects.size > 0;
     if (inFlight) times.push(nowMs + RUN_BEAT_MS);
     const due = times.filter((atMs) => atMs !== null);
     if (due.length > 0) ports.wake(Math.max(nowMs, Math.min(...due)));
@@ -252,7 +252,7 @@ export class RunCoordinator implements RunContext {
   close(): void {
     this.#closed = true;
     this.#calls.abandon();
-    this.chores.clear();
+    this.effects.clear();
   }
 
   /** The run is deleted. */
@@ -343,7 +343,7 @@ export class RunCoordinator implements RunContext {
   // --- Telling the catalog ----------------------------------------------------------------------------
 
   #tell(atMs: number): void {
-    this.chores.add('tell', atMs, async () => {
+    this.effects.add('tell', atMs, async () => {
       await this.tell();
       return null;
     });

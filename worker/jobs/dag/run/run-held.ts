@@ -46,7 +46,7 @@ export class RunHeld {
   settle(): void {
     const context = this.#context;
     if (context.store.claims('owed').length === 0) return;
-    context.chores.add('claims', context.ports.nowMs(), async () => {
+    context.effects.add('claims', context.ports.nowMs(), async () => {
       for (const { n, tokens } of context.store.claims('owed')) {
         await context.ports.hold(context.id, tokens);
         context.count({ durableObjectRequest: tokens.length, rowWritten: 2 * tokens.length });

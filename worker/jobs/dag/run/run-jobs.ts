@@ -58,7 +58,7 @@ export class RunJobs {
 
   submit(step: string, attempt: number, nowMs: number): void {
     this.#startedMs.set(step, nowMs);
-    this.#context.chores.add(`submit ${step} ${attempt}`, nowMs, (failures) =>
+    this.#context.effects.add(`submit ${step} ${attempt}`, nowMs, (failures) =>
       this.#submit(step, attempt, failures),
     );
   }
@@ -130,9 +130,9 @@ export class RunJobs {
   }
 
   #follow(step: string, job: string): void {
-    const { chores, ports } = this.#context;
+    const { effects, ports } = this.#context;
     let pollMs = STEP_JOB_POLL_MIN_MS;
-    chores.add(`collect ${step}`, ports.nowMs() + pollMs, async () => {
+    effects.add(`collect ${step}`, ports.nowMs() + pollMs, async () => {
       if (!this.#isOf(step, job)) return null;
       const came = await this.#collect(step, job);
       if (!this.#isOf(step, job)) return null;
@@ -211,7 +211,7 @@ export class RunJobs {
   cancel(job: string, nowMs: number): void {
     const context = this.#context;
     const step = this.#stepOf.get(job) ?? '';
-    context.chores.add(`cancel ${job}`, nowMs, async () => {
+    context.effects.add(`cancel ${job}`, nowMs, async () => {
       await context.ports.jobs.cancelStepJob(job);
       if (!context.closed)
         context.store.transaction(() => context.store.saveJob({ job, step, open: false }));
@@ -223,6 +223,6 @@ export class RunJobs {
   hurry(job: string): void {
     const step = this.#stepOf.get(job);
     if (step !== undefined)
-      this.#context.chores.hurry(`collect ${step}`, this.#context.ports.nowMs());
+      this.#context.effects.hurry(`collect ${step}`, this.#context.ports.nowMs());
   }
 }

@@ -62,10 +62,10 @@ export class RunWatches {
     );
   }
 
-  /** Subscribes the step, or unsubscribes it. Chores of one step follow each other: the last wish comes true. */
+  /** Subscribes the step, or unsubscribes it. Effects of one step follow each other: the last wish comes true. */
   settle(step: string, nowMs: number): void {
     const context = this.#context;
-    context.chores.add(`watch ${step}`, nowMs, async (failures) => {
+    context.effects.add(`watch ${step}`, nowMs, async (failures) => {
       const watches = this.#bySteps.get(step) ?? [];
       if (!this.#isWanted(step)) {
         for (const watch of watches) {
