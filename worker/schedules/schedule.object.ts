@@ -9,6 +9,7 @@ import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { jobObject } from '../stubs.ts';
 import { Timers } from '../platform/timers.ts';
+import { turns } from '../platform/turns.ts';
 import { parseCron, type Times } from './cron.ts';
 import { coveredBy } from './last-run.ts';
 import { takeDue } from './plan.ts';
@@ -34,21 +35,21 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
   readonly #store: ScheduleStore;
   readonly #timers: Timers<'wake'>;
   /** Changes come one after the other: they wait for other objects in between. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = turns();
   #askedMs = 0;
   #times: { version: number; times: Times } | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
     this.#store = new ScheduleStore(ctx.storage);
-    this.#timers = new Timers(ctx.storage, { wake: () => this.#oneByOne(() => this.#advance()) });
+    this.#timers = new Timers(ctx.storage, { wake: () => this.#inTurn(() => this.#advance()) });
     this.#wake();
   }
 
   // --- What may be asked ----------------------------------------------------------------------------
 
   async put(name: string, uid: string, spec: ScheduleSpec): Promise<Schedule | 'forgotten'> {
-    return this.#oneByOne(async () => {
+    return this.#inTurn(async () => {
       if (this.#store.isForgotten()) return 'forgotten';
       const nowMs = Date.now();
       this.#take(nowMs);
@@ -68,7 +69,7 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
   }
 
   async run(): Promise<ScheduleRun | 'conflict' | null> {
-    return this.#oneByOne(async () => {
+    return this.#inTurn(async () => {
       const nowMs = Date.now();
       this.#take(nowMs);
       const record = this.#store.record();
@@ -92,7 +93,7 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
   }
 
   async pause(): Promise<Schedule | null> {
-    return this.#oneByOne(async () => {
+    return this.#inTurn(async () => {
       this.#take(Date.now());
       const record = this.#store.record();
       if (!record) return null;
@@ -106,7 +107,7 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
   }
 
   async resume(): Promise<Schedule | null> {
-    return this.#oneByOne(async () => {
+    return this.#inTurn(async () => {
       const record = this.#store.record();
       if (!record) return null;
       if (record.paused) {
@@ -119,7 +120,7 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
   }
 
   async forget(): Promise<void> {
-    return this.#oneByOne(async () => {
+    return this.#inTurn(async () => {
       this.#store.transaction(() => this.#store.forget());
       this.#wake();
     });
@@ -130,12 +131,6 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
   }
 
   // --- Going on -------------------------------------------------------------------------------------
-
-  #oneByOne<Result>(work: () => Promise<Result>): Promise<Result> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
-  }
 
   /** Takes what is due, asks after the jobs, submits what may start. */
   async #advance(): Promise<void> {

@@ -1,6 +1,7 @@
 // The only arbiter of what is committed: holds a job in memory, and changes memory and rows together. It decides
 // nothing itself: job-machine.ts decides about the job, map-stage.ts about attempts, reduce-stage.ts about
 // partitions. What has to go out is returned to the JobObject.
+import { change } from '../../platform/change.ts';
 import { ADAPTIVE_RECHECK_SHARE, TASKS_MAX } from '../../../shared/limits.ts';
 import type { SpillReceipt } from '../../../shared/mapreduce/task.ts';
 import type { MapReduceSpec, TaskError } from '../../../shared/schemas/job.ts';
@@ -111,14 +112,8 @@ export class JobArbiter {
     return (this.#job = { record, spec, plan, map, wakeUps, lastVolunteerMs });
   }
 
-  /** Changes memory and storage together: when storage takes the change back, memory is read anew. */
   #change<Result>(work: () => Result): Result {
-    try {
-      return this.#rows.transaction(work);
-    } catch (error) {
-      this.#load();
-      throw error;
-    }
+    return change(this.#rows, work, () => this.#load());
   }
 
   /** Carries out what the machine decides; false when it decides that this does not happen any more. */

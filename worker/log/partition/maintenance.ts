@@ -18,6 +18,7 @@ import type { LogSealing } from './sealing.store.ts';
 import type { LogStore } from './log.store.ts';
 import { type MaintenanceTask, LogTimers } from './timers.ts';
 import { logName } from '../../contracts/names.ts';
+import { turns } from '../../platform/turns.ts';
 
 const RETRY_MS = 10_000;
 /** Old requests and producers are looked for so much later than the oldest is due: many go at once. */
@@ -41,7 +42,7 @@ export interface ChoreParts {
 export class LogMaintenance {
   readonly #parts: ChoreParts;
   readonly #timers = new LogTimers();
-  #turn: Promise<void> = Promise.resolve();
+  readonly #inTurn = turns();
   /** Chores that have not begun. */
   readonly #waiting = new Set<MaintenanceTask>();
 
@@ -73,7 +74,7 @@ export class LogMaintenance {
 
   /** Resolves when what is under way is done. */
   async settled(): Promise<void> {
-    await this.#turn;
+    await this.#inTurn(() => undefined);
   }
 
   // --- What gives rise to chores ----------------------------------------------------------------------
@@ -109,12 +110,6 @@ export class LogMaintenance {
     } catch {
       this.#timers.atLatest(chore, this.#now + RETRY_MS);
     }
-  }
-
-  async #inTurn(work: () => Promise<void> | void): Promise<void> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined);
-    await turn;
   }
 
   get #now(): number {

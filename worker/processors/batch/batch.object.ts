@@ -11,9 +11,11 @@ import {
 } from '../../../shared/limits.ts';
 import type { List } from '../../../shared/schemas/common.ts';
 import type { Batch, DeadLetter, RedriveBody } from '../../../shared/schemas/processor.ts';
+import { change } from '../../platform/change.ts';
 import { page } from '../../platform/page.ts';
 import { guardBindings } from '../../platform/bindings.ts';
 import type { Env } from '../../platform/env.ts';
+import { turns } from '../../platform/turns.ts';
 import { jobObject, processorObject } from '../../stubs.ts';
 import { Timers } from '../../platform/timers.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
@@ -65,7 +67,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
   readonly #timers: Timers<(typeof TIMERS)[number]>;
   #loaded: Loaded | null = null;
   /** One look at the logs at a time: answers would overtake one another. */
-  #looking: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = turns();
   #rung: { window: number; atMs: number } | null = null;
   #configuring = 0;
   #pollMs = WINDOW_JOB_POLL_MIN_MS;
@@ -83,15 +85,11 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
     this.#loaded = this.#ledger.load();
   }
 
-  /** Changes memory and storage together: when storage takes the change back, memory is read anew. */
   #change<Result>(work: () => Result): Result {
-    try {
-      return this.#store.transaction(work);
-    } catch (error) {
+    return change(this.#store, work, () => {
       this.#logs.clear();
       this.#loaded = this.#ledger.load();
-      throw error;
-    }
+    });
   }
 
   /** Loaded and at work: null while it is paused, stopped or not there. */
@@ -229,9 +227,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
 
   /** Asks the hasMore partitions, in turns, what came; a part of it when it is much. Then goes on running. */
   async #lookAround(): Promise<void> {
-    const looked = this.#looking.then(() => this.#look());
-    this.#looking = looked.catch(() => undefined);
-    await looked;
+    await this.#inTurn(() => this.#look());
     const loaded = this.#active;
     if (loaded && this.#logs.hasMore && !this.#isFull(loaded)) {
       this.#timers.set('look', Date.now());

@@ -24,6 +24,7 @@ import type { ConsumerStorage, Loaded } from './consumer-storage.ts';
 import { consumerName } from '../../contracts/names.ts';
 import { afterBlock, isFinal, unblocked } from './retry.ts';
 import { addCounts } from '../definition/counters.ts';
+import { change } from '../../platform/change.ts';
 
 export interface ConsumerPorts {
   nowMs(): number;
@@ -69,15 +70,11 @@ export class Consumer {
     this.#redriveMs = this.#loaded ? this.#storage.nextRedriveMs() : null;
   }
 
-  /** Memory and storage change together: what storage takes back is read anew. */
   #change<Result>(work: () => Result): Result {
-    try {
-      return this.#storage.transaction(work);
-    } catch (error) {
+    return change(this.#storage, work, () => {
       this.#lease = null;
       this.#load();
-      throw error;
-    }
+    });
   }
 
   get config(): ConsumerConfig | null {

@@ -21,6 +21,7 @@ import type { Env } from '../../platform/env.ts';
 import { logObject } from '../../stubs.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import { Timers } from '../../platform/timers.ts';
+import { turns } from '../../platform/turns.ts';
 import { ConsumerCrew } from './consumer-generation.ts';
 import type { Crew } from './generation.ts';
 import { FIXED_KIND, FIXED_STREAMS, fixedField } from './fixed-fields.ts';
@@ -55,7 +56,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
   readonly #timers: Timers<'work'>;
   #record: ProcessorRecord | null;
   /** Changes come one after the other: each asks many objects, and the next must not come between. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = turns();
   /** When a replay is looked at next. */
   #lookMs = TAKEOVER_LOOK_MS;
 
@@ -64,12 +65,6 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     this.#store = new ProcessorStore(ctx.storage);
     this.#timers = new Timers(ctx.storage, { work: () => this.#inTurn(() => this.#work()) });
     this.#record = this.#store.load();
-  }
-
-  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => undefined);
-    return result;
   }
 
   #save(record: ProcessorRecord): void {

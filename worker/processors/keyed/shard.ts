@@ -24,6 +24,8 @@ import { type Outbox, outboxOf } from './outbox.ts';
 import type { ShardPorts } from './shard-ports.ts';
 import type { Routed, RoutedBatch, ShardConfig, ShardStatus } from '../../contracts/shard.rpc.ts';
 import type { ShardRecord, ShardStore } from './shard.store.ts';
+import { change } from '../../platform/change.ts';
+import { turns } from '../../platform/turns.ts';
 
 /** The shortest wait before what went wrong is tried again. */
 const TROUBLE_BASE_MS = 500;
@@ -59,7 +61,7 @@ export class Shard<Of extends Operator = Operator> {
   readonly #makeOperator: (config: ShardConfig) => Of;
   readonly #ports: ShardPorts;
   #loaded: Loaded<Of> | null = null;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = turns();
   /** What did not work last time, and is tried again by the clock. */
   #trouble: { reason: string; times: number; untilMs: number } | null = null;
 
@@ -99,26 +101,18 @@ export class Shard<Of extends Operator = Operator> {
     };
   }
 
-  /** Memory and storage change together: what storage takes back is read anew. */
   #change<Result>(work: () => Result): Result {
-    try {
-      return this.#store.transaction(work);
-    } catch (error) {
-      this.#load();
-      throw error;
-    }
+    return change(this.#store, work, () => this.#load());
   }
 
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const turn = this.#last.then(async () => {
+    return this.#turns(async () => {
       try {
         return await work();
       } finally {
         this.#sleep();
       }
     });
-    this.#last = turn.catch(() => undefined);
-    return turn;
   }
 
   // --- What its processor says -----------------------------------------------------------------------
