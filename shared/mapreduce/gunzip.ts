@@ -1,6 +1,7 @@
 // Unpacks gzip in pieces, and believes nothing that its checksums do not confirm: fflate inflates, but reads
 // past a file that was cut off, and does not compare (RFC 1952: each member ends with CRC-32 and size).
 import { Gunzip } from 'fflate';
+import { messageOf } from '../message-of.ts';
 import { TaskFailure } from '../sandbox/task-error.ts';
 
 const STEP_BYTES = 64 * 1024;
@@ -37,7 +38,7 @@ export function* gunzip(packed: Uint8Array): Generator<Uint8Array> {
       stream.push(packed.subarray(at, at + STEP_BYTES), last);
       if (last) checkMember(packed.length);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       throw new TaskFailure('bad_record', `the gzip input is damaged: ${why}`);
     }
     yield* unpacked.splice(0);

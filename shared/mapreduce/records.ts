@@ -2,6 +2,7 @@
 // once, in one piece (a gzip file in pieces as it unpacks), and lines are found with indexOf: that is
 // many times faster than looking at bytes. Malformed UTF-8 reads as U+FFFD.
 import { RECORD_MAX_BYTES } from '../limits.ts';
+import { messageOf } from '../message-of.ts';
 import { headerNames, readRow } from './csv.ts';
 import { gunzip } from './gunzip.ts';
 import type { MapPlan, Split } from './task.ts';
@@ -223,7 +224,7 @@ class JsonSource extends LineSource {
         this.value = JSON.parse(line);
         this.bad = null;
       } catch (error) {
-        this.bad = `not JSON: ${error instanceof Error ? error.message : String(error)}`;
+        this.bad = `not JSON: ${messageOf(error)}`;
       }
       return true;
     }

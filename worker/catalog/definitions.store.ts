@@ -1,5 +1,6 @@
 // The catalog's part for streams, processors and schedules: which there are, what uses what, and their unique
 // ids. What is refused because of something else that exists is refused here, where nothing can come between.
+import { isoTime } from '../../shared/iso-time.ts';
 import type { List } from '../../shared/schemas/common.ts';
 import { STREAM_DEFAULTS, type StreamSpec } from '../../shared/schemas/stream.ts';
 import { newId } from '../platform/ids.ts';
@@ -48,7 +49,7 @@ export class Definitions {
         spec.retention?.hours ?? before?.retentionHours ?? STREAM_DEFAULTS.retention.hours,
       partitionMaxBytes:
         spec.partitionMaxBytes ?? before?.partitionMaxBytes ?? STREAM_DEFAULTS.partitionMaxBytes,
-      createdAt: before?.createdAt ?? new Date(nowMs).toISOString(),
+      createdAt: before?.createdAt ?? isoTime(nowMs),
     };
     this.#sql.exec(
       'INSERT OR REPLACE INTO streams (name, definition) VALUES (?, ?)',

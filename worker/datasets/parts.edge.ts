@@ -1,5 +1,7 @@
 // A dataset sent in parts, for bodies over the platform's request limit and for connections that break: each
 // part can be sent again, and nothing is visible before `completeParts`. One upload a name goes on at a time.
+import { isoTime } from '../../shared/iso-time.ts';
+import { messageOf } from '../../shared/message-of.ts';
 import type { Dataset, UploadedPart } from '../../shared/schemas/dataset.ts';
 import type { Upload } from '../contracts/catalog.rpc.ts';
 import { cutOff } from '../platform/body-writer.ts';
@@ -73,10 +75,10 @@ export async function completeParts(env: Env, name: string, nowMs: number): Prom
     .catch(async (error: unknown) => {
       const stored = await env.BUCKET.head(key);
       if (stored) return stored;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw new ProblemError('conflict', `the parts cannot be put together: ${reason}`);
     });
-  const createdAt = new Date(nowMs).toISOString();
+  const createdAt = isoTime(nowMs);
   const dataset = { name, bytes: object.size, contentType, createdAt };
   await publish(env, { ...dataset, key });
   await catalog(env).endUpload(name, uploadId);

@@ -1,5 +1,6 @@
 // A dataset sent as one body, into a new immutable object. The name points to it only when all of it is there;
 // whatever fails half-way leaves nothing behind.
+import { isoTime } from '../../shared/iso-time.ts';
 import type { Dataset } from '../../shared/schemas/dataset.ts';
 import type { StoredDataset } from '../contracts/catalog.rpc.ts';
 import { type IncomingBody, storeBody } from '../platform/body-writer.ts';
@@ -21,7 +22,7 @@ export async function storeDataset(
   const key = datasetKey(name, newId('v', nowMs));
   const { bytes, sha256 } = await storeBody(env.BUCKET, key, body);
   const { contentType } = body;
-  const createdAt = new Date(nowMs).toISOString();
+  const createdAt = isoTime(nowMs);
   const dataset = { name, bytes, sha256, contentType, createdAt };
   await publish(env, { ...dataset, key });
   return dataset;

@@ -1,5 +1,6 @@
 // What the User Service tells the stream `users`. The event's id says which change it tells of, so that telling
 // twice is telling once.
+import { isoTime } from '../../shared/iso-time.ts';
 import type { User } from '../../shared/schemas/service.ts';
 import type { Env } from '../platform/env.ts';
 import { ProblemError } from '../platform/problem.ts';
@@ -21,7 +22,7 @@ export const userEvent = ({ user, revision, atMs }: UserChange): NewEvent => ({
   id: `user-${user.id}-${revision}`,
   type: 'UserInformationUpdated',
   key: user.id,
-  time: new Date(atMs).toISOString(),
+  time: isoTime(atMs),
   // The user as the service shows it, and the name that other events call it by.
   payload: JSON.stringify({ ...user, userId: user.id }),
   claim: null,

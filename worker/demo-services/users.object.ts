@@ -7,6 +7,7 @@ import type { Faults, User } from '../../shared/schemas/service.ts';
 import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { migrate } from '../platform/migrations.ts';
+import { Failures } from '../platform/failures.ts';
 import { Timers } from '../platform/timers.ts';
 import { tellChanges, type UserChange } from './user-events.edge.ts';
 import type { UserServiceRpc } from '../contracts/user-service.rpc.ts';
@@ -22,16 +23,19 @@ const MIGRATIONS = [
   },
 ];
 
+const TELLING = 'telling the stream users of changes';
 const NO_FAULTS: Faults = { latencyMs: 0, errorRate: 0 };
 /** A telling that was cut off is begun again after this long. */
 const TELL_AGAIN_MS = 10_000;
-const RETRY = { maxAttempts: Infinity, baseMs: 500, maxMs: 60_000 };
+const RETRY = { baseMs: 500, maxMs: 60_000 };
 
 export class UserServiceObject extends DurableObject<Env> implements UserServiceRpc {
   readonly #sql: SqlStorage;
   readonly #timers: Timers<'tell'>;
   #telling = false;
-  #failures = 0;
+  /** In a row. */
+  readonly #failures = new Failures();
+  #failed = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
@@ -61,7 +65,7 @@ export class UserServiceObject extends DurableObject<Env> implements UserService
       this.#sql.exec('INSERT INTO owed (change) VALUES (?)', JSON.stringify(change));
     });
     // Told at once; the timer is for when this is cut off. While telling fails, its own timer says when to go on.
-    if (this.#failures === 0) {
+    if (this.#failed === 0) {
       this.#timers.set('tell', nowMs + TELL_AGAIN_MS);
       this.ctx.waitUntil(this.#tell());
     }
@@ -105,12 +109,13 @@ export class UserServiceObject extends DurableObject<Env> implements UserService
           owed.map(({ change }) => JSON.parse(change) as UserChange),
         );
         this.#sql.exec('DELETE FROM owed WHERE place <= ?', owed.at(-1)?.place ?? 0);
-        this.#failures = 0;
+        this.#failed = 0;
+        this.#failures.over(TELLING);
       }
       this.#timers.clear('tell');
     } catch (error) {
-      console.error('the stream users was not told of a change', error);
-      const delayMs = backoffMs(RETRY, this.#failures++, Math.random());
+      this.#failed = this.#failures.failed(TELLING, error);
+      const delayMs = backoffMs(RETRY, this.#failed - 1, Math.random());
       this.#timers.set('tell', Date.now() + RETRY.baseMs + delayMs);
     } finally {
       this.#telling = false;

@@ -1,5 +1,6 @@
 // How long a call into user code may take, and what it means when it throws. The isolate's own failures come as values,
 // not as exceptions.
+import { messageOf } from '../../shared/message-of.ts';
 import { EDGE_TASK_MS } from '../../shared/limits.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 
@@ -23,7 +24,7 @@ export async function withDeadline<Result>(
 
 /** What an exception around a call into an isolate means. */
 export function isolateError(error: unknown): TaskError {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (error instanceof DeadlineError || /CPU time limit|hung|canceled/i.test(message)) {
     return { code: 'deadline', message };
   }

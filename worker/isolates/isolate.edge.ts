@@ -1,6 +1,7 @@
 // The one door to user code at the edge: a program is loaded into a Worker Loader isolate, without network or bindings.
 // Its id is a hash of all the code in it, since the platform takes the same id for the same code; what a call needs
 // comes with the call.
+import { messageOf } from '../../shared/message-of.ts';
 import { MODULE_HEAD } from '../../shared/sandbox/program-text.ts';
 import { PROGRAM_FILE } from '../../shared/sandbox/task-error.ts';
 import type { Env } from '../platform/env.ts';
@@ -66,7 +67,7 @@ export async function openIsolate<Entrypoint extends object>(
   let failure: ProgramUnreachableError | null = null;
   const load = async () => {
     const text = await programText(BUCKET, programKey).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw (failure = new ProgramUnreachableError(`the program cannot be read: ${reason}`));
     });
     const guarded = guard ? harness.guard(text, guardSteps) : text;

@@ -11,6 +11,7 @@ import {
   SERVICE_CALLS_WAITING_MAX,
   SERVICE_TIMEOUT_MS,
 } from '../../shared/limits.ts';
+import { messageOf } from '../../shared/message-of.ts';
 import type { Json } from '../../shared/schemas/common.ts';
 import { Gate } from '../../shared/sandbox/gate.ts';
 import type { HostAnswer, ProcessHost } from '../../shared/sandbox/host.ts';
@@ -32,7 +33,7 @@ export function processHost(env: Env, services: Services, who = 'processor'): Pr
     try {
       return { ok: true, value: await work() };
     } catch (error) {
-      return { ok: false, message: error instanceof Error ? error.message : String(error) };
+      return { ok: false, message: messageOf(error) };
     } finally {
       gate.leave();
     }
@@ -104,7 +105,7 @@ async function ask(env: Env, service: string, url: string, signal: AbortSignal):
   try {
     return await fetch(url, { headers, redirect: 'manual', signal });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Error(`service ${service} cannot be reached: ${reason}`);
   }
 }

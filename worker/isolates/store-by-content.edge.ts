@@ -1,4 +1,5 @@
 // Compiled programs lie in R2 by their content, so that the same code is one object, and one isolate.
+import { IF_ABSENT } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
 import { sha256Hex } from '../platform/sha256.ts';
 
@@ -10,6 +11,6 @@ export async function storeByContent(
   const hash = await sha256Hex(text);
   const key = keyOf(hash);
   // Several requests may put the same code at once: the second finds it there.
-  await env.BUCKET.put(key, text, { onlyIf: { etagDoesNotMatch: '*' } });
+  await env.BUCKET.put(key, text, IF_ABSENT);
   return { key, hash };
 }

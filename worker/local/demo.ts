@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { MIB } from '../../shared/limits.ts';
+import { messageOf } from '../../shared/message-of.ts';
 import type { Job } from '../../shared/schemas/job.ts';
 import { buildPageIfStale, ROOT } from './build.ts';
 import { findChromium, launchChromiumAt } from './chromium.ts';
@@ -59,7 +60,7 @@ if (values.help) {
   console.log(HELP);
 } else {
   await demo().catch(async (error: unknown) => {
-    console.error(`\n${error instanceof Error ? error.message : String(error)}`);
+    console.error(`\n${messageOf(error)}`);
     await shutDown();
     process.exit(1);
   });

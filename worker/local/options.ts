@@ -1,6 +1,7 @@
 // Command lines: checked, with a message that names the option.
 import { parseArgs } from 'node:util';
 import type { ParseArgsConfig } from 'node:util';
+import { messageOf } from '../../shared/message-of.ts';
 
 /** parseArgs; an option it does not know ends the process with a sentence, not with a stack. */
 export function readOptions<Config extends ParseArgsConfig>(
@@ -10,7 +11,7 @@ export function readOptions<Config extends ParseArgsConfig>(
   try {
     return parseArgs(config);
   } catch (error) {
-    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${help}`);
+    console.error(`${messageOf(error)}\n\n${help}`);
     process.exit(2);
   }
 }

@@ -1,5 +1,6 @@
 // Appends a request's events to a stream: claim-check, pack, one call a piece to the partitions, side by side. What
 // can be refused is refused before any event is appended; what fails half-way says how far it came.
+import { isoTime } from '../../shared/iso-time.ts';
 import { CONNECTIONS_MAX } from '../../shared/limits.ts';
 import { partitionOf } from '../../shared/mapreduce/hash.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
@@ -103,7 +104,7 @@ class Appending {
     this.#events = events;
     this.#claims = claims;
     this.#options = options;
-    this.#time = new Date(nowMs).toISOString();
+    this.#time = isoTime(nowMs);
   }
 
   async run(): Promise<Appended> {

@@ -7,6 +7,7 @@ import {
   EVENT_KEY_MAX_BYTES,
   EVENT_TYPE_MAX_CHARS,
 } from '../../shared/limits.ts';
+import { messageOf } from '../../shared/message-of.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import type { FieldError } from '../../shared/schemas/problem.ts';
 import { EventInput, type EventSource } from '../../shared/schemas/stream.ts';
@@ -187,5 +188,3 @@ const refused = (path: string, message: string) =>
 
 const tooMany = (maxEvents: number) =>
   new ProblemError('too_large', `a request has at most ${maxEvents} events; ${NOTHING}`);
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -1,5 +1,6 @@
 // A request's body as events: bounded, decoded, checked whole, and appended.
 import { APPEND_MAX_BYTES } from '../../shared/limits.ts';
+import { messageOf } from '../../shared/message-of.ts';
 import type { Appended } from '../../shared/schemas/stream.ts';
 import type { Env } from '../platform/env.ts';
 import { ProblemError } from '../platform/problem.ts';
@@ -39,7 +40,7 @@ function fromJson(bytes: Uint8Array): NewEvent[] {
     value = JSON.parse(decoded(bytes));
   } catch (error) {
     if (error instanceof ProblemError) throw error;
-    const detail = `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`;
+    const detail = `the body is not JSON: ${messageOf(error)}`;
     throw new ProblemError('invalid_request', detail, [{ path: '', message: detail }]);
   }
   return parseEventBody(value);

@@ -14,6 +14,9 @@ export const R2_KEY_WRITE_MS = 1_000;
 /** Keys whose last write is remembered. */
 const KEYS_REMEMBERED_MAX = 10_000;
 
+/** Of several that write one key the first one's object stays; `put` answers null to the others. */
+export const IF_ABSENT: R2PutOptions = { onlyIf: { etagDoesNotMatch: '*' } };
+
 export class PlatformLimitError extends Error {
   override name = 'PlatformLimitError';
 }

@@ -2,6 +2,7 @@
 import type { Context } from 'hono';
 import type * as z from 'zod';
 import { IDEMPOTENCY_KEY_MAX_CHARS, JSON_BODY_MAX_BYTES } from '../../shared/limits.ts';
+import { messageOf } from '../../shared/message-of.ts';
 import type { AppEnv } from './env.ts';
 import { parse } from './parse.ts';
 import { ProblemError } from './problem.ts';
@@ -35,7 +36,7 @@ function jsonOf(bytes: Uint8Array): { value: unknown; text: string } {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);
     return { value: JSON.parse(text) as unknown, text };
   } catch (error) {
-    const detail = `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`;
+    const detail = `the body is not JSON: ${messageOf(error)}`;
     throw new ProblemError('invalid_request', detail, [{ path: '', message: detail }]);
   }
 }

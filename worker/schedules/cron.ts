@@ -2,6 +2,7 @@
 // asks it only for times. Daylight saving: a fixed time that the clock skips runs when the clock has jumped, a
 // fixed time that comes twice runs once; patterns with wildcards follow the clock as it is.
 import { Cron } from 'croner';
+import { messageOf } from '../../shared/message-of.ts';
 
 /** Instants in ms. Whole seconds. */
 export interface Times {
@@ -26,7 +27,7 @@ export function parseCron(pattern: string, timezone: string): ParsedCron {
     const cron = new Cron(pattern, { timezone, paused: true });
     return { ok: true, times: timesOf(cron) };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return { ok: false, field: 'cron', reason: message.replace(/^Cron\w+: /, '') };
   }
 }

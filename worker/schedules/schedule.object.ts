@@ -3,6 +3,7 @@
 // any point loses none and starts none twice.
 import { DurableObject } from 'cloudflare:workers';
 import { SCHEDULE_JOBS_MAX } from '../../shared/limits.ts';
+import { messageOf } from '../../shared/message-of.ts';
 import type { Job } from '../../shared/schemas/job.ts';
 import type { Schedule, ScheduleRun, ScheduleSpec } from '../../shared/schemas/schedule.ts';
 import { guardBindings } from '../platform/bindings.ts';
@@ -227,7 +228,7 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
       this.#store.transaction(() => this.#saveAsked(run, job));
     } catch (error) {
       const final = isFinal(error);
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       // What nobody expected is for the operator's log, too.
       if (!final) console.error(error);
       this.#store.saveRun(troubled(run, { message, final }, Date.now(), Math.random()));

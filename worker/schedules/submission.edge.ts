@@ -1,5 +1,6 @@
 // From a run to its job: what it reads is fixed first, and submitted under a key that only this run has. So a
 // submission that got no answer can be made again.
+import { isoTime } from '../../shared/iso-time.ts';
 import type { Job, MapReduceSpec } from '../../shared/schemas/job.ts';
 import type { ProblemCode } from '../../shared/schemas/problem.ts';
 import { rangesOfInput, streamOfInput } from '../jobs/mapreduce/stream-input.edge.ts';
@@ -39,7 +40,7 @@ export function submitRun(
 ): Promise<Job> {
   const spec: MapReduceSpec =
     ranges && 'stream' in job.input ? { ...job, input: { ...job.input, ranges } } : job;
-  const which = manual ? `run-${seq}` : new Date(dueMs).toISOString();
+  const which = manual ? `run-${seq}` : isoTime(dueMs);
   return submitJob(env, spec, `schedule/${uid}/${which}`);
 }
 

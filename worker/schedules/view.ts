@@ -1,4 +1,5 @@
 // What is said of a schedule and its runs: how late and why, what was missed, which waits for which. Pure.
+import { isoTime } from '../../shared/iso-time.ts';
 import { SCHEDULE_LATE_MS, SCHEDULE_NEXT_RUNS } from '../../shared/limits.ts';
 import type { Schedule, ScheduleRun, ScheduleSpec } from '../../shared/schemas/schedule.ts';
 import { type Times, upcoming } from './cron.ts';
@@ -18,8 +19,8 @@ export function scheduleView(
     name,
     ...spec,
     state: paused ? 'paused' : 'active',
-    createdAt: new Date(createdAtMs).toISOString(),
-    nextRuns: next.map((atMs) => new Date(atMs).toISOString()),
+    createdAt: isoTime(createdAtMs),
+    nextRuns: next.map((atMs) => isoTime(atMs)),
     runs: runs.map((run) => runView(run, runs)).reverse(),
   };
 }
@@ -49,8 +50,8 @@ export function runView(run: RunRecord, runs: RunRecord[]): ScheduleRun {
   return {
     job,
     state,
-    at: new Date(dueMs).toISOString(),
-    startedAt: startedMs === null ? null : new Date(startedMs).toISOString(),
+    at: isoTime(dueMs),
+    startedAt: startedMs === null ? null : isoTime(startedMs),
     manual,
     reason: [...notes, run.reason || waitingReason(run, runs)].filter(Boolean).join('; '),
   };
@@ -60,7 +61,7 @@ function waitingReason(run: RunRecord, runs: RunRecord[]): string {
   if (!isUntouched(run)) return '';
   const before = runs.find((other) => other.seq < run.seq && !isOver(other));
   if (!before) return '';
-  return `waits for the run of ${new Date(before.dueMs).toISOString()}, which is still going on`;
+  return `waits for the run of ${isoTime(before.dueMs)}, which is still going on`;
 }
 
 const UNITS: [string, number][] = [

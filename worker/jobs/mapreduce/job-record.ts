@@ -1,5 +1,6 @@
 // What a job is, as the JobObject keeps it, and how it is shown. One JSON row; what grows with the
 // number of tasks lies in tables of its own.
+import { isoTime } from '../../../shared/iso-time.ts';
 import {
   BAD_RECORDS_LISTED_PER_JOB,
   LEASE_FACTOR,
@@ -190,14 +191,14 @@ export function jobView(job: LoadedJob): Job {
 }
 
 export function summaryView({ record, spec, plan }: LoadedJob): JobSummary {
-  const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+  const iso = (ms: number | null) => (ms === null ? null : isoTime(ms));
   return {
     id: record.submission.job,
     kind: 'mapreduce',
     name: spec.name,
     state: record.state,
     reason: record.reason,
-    createdAt: new Date(record.createdAtMs).toISOString(),
+    createdAt: isoTime(record.createdAtMs),
     startedAt: iso(record.startedAtMs),
     finishedAt: iso(record.finishedAtMs),
     progress: {

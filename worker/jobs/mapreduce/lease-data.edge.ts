@@ -8,6 +8,7 @@ import {
   type VerifiedSpill,
 } from '../../../shared/mapreduce/spill.ts';
 import type { LeaseClaims } from '../../../shared/mapreduce/task.ts';
+import { IF_ABSENT } from '../../platform/bindings.ts';
 import { spillKey } from '../../platform/keys.ts';
 import { ProblemError } from '../../platform/problem.ts';
 import { alignRange } from './align.ts';
@@ -169,7 +170,7 @@ async function putOnce(
 ): Promise<void> {
   const key = spillKey(job, task, attempt);
   const put = await bucket.put(key, value, {
-    onlyIf: { etagDoesNotMatch: '*' },
+    ...IF_ABSENT,
     customMetadata: { digest },
   });
   if (put) return;

@@ -4,6 +4,7 @@
 import { PARAMS_MAX_BYTES } from '../../../shared/limits.ts';
 import { type CompiledProgram, compileProgram } from '../../../shared/mapreduce/program.ts';
 import type { Job, JobInput, MapReduceSpec } from '../../../shared/schemas/job.ts';
+import { IF_ABSENT } from '../../platform/bindings.ts';
 import type { Env } from '../../platform/env.ts';
 import { JOB_PREFIXES, newId } from '../../platform/ids.ts';
 import { inlineInputKey, programKey } from '../../platform/keys.ts';
@@ -13,9 +14,6 @@ import { sha256Hex } from '../../platform/sha256.ts';
 import type { Piece, Submission } from '../../contracts/job.rpc.ts';
 import { planSplits } from './plan.ts';
 import { pinStream, rangesOfInput, streamOfInput, unpinStream } from './stream-input.edge.ts';
-
-/** The same submission sent twice at once writes the same objects: the second write finds them there. */
-const IF_ABSENT: R2PutOptions = { onlyIf: { etagDoesNotMatch: '*' } };
 
 /** Throws ProblemError. The same `idempotencyKey` with the same specification is the same job. */
 export async function submitJob(
@@ -65,6 +63,7 @@ export async function submitAs(
       { path: 'input', message: planned.reason },
     ]);
   }
+  // The same submission sent twice at once writes the same objects: the second write finds them there.
   await env.BUCKET.put(programKey(job), program.text, IF_ABSENT);
   return jobObject(env, job).submit({
     job,

@@ -1,6 +1,7 @@
 // Runs windows for whoever a wake-up woke: lease, run the function over the ranges or submit the job, keep what was
 // decided, append it, report; then the next window, for a while. Everything it touches comes as an argument.
 import { CONSUME_FOR_MS, WINDOW_BEAT_MS } from '../../../shared/limits.ts';
+import { messageOf } from '../../../shared/message-of.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { Appended } from '../../../shared/schemas/stream.ts';
 import type { BatchOutcome } from '../../../shared/streaming/process.ts';
@@ -196,5 +197,3 @@ async function submit(ports: BatchPorts, work: WorkOf<'job'>): Promise<BatchRepo
     return { kind: 'failed', error: failure, final: true, log: [] };
   }
 }
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -1,4 +1,5 @@
 // What a batch processor's windows counted so far, and how windows are shown. Plain values.
+import { isoTime } from '../../../shared/iso-time.ts';
 import { LATENCY_HALF_MS, LOG_LINES_MAX } from '../../../shared/limits.ts';
 import type {
   Batch,
@@ -70,8 +71,6 @@ function rotate(tally: BatchCounters, nowMs: number): void {
   tally.latency = { sinceMs: nowMs, now: emptyLatency(), before };
 }
 
-const iso = (ms: number) => new Date(ms).toISOString();
-
 export function batchView(record: BatchRecord): Batch {
   const { number, reason, ranges, events, bytes, openedAtMs, firedAtMs, state, attempts } = record;
   const only = ranges.length === 1 ? ranges[0] : undefined;
@@ -83,8 +82,8 @@ export function batchView(record: BatchRecord): Batch {
     ranges: ranges.map(({ stream, partition, from, to }) => ({ stream, partition, from, to })),
     events,
     bytes,
-    openedAt: iso(openedAtMs),
-    firedAt: iso(firedAtMs),
+    openedAt: isoTime(openedAtMs),
+    firedAt: isoTime(firedAtMs),
     state,
     attempts,
     error: record.error,
@@ -99,8 +98,8 @@ export function openView(windows: Windows, limits: WindowLimits): OpenWindow {
     window: number,
     events,
     bytes,
-    openedAt: openedAtMs === null ? null : iso(openedAtMs),
-    firesAt: firesMs === null ? null : iso(firesMs),
+    openedAt: openedAtMs === null ? null : isoTime(openedAtMs),
+    firesAt: firesMs === null ? null : isoTime(firesMs),
   };
 }
 
@@ -123,7 +122,7 @@ export function letterView(record: BatchRecord): DeadLetter {
     offset: first?.from ?? 0,
     error: record.error ?? { code: 'internal', message: 'it is tried again' },
     attempts: record.attempts,
-    at: iso(record.deadAtMs ?? record.firedAtMs),
+    at: isoTime(record.deadAtMs ?? record.firedAtMs),
     state: record.state === 'failed' ? 'dead' : 'redriving',
     batch: record.number,
   };

@@ -1,5 +1,6 @@
 // What a wake-up sets going: lease, read, run, keep what was decided, append, report, until the log is read or the
 // time is over. Everything it touches comes as an argument; dispatch.ts gives it the real ones.
+import { messageOf } from '../../../shared/message-of.ts';
 import {
   BATCH_MAX_BYTES,
   BATCH_MAX_EVENTS,
@@ -35,7 +36,7 @@ export async function consume(ports: ConsumePorts): Promise<void> {
       work = await answer(ports, reader, work, operations);
       operations = {};
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       work = await consumer.report(lease, { kind: 'blocked', reason });
     }
   }

@@ -1,6 +1,7 @@
 // The place of one processor in one partition: a thin shell around consumer.ts, which decides; this stores,
 // wakes, and keeps the dead letters' claims from being collected.
 import { DurableObject } from 'cloudflare:workers';
+import { isoTime } from '../../../shared/iso-time.ts';
 import type { List } from '../../../shared/schemas/common.ts';
 import type { DeadLetter, RedriveBody } from '../../../shared/schemas/processor.ts';
 import { page } from '../../platform/page.ts';
@@ -217,7 +218,7 @@ function shownLetter(letter: StoredLetter, stream: string, partition: number): D
     offset,
     error,
     attempts,
-    at: new Date(atMs).toISOString(),
+    at: isoTime(atMs),
     state: redriveAtMs === null ? 'dead' : 'redriving',
   };
 }

@@ -1,5 +1,6 @@
 // Where a consumer is in its partition, and what a failure does to that: try again after a back-off, bisect,
 // give up on one event, or wait for what is not the events' fault. Values in, values out.
+import { backoffMs } from '../../../shared/backoff.ts';
 import { BLOCKED_MAX_MS } from '../../../shared/limits.ts';
 import type { RetrySpec } from '../../../shared/schemas/processor.ts';
 
@@ -38,10 +39,6 @@ export const placeAt = (committed: number): Place => ({
 export const isFinal = ({ attempts }: Place, { maxAttempts }: RetrySpec): boolean =>
   attempts + 1 >= maxAttempts;
 
-/** Full jitter: anywhere between nothing and the exponential delay. `random` is in [0, 1). */
-export const backoffMs = (retry: RetrySpec, attempts: number, random: number): number =>
-  Math.floor(random * Math.min(retry.maxMs, retry.baseMs * 2 ** (attempts - 1)));
-
 /** The shortest wait for what is blocked, whatever the specification says. */
 const BLOCKED_BASE_MS = 500;
 
@@ -63,7 +60,7 @@ export function afterRun(
   // All of the batch was run, so each of its events has been tried as often as the range.
   const attempts = place.attempts + 1;
   const waits = { kind: 'retry' as const, times: attempts, reason: ran.reason };
-  const notBeforeMs = nowMs + backoffMs(retry, attempts, random);
+  const notBeforeMs = nowMs + Math.floor(backoffMs(retry, place.attempts, random));
   const suspectTo = place.suspectTo !== null && place.suspectTo > ran.to ? place.suspectTo : null;
   return {
     place: { committed: first, to: ran.to, suspectTo, attempts, notBeforeMs, waits },
@@ -92,7 +89,7 @@ export function afterCrash(
   }
   const attempts = place.attempts + 1;
   const waits = { kind: 'retry' as const, times: attempts, reason: crash.reason };
-  const notBeforeMs = nowMs + backoffMs(retry, attempts, random);
+  const notBeforeMs = nowMs + Math.floor(backoffMs(retry, place.attempts, random));
   return {
     place: { ...place, to: crash.to, attempts, notBeforeMs, waits },
     dead: [],

@@ -1,5 +1,6 @@
 // One generation of a keyed processor: a consumer for each partition, which brings events, and the shards that keep
 // what lies under their keys. Shards are told first and forgotten last: no event finds a shard that knows nothing.
+import { isoTime } from '../../../shared/iso-time.ts';
 import { CONNECTIONS_MAX, LOG_LINES_MAX } from '../../../shared/limits.ts';
 import type { List } from '../../../shared/schemas/common.ts';
 import type {
@@ -161,7 +162,7 @@ export class KeyedCrew implements Crew {
       bytes: sum(({ bytes }) => bytes),
       ...(kind === 'join' && { missing: missingOf(this.#spec.join.types, shards) }),
       ...(kind === 'window' && {
-        watermark: marks.length === 0 ? null : new Date(Math.min(...marks)).toISOString(),
+        watermark: marks.length === 0 ? null : isoTime(Math.min(...marks)),
       }),
     };
   }

@@ -1,4 +1,5 @@
 // What a ProcessorObject remembers, and how a processor is shown from it and from what its crews say.
+import { isoTime } from '../../../shared/iso-time.ts';
 import { LOG_LINES_MAX } from '../../../shared/limits.ts';
 import { usd } from '../../../shared/pricing.ts';
 import type {
@@ -112,8 +113,8 @@ export function processorView(
     version: takeover.active.version,
     state: stateOf(record),
     reason: reasonOf(record, active, fresh),
-    createdAt: new Date(createdAtMs).toISOString(),
-    changedAt: new Date(changedAtMs).toISOString(),
+    createdAt: isoTime(createdAtMs),
+    changedAt: isoTime(changedAtMs),
     lag: active.lag,
     counters: active.counters,
     latencyMs: latencyView(active.latency),
@@ -122,7 +123,7 @@ export function processorView(
       replay && fresh
         ? {
             version: replay.version,
-            startedAt: new Date(replay.startedAtMs).toISOString(),
+            startedAt: isoTime(replay.startedAtMs),
             lag: fresh.lag,
           }
         : null,

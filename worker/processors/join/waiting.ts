@@ -1,5 +1,6 @@
 // What waits, for people to read: one key, or the longest waiting first. The order comes from the rows of what is due;
 // a page looks at a bounded number of keys, and says how far it came.
+import { isoTime } from '../../../shared/iso-time.ts';
 import { compareKeys } from '../../../shared/mapreduce/order.ts';
 import type { WaitingKey } from '../../../shared/schemas/processor.ts';
 import type { ShardPage } from '../../contracts/shard.rpc.ts';
@@ -104,8 +105,6 @@ const placeOf = (order: string) => ({
   key: order.slice(TIME_DIGITS + 1),
 });
 
-const iso = (ms: number) => new Date(ms).toISOString();
-
 function view(
   { key, state, sinceMs, dueMs, arrived, taken }: Glance,
   types: readonly string[],
@@ -115,15 +114,15 @@ function view(
   return {
     key,
     state: state === 'retrying' ? 'timedOut' : state,
-    since: iso(sinceMs),
-    dueAt: isOver ? null : iso(dueMs),
+    since: isoTime(sinceMs),
+    dueAt: isOver ? null : isoTime(dueMs),
     arrived: taken.map(({ type, source, offset, id, atMs }) => ({
       type: types[type] ?? '',
       stream: sources[source]?.stream ?? '',
       partition: sources[source]?.partition ?? 0,
       offset,
       id,
-      at: iso(atMs),
+      at: isoTime(atMs),
     })),
     missing: missingOf(arrived, types),
   };

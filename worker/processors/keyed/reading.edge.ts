@@ -1,5 +1,6 @@
 // What can be read of a keyed processor: its shards are asked from the Worker, and the ProcessorObject only where they
 // are. Every answer about one key says how far each partition had been applied when it was read.
+import { isoTime } from '../../../shared/iso-time.ts';
 import {
   CONNECTIONS_MAX,
   READ_MAX_BYTES,
@@ -124,8 +125,8 @@ async function whatIsKept(
       const { state, bytes, changedAtMs, expiresAtMs } = stored;
       return {
         state: JSON.parse(state) as Json,
-        changedAt: new Date(changedAtMs).toISOString(),
-        expiresAt: expiresAtMs === null ? null : new Date(expiresAtMs).toISOString(),
+        changedAt: isoTime(changedAtMs),
+        expiresAt: expiresAtMs === null ? null : isoTime(expiresAtMs),
         bytes,
       };
     }

@@ -1,5 +1,6 @@
 // The tables that every shard has, whatever its operator keeps beside them, and every statement on them. A change
 // writes one row for the record, and others only when there is something to keep in them.
+import { isoTime } from '../../../shared/iso-time.ts';
 import {
   LATE_KEPT,
   LOG_LINES_MAX,
@@ -242,7 +243,7 @@ export class ShardStore {
         const { source, key, reason, atMs } = JSON.parse(lines[i] ?? '') as LateHead;
         const event = JSON.parse(lines[i + 1] ?? '') as StreamEvent;
         const stream = sources[source]?.stream ?? '';
-        events.push({ event, stream, key, reason, at: new Date(atMs).toISOString() });
+        events.push({ event, stream, key, reason, at: isoTime(atMs) });
       }
       if (events.length >= limit) break;
     }

@@ -6,6 +6,7 @@
 // Calls take turns: applying, what is due, draining and configuring never overlap.
 import { BLOCKED_MAX_MS, SHARD_DUE_FOR_MS } from '../../../shared/limits.ts';
 import { backoffMs } from '../../../shared/backoff.ts';
+import { messageOf } from '../../../shared/message-of.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { LateEvent } from '../../../shared/schemas/processor.ts';
 import type { NewEvent } from '../../log/events.ts';
@@ -432,5 +433,3 @@ function failuresAmong(
 }
 
 const blocked = (reason: string) => ({ kind: 'blocked' as const, reason });
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -1,5 +1,6 @@
 // The tables of states, and every statement on them. A key's write is one row; what is short comes before the state,
 // so that a sweep over a million large states never touches their overflow pages.
+import { isoTime } from '../../../shared/iso-time.ts';
 import { STATE_LISTED_MAX_BYTES, STATE_PAGE_BYTES } from '../../../shared/limits.ts';
 import { compareKeys } from '../../../shared/mapreduce/order.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
@@ -195,8 +196,8 @@ function entryOf({ key, state, bytes, changedMs, expiresMs }: StateRow): StateEn
     key,
     state: state === null ? null : (JSON.parse(state) as Json),
     bytes,
-    changedAt: new Date(changedMs).toISOString(),
-    expiresAt: expiresMs === null ? null : new Date(expiresMs).toISOString(),
+    changedAt: isoTime(changedMs),
+    expiresAt: expiresMs === null ? null : isoTime(expiresMs),
   };
 }
 

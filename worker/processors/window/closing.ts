@@ -3,18 +3,12 @@
 // with `add` its last event does, with an error that names the window, and its state is dropped. (A window that is
 // closed takes nothing any more: run again, those dead letters are late.)
 import { backoffMs } from '../../../shared/backoff.ts';
+import { isoTime } from '../../../shared/iso-time.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { FireOutcome } from '../../../shared/streaming/process.ts';
 import type { Change, KeyedCode, Lost, Output } from '../keyed/operator.ts';
 import { byTime, keptEvents } from './kept-events.ts';
-import {
-  type FullWindow,
-  isoTime,
-  type KeyWindow,
-  type WindowId,
-  windowName,
-  saidOf,
-} from './window.ts';
+import { type FullWindow, type KeyWindow, type WindowId, windowName, saidOf } from './window.ts';
 import type { WindowBounds, WindowSetting } from './window-operator.ts';
 import type { End, EndsRow, WindowStore, RetryRow } from './window.store.ts';
 

@@ -1,14 +1,9 @@
 // The open windows of a shard as they are shown: those of one key, and page by page in the order in which they close.
+import { isoTime } from '../../../shared/iso-time.ts';
 import { STATE_LISTED_MAX_BYTES, STATE_PAGE_BYTES } from '../../../shared/limits.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
 import type { OpenEventWindow } from '../../../shared/schemas/processor.ts';
-import {
-  type FullWindow,
-  isoTime,
-  type KeyWindow,
-  windowName,
-  type WindowRules,
-} from './window.ts';
+import { type FullWindow, type KeyWindow, windowName, type WindowRules } from './window.ts';
 import type { End, WindowStore } from './window.store.ts';
 
 /** A ShardPage of them. */

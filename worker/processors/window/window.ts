@@ -1,4 +1,5 @@
 // A window is one window of one key, as a shard keeps it while it is open. Plain values, and how they are named.
+import { isoTime } from '../../../shared/iso-time.ts';
 import type { EventWindow } from '../../../shared/schemas/processor.ts';
 import type { Place } from '../keyed/operator.ts';
 import type { Span } from './assign.ts';
@@ -48,8 +49,6 @@ export const closesAfterMs = ({ type, graceMs }: EventWindow) =>
 /** Windows that end here or before are closed by the watermark. */
 export const closedUntilMs = (window: EventWindow, watermarkMs: number | null): number =>
   watermarkMs === null ? -Infinity : watermarkMs - closesAfterMs(window);
-
-export const isoTime = (ms: number) => new Date(ms).toISOString();
 
 export const saidOf = ({ key, startMs, endMs }: WindowId & Span) =>
   `the window of ${JSON.stringify(key)} from ${isoTime(startMs)} to ${isoTime(endMs)}`;

@@ -1,5 +1,6 @@
 // Code of a run at the edge: expressions are evaluated and units are run in calls of the StepRunner, and what comes back
 // is taken note of. What comes too late, or after the run was read anew, is ignored.
+import { messageOf } from '../../../../shared/message-of.ts';
 import { backoffMs } from '../../../../shared/backoff.ts';
 import type { ExpressionOutcome } from '../../../../shared/dag/step.ts';
 import {
@@ -230,5 +231,3 @@ function evaluatedOf(kinds: readonly Kind[], results: ExpressionOutcome['results
   }
   return { ok: true, evaluated };
 }
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

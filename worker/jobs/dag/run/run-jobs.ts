@@ -1,5 +1,6 @@
 // The MapReduce jobs that do the work of volunteer and mapreduce steps: submitted once an attempt, asked after until they
 // end, cancelled when the run needs them no more. The store knows all of them, so that none is left behind.
+import { messageOf } from '../../../../shared/message-of.ts';
 import {
   STEP_JOB_POLL_MAX_MS,
   STEP_JOB_POLL_MIN_MS,
@@ -75,7 +76,7 @@ export class RunJobs {
       else answer = await this.#ask(step, attempt);
     } catch (error) {
       if (failures + 1 < STEP_LOST_MAX) throw error;
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       answer = { kind: 'failed', error: { code: 'internal', message }, operations: {} };
     }
     if (context.closed) {

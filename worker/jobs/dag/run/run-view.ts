@@ -1,5 +1,6 @@
 // How a run is shown: its steps with why they wait and what they came to, items, attempts, the critical path. Derived
 // from a snapshot, never stored. Pure.
+import { isoTime } from '../../../../shared/iso-time.ts';
 import { criticalPath, needsOf } from '../../../../shared/dag/graph.ts';
 import { runSummary } from '../../../../shared/dag/summary.ts';
 import {
@@ -97,8 +98,8 @@ function headOf(run: RunSnapshot) {
     name: submitted.spec.name,
     state: record.state,
     reason: reasonOfRun(run),
-    createdAt: isoOf(record.createdAtMs),
-    startedAt: started.length === 0 ? null : isoOf(started.reduce((a, b) => Math.min(a, b))),
+    createdAt: isoTime(record.createdAtMs),
+    startedAt: started.length === 0 ? null : isoTime(started.reduce((a, b) => Math.min(a, b))),
     finishedAt: isoOrNull(record.finishedAtMs),
     cost: { operations, usd: usd(operations) },
     error: record.error,
@@ -132,7 +133,7 @@ function reasonOf(run: RunSnapshot, name: string, definition: Step, step: StepRe
     case 'ready':
       return pauseOf(step, nowMs) || (step.evaluated ? 'waits for its turn' : '');
     case 'running':
-      if (definition.run === 'sleep') return `sleeps until ${isoOf(step.untilMs ?? nowMs)}`;
+      if (definition.run === 'sleep') return `sleeps until ${isoTime(step.untilMs ?? nowMs)}`;
       if (definition.run === 'wait') return waitReason(definition, step);
       return step.job === null ? '' : (run.progress.get(name)?.reason ?? '');
     default:
@@ -156,7 +157,7 @@ function some(names: readonly string[]): string {
 }
 
 const pauseOf = ({ notBeforeMs, attempt }: UnitRecord, nowMs: number): string =>
-  notBeforeMs > nowMs ? `attempt ${attempt + 1} is made at ${isoOf(notBeforeMs)}` : '';
+  notBeforeMs > nowMs ? `attempt ${attempt + 1} is made at ${isoTime(notBeforeMs)}` : '';
 
 function statusOf(run: RunSnapshot, name: string, level: number, room: Room): StepStatus {
   const step = run.record.steps[name] as StepRecord;
@@ -266,7 +267,7 @@ export function attemptsView(
     for (const line of record.log) chars += line.length;
     const { startedAtMs, finishedAtMs, ...rest } = record;
     known.add(`${record.item}/${record.attempt}`);
-    listed.push({ ...rest, startedAt: isoOf(startedAtMs), finishedAt: isoOf(finishedAtMs) });
+    listed.push({ ...rest, startedAt: isoTime(startedAtMs), finishedAt: isoTime(finishedAtMs) });
   }
   const units = step.items
     ? [...step.items.entries()].filter(([n]) => item === null || n === item)
@@ -294,12 +295,11 @@ function newestOf(
   return {
     item,
     attempt,
-    startedAt: isoOf(call?.startedAtMs ?? startedAtMs),
+    startedAt: isoTime(call?.startedAtMs ?? startedAtMs),
     finishedAt: isoOrNull(finishedAtMs),
     error: unit.error,
     log: [],
   };
 }
 
-const isoOf = (ms: number): string => new Date(ms).toISOString();
-const isoOrNull = (ms: number | null): string | null => (ms === null ? null : isoOf(ms));
+const isoOrNull = (ms: number | null): string | null => (ms === null ? null : isoTime(ms));

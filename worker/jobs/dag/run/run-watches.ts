@@ -1,5 +1,6 @@
 // Steps that wait for events: which partitions they read, from where, and for which key. Wake-ups make the
 // dispatcher read (watch.edge.ts); the place is remembered here, so that nothing is missed and little is read twice.
+import { messageOf } from '../../../../shared/message-of.ts';
 import { STEP_LOST_MAX, WATCH_PLACE_STORED_EVENTS } from '../../../../shared/limits.ts';
 import { partitionOf } from '../../../../shared/mapreduce/hash.ts';
 import type { Command } from './machine.ts';
@@ -88,7 +89,7 @@ export class RunWatches {
         context.count({ durableObjectRequest: watches.length });
       } catch (error) {
         if (failures + 1 < STEP_LOST_MAX) throw error;
-        this.#fail(step, error instanceof Error ? error.message : String(error));
+        this.#fail(step, messageOf(error));
       }
       return null;
     });

@@ -1,5 +1,6 @@
 // The unit of work of a run's turn, what it writes: the rows that changed, the attempts that ended, and what happened, told from how steps
 // were before. All of it within the turn's transaction.
+import { isoTime } from '../../../../shared/iso-time.ts';
 import { RUN_COUNTS_STORED_MS, STEP_ITEMS_PER_ROW } from '../../../../shared/limits.ts';
 import type { StepState } from '../../../../shared/schemas/dag.ts';
 import type { JobEvent, TaskError } from '../../../../shared/schemas/job.ts';
@@ -121,7 +122,7 @@ export class UnitOfWork {
       this.#countsStoredMs = nowMs;
       store.saveHead({ state, createdAtMs, finishedAtMs, error, operations });
     }
-    const time = new Date(nowMs).toISOString();
+    const time = isoTime(nowMs);
     for (const [type, fields] of this.#events) store.addEvent({ time, type, ...fields });
     store.saveEvents();
     this.#clear();

@@ -1,5 +1,6 @@
 // What a step's code may ask of the world: its services, payloads of claims, and to have its output stored. Outputs are
 // counted here, so that the isolate only names one by its number and cannot pass another claim off as its own.
+import { messageOf } from '../../../../shared/message-of.ts';
 import type { StepHost } from '../../../../shared/dag/step.ts';
 import type { Claim } from '../../../../shared/schemas/claim.ts';
 import type { HostAnswer } from '../../../../shared/sandbox/host.ts';
@@ -36,7 +37,7 @@ export function stepHost(
       stored.push(await storeClaim(env, incoming, now()));
       return { ok: true, value: stored.length - 1 };
     } catch (error) {
-      return { ok: false, message: error instanceof Error ? error.message : String(error) };
+      return { ok: false, message: messageOf(error) };
     }
   };
   return { host: { ...processHost(env, services, 'step'), store }, stored };
