@@ -278,6 +278,8 @@ export const STATE_MERGE_ITEMS = 512;
 export const STATE_PAGE_ASKS = 20;
 /** States that cross to an isolate in one call. What does not fit waits for the next one. */
 export const FOLD_STATES_MAX_BYTES = 16 * MIB;
+/** UTF-16 units, of three bytes at most, of one text in a row or a parameter: the platform takes 2 MB. */
+export const TEXT_PIECE_MAX_CHARS = 500_000;
 /** Outputs that a shard owes; while it owes any, no more is applied. */
 export const OUTBOX_ROW_MAX_BYTES = MIB;
 /** Joins, windows and keys that one step of a timer ends. */

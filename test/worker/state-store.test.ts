@@ -10,7 +10,7 @@ import {
 import type { Operation } from '../../shared/pricing.ts';
 import { type Held, NO_TOTALS } from '../../worker/processors/state/states.ts';
 import { StateStore } from '../../worker/processors/state/state.store.ts';
-import { LogSql } from '../../worker/platform/sql.ts';
+import { Sql } from '../../worker/platform/sql.ts';
 
 const NOW = 1_000_000;
 
@@ -21,7 +21,7 @@ function withStates<Result>(
 ): Promise<Result> {
   return runInDurableObject(env.STATES.get(env.STATES.idFromName(name)), (_, { storage }) => {
     const counts = { rowRead: 0, rowWritten: 0 } as Record<Operation, number>;
-    const sql = new LogSql(storage, counts);
+    const sql = new Sql(storage, counts);
     return work(new StateStore(sql), counts);
   });
 }

@@ -8,7 +8,7 @@ import type { AnyJobSummary } from '../../shared/schemas/jobs.ts';
 import type { StreamSpec } from '../../shared/schemas/stream.ts';
 import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
-import { migrate } from '../platform/migrations.ts';
+import { Sql } from '../platform/sql.ts';
 import { Timers } from '../platform/timers.ts';
 import { base64url } from '../platform/token.ts';
 import type { StreamDefinition } from '../contracts/names.ts';
@@ -53,34 +53,33 @@ const RETRY_MS = 60_000;
 const DELETE_MAX_KEYS = 1_000;
 
 export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
   readonly #timers: Timers<'collect' | 'uploads'>;
   readonly #definitions: Definitions;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
-    this.#sql = ctx.storage.sql;
-    migrate(ctx.storage, MIGRATIONS);
+    this.#sql = new Sql(ctx.storage);
+    this.#sql.migrate(MIGRATIONS);
     this.#timers = new Timers(ctx.storage, {
       collect: () => this.#collect(),
       uploads: (nowMs) => this.#abandonUploads(nowMs),
     });
-    this.#definitions = new Definitions(ctx.storage.sql);
+    this.#definitions = new Definitions(this.#sql);
   }
 
   async secret(): Promise<string> {
     const fresh = base64url(crypto.getRandomValues(new Uint8Array(32)));
-    this.#sql.exec("INSERT OR IGNORE INTO secrets (name, secret) VALUES ('lease', ?)", fresh);
-    return this.#sql
-      .exec<{ secret: string }>("SELECT secret FROM secrets WHERE name = 'lease'")
-      .one().secret;
+    this.#sql.run("INSERT OR IGNORE INTO secrets (name, secret) VALUES ('lease', ?)", fresh);
+    return this.#sql.one<{ secret: string }>("SELECT secret FROM secrets WHERE name = 'lease'")
+      .secret;
   }
 
   // --- Jobs -----------------------------------------------------------------------------------------
 
   async updateJob(summary: AnyJobSummary): Promise<void> {
     const { id, kind, state } = summary;
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO jobs (id, kind, state, summary) VALUES (?, ?, ?, ?)',
       id,
       kind,
@@ -90,7 +89,7 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
   }
 
   async deleteJob(job: string): Promise<void> {
-    this.#sql.exec('DELETE FROM jobs WHERE id = ?', job);
+    this.#sql.run('DELETE FROM jobs WHERE id = ?', job);
     await this.unpin(job);
   }
 
@@ -99,64 +98,61 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
   }
 
   async activeJobs(): Promise<string[]> {
-    const rows = this.#sql.exec<{ id: string }>(
+    const rows = this.#sql.all<{ id: string }>(
       "SELECT id FROM jobs WHERE state IN ('queued', 'mapping') ORDER BY id",
     );
-    return [...rows].map(({ id }) => id);
+    return rows.map(({ id }) => id);
   }
 
   async jobsRunning(): Promise<number> {
     const running = "state IN ('queued', 'mapping', 'reducing', 'running')";
-    return this.#sql.exec<{ n: number }>(`SELECT count(*) AS n FROM jobs WHERE ${running}`).one().n;
+    return this.#sql.one<{ n: number }>(`SELECT count(*) AS n FROM jobs WHERE ${running}`).n;
   }
 
   async claimKey(key: string, bodyDigest: string, job: string): Promise<string | 'conflict'> {
     const nowMs = Date.now();
-    this.#sql.exec('DELETE FROM keys WHERE untilMs <= ?', nowMs);
-    this.#sql.exec(
+    this.#sql.run('DELETE FROM keys WHERE untilMs <= ?', nowMs);
+    this.#sql.run(
       'INSERT OR IGNORE INTO keys (key, bodyDigest, job, untilMs) VALUES (?, ?, ?, ?)',
       key,
       bodyDigest,
       job,
       nowMs + IDEMPOTENCY_MS,
     );
-    const first = this.#sql
-      .exec<{ bodyDigest: string; job: string }>(
-        'SELECT bodyDigest, job FROM keys WHERE key = ?',
-        key,
-      )
-      .one();
+    const first = this.#sql.one<{ bodyDigest: string; job: string }>(
+      'SELECT bodyDigest, job FROM keys WHERE key = ?',
+      key,
+    );
     return first.bodyDigest === bodyDigest ? first.job : 'conflict';
   }
 
   // --- Datasets -------------------------------------------------------------------------------------
 
   async datasets(cursor: string | undefined, limit: number): Promise<List<Dataset>> {
-    const rows = this.#sql.exec<{ dataset: string }>(
+    const rows = this.#sql.all<{ dataset: string }>(
       'SELECT dataset FROM datasets WHERE (?1 IS NULL OR name > ?1) ORDER BY name LIMIT ?2',
       cursor ?? null,
       limit + 1,
     );
     return page(
-      [...rows].map((row) => JSON.parse(row.dataset) as Dataset),
+      rows.map((row) => JSON.parse(row.dataset) as Dataset),
       limit,
       (dataset) => dataset.name,
     );
   }
 
   async dataset(name: string): Promise<StoredDataset | null> {
-    const rows = this.#sql.exec<{ key: string; dataset: string }>(
+    const row = this.#sql.first<{ key: string; dataset: string }>(
       'SELECT key, dataset FROM datasets WHERE name = ?',
       name,
     );
-    const row = [...rows][0];
     return row ? { ...(JSON.parse(row.dataset) as Dataset), key: row.key } : null;
   }
 
   async putDataset({ key, ...dataset }: StoredDataset): Promise<void> {
-    this.ctx.storage.transactionSync(() => {
+    this.#sql.transaction(() => {
       this.#dropObject(dataset.name, key);
-      this.#sql.exec(
+      this.#sql.run(
         'INSERT OR REPLACE INTO datasets (name, key, dataset) VALUES (?, ?, ?)',
         dataset.name,
         key,
@@ -167,9 +163,9 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
   }
 
   async deleteDataset(name: string): Promise<boolean> {
-    const existed = this.ctx.storage.transactionSync(() => {
+    const existed = this.#sql.transaction(() => {
       this.#dropObject(name, null);
-      return this.#sql.exec('DELETE FROM datasets WHERE name = ?', name).rowsWritten > 0;
+      return this.#sql.run('DELETE FROM datasets WHERE name = ?', name) > 0;
     });
     await this.#collect();
     return existed;
@@ -178,18 +174,18 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
   async pin(job: string, name: string): Promise<StoredDataset | null> {
     const dataset = await this.dataset(name);
     if (dataset)
-      this.#sql.exec('INSERT OR IGNORE INTO pins (job, key) VALUES (?, ?)', job, dataset.key);
+      this.#sql.run('INSERT OR IGNORE INTO pins (job, key) VALUES (?, ?)', job, dataset.key);
     return dataset;
   }
 
   async unpin(job: string): Promise<void> {
-    this.#sql.exec('DELETE FROM pins WHERE job = ?', job);
+    this.#sql.run('DELETE FROM pins WHERE job = ?', job);
     await this.#collect();
   }
 
   /** The object that a name stands for becomes garbage, unless it is `except`. */
   #dropObject(name: string, except: string | null): void {
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR IGNORE INTO garbage (key) SELECT key FROM datasets WHERE name = ? AND key IS NOT ?',
       name,
       except,
@@ -198,15 +194,15 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
 
   /** Deletes garbage that no job reads; tries again later when the bucket does not answer. */
   async #collect(): Promise<void> {
-    const rows = this.#sql.exec<{ key: string }>(
+    const rows = this.#sql.all<{ key: string }>(
       'SELECT key FROM garbage WHERE key NOT IN (SELECT key FROM pins) LIMIT ?',
       DELETE_MAX_KEYS,
     );
-    const keys = [...rows].map(({ key }) => key);
+    const keys = rows.map(({ key }) => key);
     if (keys.length === 0) return;
     try {
       await this.env.BUCKET.delete(keys);
-      for (const key of keys) this.#sql.exec('DELETE FROM garbage WHERE key = ?', key);
+      for (const key of keys) this.#sql.run('DELETE FROM garbage WHERE key = ?', key);
       if (keys.length === DELETE_MAX_KEYS) this.#timers.set('collect', Date.now());
     } catch {
       this.#timers.set('collect', Date.now() + RETRY_MS);
@@ -216,25 +212,24 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
   // --- Uploads in parts -----------------------------------------------------------------------------
 
   async upload(name: string): Promise<Upload | null> {
-    const rows = this.#sql.exec<{ upload: string }>(
+    const row = this.#sql.first<{ upload: string }>(
       'SELECT upload FROM uploads WHERE name = ?',
       name,
     );
-    const row = [...rows][0];
     return row ? (JSON.parse(row.upload) as Upload) : null;
   }
 
   async beginUpload(name: string, upload: Upload): Promise<Upload> {
     const untilMs = Date.now() + UPLOAD_KEEP_MS;
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR IGNORE INTO uploads (name, upload, untilMs) VALUES (?, ?, ?)',
       name,
       JSON.stringify(upload),
       untilMs,
     );
-    const { firstMs } = this.#sql
-      .exec<{ firstMs: number }>('SELECT min(untilMs) AS firstMs FROM uploads')
-      .one();
+    const { firstMs } = this.#sql.one<{ firstMs: number }>(
+      'SELECT min(untilMs) AS firstMs FROM uploads',
+    );
     this.#timers.set('uploads', firstMs);
     return (await this.upload(name)) ?? upload;
   }
@@ -242,7 +237,7 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
   async addPart(name: string, uploadId: string, { part, bytes, etag }: UploadPart): Promise<void> {
     const upload = await this.upload(name);
     if (upload?.uploadId !== uploadId) return;
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO parts (name, part, bytes, etag) VALUES (?, ?, ?, ?)',
       name,
       part,
@@ -252,18 +247,18 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
   }
 
   async parts(name: string): Promise<UploadPart[]> {
-    const rows = this.#sql.exec<{ part: number; bytes: number; etag: string }>(
+    const rows = this.#sql.all<{ part: number; bytes: number; etag: string }>(
       'SELECT part, bytes, etag FROM parts WHERE name = ? ORDER BY part',
       name,
     );
-    return [...rows];
+    return rows;
   }
 
   async endUpload(name: string, uploadId: string): Promise<void> {
     if ((await this.upload(name))?.uploadId !== uploadId) return;
-    this.ctx.storage.transactionSync(() => {
-      this.#sql.exec('DELETE FROM parts WHERE name = ?', name);
-      this.#sql.exec('DELETE FROM uploads WHERE name = ?', name);
+    this.#sql.transaction(() => {
+      this.#sql.run('DELETE FROM parts WHERE name = ?', name);
+      this.#sql.run('DELETE FROM uploads WHERE name = ?', name);
     });
   }
 
@@ -316,7 +311,7 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
   /** Uploads that nobody completed: their parts would be stored, and paid for, for ever. */
   async #abandonUploads(nowMs: number): Promise<void> {
     const rows = [
-      ...this.#sql.exec<{ name: string; upload: string; untilMs: number }>(
+      ...this.#sql.all<{ name: string; upload: string; untilMs: number }>(
         'SELECT * FROM uploads ORDER BY untilMs',
       ),
     ];

@@ -16,6 +16,7 @@ import type {
 } from '../contracts/catalog.rpc.ts';
 import { cycleWith } from './cycles.ts';
 import { page } from '../platform/page.ts';
+import type { Sql } from '../platform/sql.ts';
 
 export const DEFINITIONS_MIGRATION: Migration = {
   id: 'definitions-1',
@@ -27,9 +28,9 @@ export const DEFINITIONS_MIGRATION: Migration = {
 };
 
 export class Definitions {
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: Sql) {
     this.#sql = sql;
   }
 
@@ -51,7 +52,7 @@ export class Definitions {
         spec.partitionMaxBytes ?? before?.partitionMaxBytes ?? STREAM_DEFAULTS.partitionMaxBytes,
       createdAt: before?.createdAt ?? isoTime(nowMs),
     };
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO streams (name, definition) VALUES (?, ?)',
       name,
       JSON.stringify(definition),
@@ -60,21 +61,20 @@ export class Definitions {
   }
 
   stream(name: string): StreamDefinition | null {
-    const rows = this.#sql.exec<{ definition: string }>(
+    const row = this.#sql.first<{ definition: string }>(
       'SELECT definition FROM streams WHERE name = ?',
       name,
     );
-    const row = [...rows][0];
     return row ? (JSON.parse(row.definition) as StreamDefinition) : null;
   }
 
   streams(cursor: string | undefined, limit: number): List<StreamDefinition> {
-    const rows = this.#sql.exec<{ definition: string }>(
+    const rows = this.#sql.all<{ definition: string }>(
       'SELECT definition FROM streams WHERE (?1 IS NULL OR name > ?1) ORDER BY name LIMIT ?2',
       cursor ?? null,
       limit + 1,
     );
-    const found = [...rows].map((row) => JSON.parse(row.definition) as StreamDefinition);
+    const found = rows.map((row) => JSON.parse(row.definition) as StreamDefinition);
     return page(found, limit, ({ name }) => name);
   }
 
@@ -85,7 +85,7 @@ export class Definitions {
       .filter((entry) => entry.streams.includes(name) || outputsOf(entry).includes(name))
       .map((entry) => entry.name);
     if (usedBy.length > 0) return { kind: 'used', by: usedBy };
-    this.#sql.exec('DELETE FROM streams WHERE name = ?', name);
+    this.#sql.run('DELETE FROM streams WHERE name = ?', name);
     return { kind: 'deleted', entry: definition };
   }
 
@@ -112,7 +112,7 @@ export class Definitions {
     const path = cycleWith(flows, { processor: name, streams, outputs: outputsOf(entry) });
     if (path) return { kind: 'circle', field: path[2] === output ? 'output' : 'late', path };
     const uid = this.processor(name)?.uid ?? newId('processor', nowMs);
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO processors (name, entry) VALUES (?, ?)',
       name,
       JSON.stringify({
@@ -128,11 +128,10 @@ export class Definitions {
   }
 
   processor(name: string): ProcessorEntry | null {
-    const rows = this.#sql.exec<{ entry: string }>(
+    const row = this.#sql.first<{ entry: string }>(
       'SELECT entry FROM processors WHERE name = ?',
       name,
     );
-    const row = [...rows][0];
     return row ? (JSON.parse(row.entry) as ProcessorEntry) : null;
   }
 
@@ -146,41 +145,40 @@ export class Definitions {
   }
 
   deleteProcessor(name: string): void {
-    this.#sql.exec('DELETE FROM processors WHERE name = ?', name);
+    this.#sql.run('DELETE FROM processors WHERE name = ?', name);
   }
 
   /** In order of their names. They are as many as people define: read whole. */
   #processors(): ProcessorEntry[] {
-    const rows = this.#sql.exec<{ entry: string }>('SELECT entry FROM processors ORDER BY name');
-    return [...rows].map((row) => JSON.parse(row.entry) as ProcessorEntry);
+    const rows = this.#sql.all<{ entry: string }>('SELECT entry FROM processors ORDER BY name');
+    return rows.map((row) => JSON.parse(row.entry) as ProcessorEntry);
   }
 
   putSchedule(name: string, nowMs: number): string {
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR IGNORE INTO schedules (name, uid) VALUES (?, ?)',
       name,
       newId('schedule', nowMs),
     );
-    return this.#sql.exec<{ uid: string }>('SELECT uid FROM schedules WHERE name = ?', name).one()
-      .uid;
+    return this.#sql.one<{ uid: string }>('SELECT uid FROM schedules WHERE name = ?', name).uid;
   }
 
   schedule(name: string): string | null {
-    const rows = this.#sql.exec<{ uid: string }>('SELECT uid FROM schedules WHERE name = ?', name);
-    return [...rows][0]?.uid ?? null;
+    const rows = this.#sql.all<{ uid: string }>('SELECT uid FROM schedules WHERE name = ?', name);
+    return rows[0]?.uid ?? null;
   }
 
   schedules(cursor: string | undefined, limit: number): List<NamedEntry> {
-    const rows = this.#sql.exec<{ name: string; uid: string }>(
+    const rows = this.#sql.all<{ name: string; uid: string }>(
       'SELECT name, uid FROM schedules WHERE (?1 IS NULL OR name > ?1) ORDER BY name LIMIT ?2',
       cursor ?? null,
       limit + 1,
     );
-    return page([...rows], limit, ({ name }) => name);
+    return page(rows, limit, ({ name }) => name);
   }
 
   deleteSchedule(name: string, uid: string): void {
-    this.#sql.exec('DELETE FROM schedules WHERE name = ? AND uid = ?', name, uid);
+    this.#sql.run('DELETE FROM schedules WHERE name = ? AND uid = ?', name, uid);
   }
 }
 

@@ -6,8 +6,9 @@ import type { AnyJobSummary } from '../../shared/schemas/jobs.ts';
 import { ageOf, JOB_PREFIXES } from '../platform/ids.ts';
 import type { JobFilter } from '../contracts/catalog.rpc.ts';
 import { page } from '../platform/page.ts';
+import type { Sql } from '../platform/sql.ts';
 
-export function listJobs(sql: SqlStorage, filter: JobFilter): List<AnyJobSummary> {
+export function listJobs(sql: Sql, filter: JobFilter): List<AnyJobSummary> {
   const { kind, limit } = filter;
   const found = (kind ? [kind] : JOB_KINDS).flatMap((one) => jobsOfKind(sql, one, filter));
   if (kind === undefined) found.sort((a, b) => (ageOf(a.id) < ageOf(b.id) ? 1 : -1));
@@ -15,15 +16,11 @@ export function listJobs(sql: SqlStorage, filter: JobFilter): List<AnyJobSummary
 }
 
 /** One more than is asked for: so it is known whether there are others. */
-function jobsOfKind(
-  sql: SqlStorage,
-  kind: JobKind,
-  { state, cursor, limit }: JobFilter,
-): AnyJobSummary[] {
+function jobsOfKind(sql: Sql, kind: JobKind, { state, cursor, limit }: JobFilter): AnyJobSummary[] {
   const first = `${JOB_PREFIXES[kind]}_`;
   // The cursor may be an id of the other kind.
   const before = cursor === undefined ? `${first}~` : `${first}${ageOf(cursor)}`;
-  const rows = sql.exec<{ summary: string }>(
+  const rows = sql.all<{ summary: string }>(
     `SELECT summary FROM jobs WHERE (?1 IS NULL OR state = ?1) AND id >= ?2 AND id < ?3
      ORDER BY id DESC LIMIT ?4`,
     state ?? null,
@@ -31,5 +28,5 @@ function jobsOfKind(
     before,
     limit + 1,
   );
-  return [...rows].map((row) => JSON.parse(row.summary) as AnyJobSummary);
+  return rows.map((row) => JSON.parse(row.summary) as AnyJobSummary);
 }

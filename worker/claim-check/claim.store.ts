@@ -7,7 +7,7 @@ import {
 } from '../../shared/limits.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import { claimKey } from '../platform/keys.ts';
-import { migrate } from '../platform/migrations.ts';
+import { Sql } from '../platform/sql.ts';
 import type { FoundClaim } from '../contracts/claim.rpc.ts';
 
 const MIGRATIONS = [
@@ -31,19 +31,17 @@ interface ClaimRow {
 }
 
 export class ClaimStore {
-  readonly #storage: DurableObjectStorage;
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
 
   constructor(storage: DurableObjectStorage) {
-    this.#storage = storage;
-    this.#sql = storage.sql;
-    migrate(storage, MIGRATIONS);
+    this.#sql = new Sql(storage);
+    this.#sql.migrate(MIGRATIONS);
   }
 
   register(claims: readonly Claim[], nowMs: number): void {
-    this.#storage.transactionSync(() => {
+    this.#sql.transaction(() => {
       for (const claim of claims) {
-        this.#sql.exec(
+        this.#sql.run(
           "INSERT OR IGNORE INTO claims (token, state, claim, dueMs) VALUES (?, 'there', ?, ?)",
           claim.token,
           JSON.stringify(claim),
@@ -62,7 +60,7 @@ export class ClaimStore {
 
   /** Finds, and sees to it that what nobody holds stays for half an orphan's time at least. */
   touch(tokens: readonly string[], nowMs: number): FoundClaim[] {
-    return this.#storage.transactionSync(() =>
+    return this.#sql.transaction(() =>
       tokens.map((token) => {
         const dueMs = this.#row(token)?.dueMs ?? null;
         const found = this.find(token);
@@ -75,28 +73,24 @@ export class ClaimStore {
   }
 
   hold(holder: string, tokens: readonly string[]): void {
-    this.#storage.transactionSync(() => {
+    this.#sql.transaction(() => {
       for (const token of tokens) {
         const row = this.#row(token);
         if (row?.state !== 'there') continue;
-        this.#sql.exec(
-          'INSERT OR IGNORE INTO holders (token, holder) VALUES (?, ?)',
-          token,
-          holder,
-        );
+        this.#sql.run('INSERT OR IGNORE INTO holders (token, holder) VALUES (?, ?)', token, holder);
         if (row.dueMs !== null) this.#setDue(token, null);
       }
     });
   }
 
   release(holder: string, tokens: readonly string[], nowMs: number): void {
-    this.#storage.transactionSync(() => {
+    this.#sql.transaction(() => {
       for (const token of tokens) {
-        const released = this.#sql.exec(
+        const released = this.#sql.run(
           'DELETE FROM holders WHERE token = ? AND holder = ?',
           token,
           holder,
-        ).rowsWritten;
+        );
         if (released > 0 && !this.#isHeld(token)) {
           this.#setDue(token, nowMs + CLAIM_RELEASE_GRACE_MS);
         }
@@ -106,18 +100,16 @@ export class ClaimStore {
 
   /** When the first claim or tombstone is due; null: nothing waits. */
   nextDueMs(): number | null {
-    return this.#sql
-      .exec<{ dueMs: number | null }>(
-        'SELECT min(dueMs) AS dueMs FROM claims WHERE dueMs IS NOT NULL',
-      )
-      .one().dueMs;
+    return this.#sql.one<{ dueMs: number | null }>(
+      'SELECT min(dueMs) AS dueMs FROM claims WHERE dueMs IS NOT NULL',
+    ).dueMs;
   }
 
   /** Forgets tombstones whose time is over, and takes claims to be collected. Both bounded by `limit`. */
   takeDue(nowMs: number, limit: number): string[] {
-    return this.#storage.transactionSync(() => {
+    return this.#sql.transaction(() => {
       const rows = [
-        ...this.#sql.exec<{ token: string; state: State }>(
+        ...this.#sql.all<{ token: string; state: State }>(
           'SELECT token, state FROM claims WHERE dueMs <= ? ORDER BY dueMs LIMIT ?',
           nowMs,
           limit,
@@ -126,11 +118,11 @@ export class ClaimStore {
       const tokens: string[] = [];
       for (const { token, state } of rows) {
         if (state === 'collected') {
-          this.#sql.exec('DELETE FROM claims WHERE token = ?', token);
+          this.#sql.run('DELETE FROM claims WHERE token = ?', token);
           continue;
         }
         if (state === 'there') {
-          this.#sql.exec("UPDATE claims SET state = 'collecting' WHERE token = ?", token);
+          this.#sql.run("UPDATE claims SET state = 'collecting' WHERE token = ?", token);
         }
         tokens.push(token);
       }
@@ -140,9 +132,9 @@ export class ClaimStore {
 
   /** Their objects are gone: what stays is that they were there. */
   collected(tokens: readonly string[], nowMs: number): void {
-    this.#storage.transactionSync(() => {
+    this.#sql.transaction(() => {
       for (const token of tokens) {
-        this.#sql.exec(
+        this.#sql.run(
           "UPDATE claims SET state = 'collected', claim = NULL, dueMs = ? WHERE token = ?",
           nowMs + CLAIM_TOMBSTONE_MS,
           token,
@@ -152,20 +144,19 @@ export class ClaimStore {
   }
 
   #row(token: string): ClaimRow | null {
-    const rows = this.#sql.exec<{ state: State; claim: string | null; dueMs: number | null }>(
+    const row = this.#sql.first<{ state: State; claim: string | null; dueMs: number | null }>(
       'SELECT state, claim, dueMs FROM claims WHERE token = ?',
       token,
     );
-    const row = [...rows][0];
     if (!row) return null;
     return { ...row, claim: row.claim === null ? null : (JSON.parse(row.claim) as Claim) };
   }
 
   #isHeld(token: string): boolean {
-    return [...this.#sql.exec('SELECT 1 FROM holders WHERE token = ? LIMIT 1', token)].length > 0;
+    return this.#sql.all('SELECT 1 FROM holders WHERE token = ? LIMIT 1', token).length > 0;
   }
 
   #setDue(token: string, dueMs: number | null): void {
-    this.#sql.exec('UPDATE claims SET dueMs = ? WHERE token = ?', dueMs, token);
+    this.#sql.run('UPDATE claims SET dueMs = ? WHERE token = ?', dueMs, token);
   }
 }

@@ -6,7 +6,7 @@ import { USER_EVENTS_OWED_MAX, USER_EVENTS_TOLD_AT_ONCE } from '../../shared/lim
 import type { Faults, User } from '../../shared/schemas/service.ts';
 import { guardBindings } from '../platform/bindings.ts';
 import type { Env } from '../platform/env.ts';
-import { migrate } from '../platform/migrations.ts';
+import { Sql } from '../platform/sql.ts';
 import { Failures } from '../platform/failures.ts';
 import { Timers } from '../platform/timers.ts';
 import { tellChanges, type UserChange } from './user-events.edge.ts';
@@ -30,7 +30,7 @@ const TELL_AGAIN_MS = 10_000;
 const RETRY = { baseMs: 500, maxMs: 60_000 };
 
 export class UserServiceObject extends DurableObject<Env> implements UserServiceRpc {
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
   readonly #timers: Timers<'tell'>;
   #telling = false;
   /** In a row. */
@@ -39,8 +39,8 @@ export class UserServiceObject extends DurableObject<Env> implements UserService
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
-    this.#sql = ctx.storage.sql;
-    migrate(ctx.storage, MIGRATIONS);
+    this.#sql = new Sql(ctx.storage);
+    this.#sql.migrate(MIGRATIONS);
     this.#timers = new Timers(ctx.storage, { tell: () => this.#tell() });
   }
 
@@ -50,19 +50,19 @@ export class UserServiceObject extends DurableObject<Env> implements UserService
   }
 
   async put(user: User): Promise<{ faults: Faults } | 'owing'> {
-    const owed = this.#sql.exec<{ n: number }>('SELECT count(*) AS n FROM owed').one().n;
+    const owed = this.#sql.one<{ n: number }>('SELECT count(*) AS n FROM owed').n;
     if (owed >= USER_EVENTS_OWED_MAX) return 'owing';
     const nowMs = Date.now();
-    this.ctx.storage.transactionSync(() => {
+    this.#sql.transaction(() => {
       const revision = (this.#find(user.id)?.revision ?? 0) + 1;
-      this.#sql.exec(
+      this.#sql.run(
         'INSERT OR REPLACE INTO users (id, user, revision) VALUES (?, ?, ?)',
         user.id,
         JSON.stringify(user),
         revision,
       );
       const change: UserChange = { user, revision, atMs: nowMs };
-      this.#sql.exec('INSERT INTO owed (change) VALUES (?)', JSON.stringify(change));
+      this.#sql.run('INSERT INTO owed (change) VALUES (?)', JSON.stringify(change));
     });
     // Told at once; the timer is for when this is cut off. While telling fails, its own timer says when to go on.
     if (this.#failed === 0) {
@@ -73,12 +73,12 @@ export class UserServiceObject extends DurableObject<Env> implements UserService
   }
 
   async faults(): Promise<Faults> {
-    const row = [...this.#sql.exec<{ faults: string }>('SELECT faults FROM faults')][0];
+    const row = this.#sql.first<{ faults: string }>('SELECT faults FROM faults');
     return row ? (JSON.parse(row.faults) as Faults) : NO_FAULTS;
   }
 
   async setFaults(faults: Faults): Promise<void> {
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO faults (only, faults) VALUES (1, ?)',
       JSON.stringify(faults),
     );
@@ -89,11 +89,10 @@ export class UserServiceObject extends DurableObject<Env> implements UserService
   }
 
   #find(id: string): { user: User; revision: number } | null {
-    const rows = this.#sql.exec<{ user: string; revision: number }>(
+    const row = this.#sql.first<{ user: string; revision: number }>(
       'SELECT user, revision FROM users WHERE id = ?',
       id,
     );
-    const row = [...rows][0];
     return row ? { user: JSON.parse(row.user) as User, revision: row.revision } : null;
   }
 
@@ -108,7 +107,7 @@ export class UserServiceObject extends DurableObject<Env> implements UserService
           this.env,
           owed.map(({ change }) => JSON.parse(change) as UserChange),
         );
-        this.#sql.exec('DELETE FROM owed WHERE place <= ?', owed.at(-1)?.place ?? 0);
+        this.#sql.run('DELETE FROM owed WHERE place <= ?', owed.at(-1)?.place ?? 0);
         this.#failed = 0;
         this.#failures.over(TELLING);
       }
@@ -124,7 +123,7 @@ export class UserServiceObject extends DurableObject<Env> implements UserService
 
   #owed(): { place: number; change: string }[] {
     return [
-      ...this.#sql.exec<{ place: number; change: string }>(
+      ...this.#sql.all<{ place: number; change: string }>(
         'SELECT place, change FROM owed ORDER BY place LIMIT ?',
         USER_EVENTS_TOLD_AT_ONCE,
       ),

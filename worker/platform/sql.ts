@@ -1,22 +1,22 @@
-// Statements on a partition's tables, with the rows counted that they cost.
+// Statements on an object's tables, with the rows counted that they cost.
 import type { Operation } from '../../shared/pricing.ts';
 import { type Migration, migrate } from './migrations.ts';
 
 /** What of a DO's storage is needed; tests bring their own. */
-export interface LogStorage {
-  sql: SqlStorage;
-  transactionSync<Result>(work: () => Result): Result;
-}
+export type SqlSource = Pick<DurableObjectStorage, 'sql' | 'transactionSync'>;
 
 export type Row = Record<string, SqlStorageValue>;
 
-export class LogSql {
-  readonly #storage: LogStorage;
-  readonly #operations: Record<Operation, number>;
+export type RowCounts = Pick<Record<Operation, number>, 'rowRead' | 'rowWritten'>;
 
-  constructor(storage: LogStorage, operations: Record<Operation, number>) {
+export class Sql {
+  readonly #storage: SqlSource;
+  readonly #counts: RowCounts;
+
+  /** `counts`: where rows are added up. */
+  constructor(storage: SqlSource, counts: RowCounts = { rowRead: 0, rowWritten: 0 }) {
     this.#storage = storage;
-    this.#operations = operations;
+    this.#counts = counts;
   }
 
   /** Nothing was ever stored: asking must not make a database of it. */
@@ -24,8 +24,8 @@ export class LogSql {
     return this.all("SELECT name FROM sqlite_master WHERE name = 'migrations'").length === 0;
   }
 
-  migrate(migrations: readonly Migration[]): void {
-    migrate(this.#storage as DurableObjectStorage, migrations);
+  migrate(migrations: readonly Migration[], table?: 'shard_migrations'): void {
+    migrate(this.#storage, migrations, table);
   }
 
   transaction<Result>(work: () => Result): Result {
@@ -40,18 +40,28 @@ export class LogSql {
     return this.all<Result>(query, ...bindings)[0] ?? null;
   }
 
+  /** The only row. */
+  one<Result extends Row>(query: string, ...bindings: SqlStorageValue[]): Result {
+    const row = this.first<Result>(query, ...bindings);
+    if (!row) throw new Error(`no row of ${query}`);
+    return row;
+  }
+
   /** Nothing may be written while this is read. */
   *each<Result extends Row>(query: string, ...bindings: SqlStorageValue[]): Iterable<Result> {
     const cursor = this.#storage.sql.exec<Result>(query, ...bindings);
     try {
       yield* cursor;
     } finally {
-      this.#operations.rowRead += cursor.rowsRead;
-      this.#operations.rowWritten += cursor.rowsWritten;
+      this.#counts.rowRead += cursor.rowsRead;
+      this.#counts.rowWritten += cursor.rowsWritten;
     }
   }
 
-  run(query: string, ...bindings: SqlStorageValue[]): void {
+  /** Comes to the rows written, those of indexes included. */
+  run(query: string, ...bindings: SqlStorageValue[]): number {
+    const before = this.#counts.rowWritten;
     this.all(query, ...bindings);
+    return this.#counts.rowWritten - before;
   }
 }

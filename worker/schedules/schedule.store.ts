@@ -1,7 +1,7 @@
 // A schedule's tables: what it is, the versions of its specification that runs still need, and its youngest runs.
 import { SCHEDULE_RUNS_KEPT } from '../../shared/limits.ts';
 import type { ScheduleSpec } from '../../shared/schemas/schedule.ts';
-import { migrate } from '../platform/migrations.ts';
+import { Sql } from '../platform/sql.ts';
 import { type Insertion, isOver, isWaiting, newRun, type RunRecord } from './firings.ts';
 import type { ScheduleRecord } from './schedule-record.ts';
 
@@ -17,66 +17,60 @@ const MIGRATIONS = [
 ];
 
 export class ScheduleStore {
-  readonly #storage: DurableObjectStorage;
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
 
   constructor(storage: DurableObjectStorage) {
-    this.#storage = storage;
-    this.#sql = storage.sql;
-    migrate(storage, MIGRATIONS);
+    this.#sql = new Sql(storage);
+    this.#sql.migrate(MIGRATIONS);
   }
 
   transaction<Result>(work: () => Result): Result {
-    return this.#storage.transactionSync(work);
+    return this.#sql.transaction(work);
   }
 
   record(): ScheduleRecord | null {
-    const row = [...this.#sql.exec<{ record: string }>('SELECT record FROM schedule')][0];
+    const row = this.#sql.first<{ record: string }>('SELECT record FROM schedule');
     return row ? (JSON.parse(row.record) as ScheduleRecord | null) : null;
   }
 
   saveRecord(record: ScheduleRecord): void {
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO schedule (one, record) VALUES (1, ?)',
       JSON.stringify(record),
     );
   }
 
   spec(version: number): ScheduleSpec {
-    const rows = this.#sql.exec<{ spec: string }>(
+    const row = this.#sql.one<{ spec: string }>(
       'SELECT spec FROM specs WHERE version = ?',
       version,
     );
-    return JSON.parse(rows.one().spec) as ScheduleSpec;
+    return JSON.parse(row.spec) as ScheduleSpec;
   }
 
   /** Keeps this version, and those that a run which waits was submitted with. */
   saveSpec(version: number, spec: ScheduleSpec): void {
-    this.#sql.exec(
-      'INSERT INTO specs (version, spec) VALUES (?, ?)',
-      version,
-      JSON.stringify(spec),
-    );
+    this.#sql.run('INSERT INTO specs (version, spec) VALUES (?, ?)', version, JSON.stringify(spec));
     const needed = this.runs().flatMap((run) =>
       isWaiting(run) && run.submitted ? [run.submitted.version] : [],
     );
     const oldest = Math.min(version, ...needed);
-    this.#sql.exec('DELETE FROM specs WHERE version < ?', oldest);
+    this.#sql.run('DELETE FROM specs WHERE version < ?', oldest);
   }
 
   /** Oldest first. */
   runs(): RunRecord[] {
-    const rows = this.#sql.exec<{ run: string }>('SELECT run FROM runs ORDER BY seq');
-    return [...rows].map(({ run }) => JSON.parse(run) as RunRecord);
+    const rows = this.#sql.all<{ run: string }>('SELECT run FROM runs ORDER BY seq');
+    return rows.map(({ run }) => JSON.parse(run) as RunRecord);
   }
 
   run(seq: number): RunRecord | null {
-    const row = [...this.#sql.exec<{ run: string }>('SELECT run FROM runs WHERE seq = ?', seq)][0];
+    const row = this.#sql.first<{ run: string }>('SELECT run FROM runs WHERE seq = ?', seq);
     return row ? (JSON.parse(row.run) as RunRecord) : null;
   }
 
   saveRun(run: RunRecord): void {
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO runs (seq, run) VALUES (?, ?)',
       run.seq,
       JSON.stringify(run),
@@ -89,18 +83,18 @@ export class ScheduleStore {
     this.saveRun(run);
     const runs = this.runs();
     for (const old of runs.slice(0, Math.max(0, runs.length - SCHEDULE_RUNS_KEPT))) {
-      if (isOver(old)) this.#sql.exec('DELETE FROM runs WHERE seq = ?', old.seq);
+      if (isOver(old)) this.#sql.run('DELETE FROM runs WHERE seq = ?', old.seq);
     }
     return run;
   }
 
   /** For good: see `isForgotten`. */
   forget(): void {
-    for (const table of ['specs', 'runs']) this.#sql.exec(`DELETE FROM ${table}`);
-    this.#sql.exec("INSERT OR REPLACE INTO schedule (one, record) VALUES (1, 'null')");
+    for (const table of ['specs', 'runs']) this.#sql.run(`DELETE FROM ${table}`);
+    this.#sql.run("INSERT OR REPLACE INTO schedule (one, record) VALUES (1, 'null')");
   }
 
   isForgotten(): boolean {
-    return [...this.#sql.exec("SELECT 1 FROM schedule WHERE record = 'null'")].length > 0;
+    return this.#sql.all("SELECT 1 FROM schedule WHERE record = 'null'").length > 0;
   }
 }

@@ -10,7 +10,7 @@ import type {
   Output,
   Place,
 } from '../../../worker/processors/keyed/operator.ts';
-import type { LogSql } from '../../../worker/platform/sql.ts';
+import type { Sql } from '../../../worker/platform/sql.ts';
 
 export type Deed =
   /** Is added to the state of its key, and emits so many outputs. */
@@ -61,10 +61,10 @@ const MIGRATIONS = [
 ];
 
 export class DeedOperator implements Operator {
-  readonly #sql: LogSql;
+  readonly #sql: Sql;
   readonly #world: DeedWorld;
 
-  constructor(sql: LogSql, world: DeedWorld) {
+  constructor(sql: Sql, world: DeedWorld) {
     this.#sql = sql;
     this.#world = world;
     sql.migrate(MIGRATIONS);

@@ -5,7 +5,7 @@ import type { StreamWakeUp } from '../../../worker/contracts/wake-ups.ts';
 import type { LogPorts } from '../../../worker/log/partition/ports.ts';
 import { PartitionLog } from '../../../worker/log/partition/partition.store.ts';
 import type { LogSizes } from '../../../worker/log/partition/ports.ts';
-import type { LogStorage } from '../../../worker/platform/sql.ts';
+import type { SqlSource } from '../../../worker/platform/sql.ts';
 import { sqliteStorage } from './sqlite-storage.ts';
 
 export class Killed extends Error {
@@ -124,7 +124,7 @@ export class LogWorld {
     throw new Killed();
   }
 
-  #storage(life: { alive: boolean }): LogStorage {
+  #storage(life: { alive: boolean }): SqlSource {
     return sqliteStorage(this.#db, () => {
       if (!life.alive) throw new Killed();
     });

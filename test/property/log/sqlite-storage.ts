@@ -1,9 +1,9 @@
 // A Durable Object's storage on Node's own SQLite: as much of it as is used.
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
-import type { LogStorage } from '../../../worker/platform/sql.ts';
+import type { SqlSource } from '../../../worker/platform/sql.ts';
 
 /** `check` throws when whoever asks is dead. */
-export function sqliteStorage(db: DatabaseSync, check: () => void): LogStorage {
+export function sqliteStorage(db: DatabaseSync, check: () => void): SqlSource {
   const exec = (query: string, ...bindings: SqlStorageValue[]) => {
     check();
     if (bindings.length === 0 && /;\s*\S/.test(query)) {

@@ -9,16 +9,14 @@ import type {
   Task,
   TaskError,
 } from '../../../shared/schemas/job.ts';
-import { migrate } from '../../platform/migrations.ts';
+import { LongTexts } from '../../platform/long-texts.ts';
+import { Sql } from '../../platform/sql.ts';
 import { spillKey } from '../../platform/keys.ts';
 import { type AttemptRecord, storedAttempt } from './attempts.ts';
 import type { JobRecord } from './job-record.ts';
 import type { JobRows, PartRow } from './job-rows.ts';
 import type { Part, ReduceSource } from '../../contracts/job.rpc.ts';
 import type { SplitPlan } from './plan.ts';
-
-/** Texts longer than a row allows (2 MB) are cut; UTF-16 units, at most 3 bytes each. */
-const TEXT_PIECE_CHARS = 500_000;
 
 const MIGRATIONS = [
   {
@@ -38,85 +36,59 @@ const MIGRATIONS = [
 type Row = Record<string, SqlStorageValue>;
 
 export class JobStore implements JobRows {
-  readonly #storage: DurableObjectStorage;
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
+  readonly #texts: LongTexts;
 
   constructor(storage: DurableObjectStorage) {
-    this.#storage = storage;
-    this.#sql = storage.sql;
+    this.#sql = new Sql(storage);
+    this.#texts = new LongTexts(this.#sql, 'texts');
   }
 
   migrate(): void {
-    migrate(this.#storage, MIGRATIONS);
+    this.#sql.migrate(MIGRATIONS);
   }
 
   transaction<Result>(work: () => Result): Result {
-    return this.#storage.transactionSync(work);
+    return this.#sql.transaction(work);
   }
 
   // --- The job itself ---
   saveRecord(record: JobRecord): void {
-    this.#saveText('record', JSON.stringify(record));
+    this.#texts.save(JSON.stringify(record), 'record');
   }
   loadRecord(): JobRecord | null {
-    return this.#loadJson<JobRecord>('record');
+    return this.#texts.json<JobRecord>('record');
   }
   saveSpec(spec: MapReduceSpec): void {
-    this.#saveText('spec', JSON.stringify(spec));
+    this.#texts.save(JSON.stringify(spec), 'spec');
   }
   loadSpec(): MapReduceSpec | null {
-    return this.#loadJson<MapReduceSpec>('spec');
+    return this.#texts.json<MapReduceSpec>('spec');
   }
   savePlan(plan: SplitPlan): void {
-    this.#saveText('plan', JSON.stringify(plan));
+    this.#texts.save(JSON.stringify(plan), 'plan');
   }
   loadPlan(): SplitPlan | null {
-    return this.#loadJson<SplitPlan>('plan');
+    return this.#texts.json<SplitPlan>('plan');
   }
   /** Stores ranges, or answers those that are there already. */
   fixRanges(ranges: StreamRange[]): StreamRange[] {
-    const fixed = this.#loadJson<StreamRange[]>('ranges');
-    if (!fixed) this.#saveText('ranges', JSON.stringify(ranges));
+    const fixed = this.#texts.json<StreamRange[]>('ranges');
+    if (!fixed) this.#texts.save(JSON.stringify(ranges), 'ranges');
     return fixed ?? ranges;
   }
   saveScan(state: string): void {
-    this.#saveText('scan', state);
+    this.#texts.save(state, 'scan');
   }
   loadScan(): string | null {
-    return this.#loadText('scan');
-  }
-
-  #saveText(name: string, text: string): void {
-    const pieces = Math.max(1, Math.ceil(text.length / TEXT_PIECE_CHARS));
-    for (let piece = 0; piece < pieces; piece++) {
-      const part = text.slice(piece * TEXT_PIECE_CHARS, (piece + 1) * TEXT_PIECE_CHARS);
-      this.#sql.exec(
-        'INSERT OR REPLACE INTO texts (name, piece, text) VALUES (?, ?, ?)',
-        name,
-        piece,
-        part,
-      );
-    }
-    this.#sql.exec('DELETE FROM texts WHERE name = ? AND piece >= ?', name, pieces);
-  }
-  #loadText(name: string): string | null {
-    const rows = this.#sql.exec<{ text: string }>(
-      'SELECT text FROM texts WHERE name = ? ORDER BY piece',
-      name,
-    );
-    const pieces = [...rows].map((row) => row.text);
-    return pieces.length === 0 ? null : pieces.join('');
-  }
-  #loadJson<Value>(name: string): Value | null {
-    const text = this.#loadText(name);
-    return text === null ? null : (JSON.parse(text) as Value);
+    return this.#texts.load('scan');
   }
 
   // --- Map attempts ---
   saveAttempt(record: AttemptRecord): void {
     // Only a waiting attempt's receipt is needed again; a committed one's sections go to `committed`.
     const kept = record.state === 'awaiting-quorum' ? record : { ...record, receipt: null };
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO attempts (task, attempt, by, state, record) VALUES (?, ?, ?, ?, ?)',
       record.task,
       record.attempt,
@@ -126,7 +98,7 @@ export class JobStore implements JobRows {
     );
   }
   saveCommitted(task: number, attempt: number, sections: Uint8Array<ArrayBuffer>): void {
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT INTO committed (task, attempt, sections) VALUES (?, ?, ?)',
       task,
       attempt,
@@ -134,28 +106,28 @@ export class JobStore implements JobRows {
     );
   }
   committedTasks(): number[] {
-    return [...this.#sql.exec<{ task: number }>('SELECT task FROM committed ORDER BY task')].map(
-      (r) => r.task,
-    );
+    return this.#sql
+      .all<{ task: number }>('SELECT task FROM committed ORDER BY task')
+      .map((r) => r.task);
   }
   committedCount(): number {
-    return this.#sql.exec<{ n: number }>('SELECT count(*) AS n FROM committed').one().n;
+    return this.#sql.one<{ n: number }>('SELECT count(*) AS n FROM committed').n;
   }
   clearMap(): void {
-    this.#sql.exec('DELETE FROM committed');
-    this.#sql.exec('DELETE FROM attempts');
+    this.#sql.run('DELETE FROM committed');
+    this.#sql.run('DELETE FROM attempts');
   }
   /** Attempts of tasks that are not committed. */
   openAttempts(): AttemptRecord[] {
-    const rows = this.#sql.exec<{ record: string }>(
+    const rows = this.#sql.all<{ record: string }>(
       'SELECT record FROM attempts WHERE task NOT IN (SELECT task FROM committed) ORDER BY task, attempt',
     );
-    return [...rows].map((row) => storedAttempt(row.record));
+    return rows.map((row) => storedAttempt(row.record));
   }
 
   /** Map tasks from `fromTask` on that were ever leased, with their attempts. */
   tasksFrom(fromTask: number, limit: number): Task[] {
-    const rows = this.#sql.exec<{ task: number; record: string; winner: number | null }>(
+    const rows = this.#sql.all<{ task: number; record: string; winner: number | null }>(
       `SELECT a.task AS task, a.record AS record, c.attempt AS winner
        FROM attempts a LEFT JOIN committed c ON c.task = a.task
        WHERE a.task >= ? AND a.task < ? ORDER BY a.task, a.attempt`,
@@ -198,7 +170,7 @@ export class JobStore implements JobRows {
       storedBytes: 0,
       sources: 0,
     }));
-    for (const row of this.#sql.exec<{ sections: ArrayBuffer }>('SELECT sections FROM committed')) {
+    for (const row of this.#sql.all<{ sections: ArrayBuffer }>('SELECT sections FROM committed')) {
       const packed = new Uint8Array(row.sections);
       if (packed.length !== partitions * SECTION_PACKED_BYTES) {
         throw new Error(
@@ -215,7 +187,7 @@ export class JobStore implements JobRows {
     return totals;
   }
   sources(job: string, partition: number, fromTask: number, limit: number): ReduceSource[] {
-    const rows = this.#sql.exec<{ task: number; attempt: number; section: ArrayBuffer }>(
+    const rows = this.#sql.all<{ task: number; attempt: number; section: ArrayBuffer }>(
       `SELECT task, attempt, substr(sections, ?, ?) AS section FROM committed
        WHERE task >= ? AND substr(sections, ?, 4) <> x'00000000' ORDER BY task LIMIT ?`,
       partition * SECTION_PACKED_BYTES + 1,
@@ -224,7 +196,7 @@ export class JobStore implements JobRows {
       partition * SECTION_PACKED_BYTES + 9, // `records`, the third u32 of a packed section
       limit,
     );
-    return [...rows].map((row) => {
+    return rows.map((row) => {
       const { offset, storedBytes, records } = unpackSection(new Uint8Array(row.section), 0);
       return {
         task: row.task,
@@ -238,7 +210,7 @@ export class JobStore implements JobRows {
 
   // --- Parts ---
   savePart(part: PartRow): void {
-    this.#sql.exec(
+    this.#sql.run(
       `INSERT OR REPLACE INTO parts (partition, attempt, state, bytes, keys, ms, error, rungAtMs)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
       part.partition,
@@ -252,48 +224,43 @@ export class JobStore implements JobRows {
     );
   }
   partRow(partition: number): PartRow | null {
-    const rows = this.#sql.exec<PartRow & Row>(
-      'SELECT * FROM parts WHERE partition = ?',
-      partition,
-    );
-    return [...rows][0] ?? null;
+    const rows = this.#sql.all<PartRow & Row>('SELECT * FROM parts WHERE partition = ?', partition);
+    return rows[0] ?? null;
   }
   partRows(): PartRow[] {
-    return [...this.#sql.exec<PartRow & Row>('SELECT * FROM parts ORDER BY partition')];
+    return this.#sql.all<PartRow & Row>('SELECT * FROM parts ORDER BY partition');
   }
   clearParts(): void {
-    this.#sql.exec("DELETE FROM parts WHERE state <> 'committed'");
+    this.#sql.run("DELETE FROM parts WHERE state <> 'committed'");
   }
 
   clearAllParts(): void {
-    this.#sql.exec('DELETE FROM parts');
+    this.#sql.run('DELETE FROM parts');
   }
 
   // --- The end ---
   /** Forgets everything but the job's id, which the last sweep needs. */
   wipe(job: string): void {
     for (const table of ['texts', 'committed', 'attempts', 'parts', 'events']) {
-      this.#sql.exec(`DELETE FROM ${table}`);
+      this.#sql.run(`DELETE FROM ${table}`);
     }
-    this.#saveText('forgotten', job);
+    this.#texts.save(job, 'forgotten');
   }
   forgottenJob(): string | null {
-    return this.#loadText('forgotten');
+    return this.#texts.load('forgotten');
   }
 
   // --- Events ---
   addEvent(event: Omit<JobEvent, 'seq'>): void {
-    this.#sql.exec('INSERT INTO events (event) VALUES (?)', JSON.stringify(event));
+    this.#sql.run('INSERT INTO events (event) VALUES (?)', JSON.stringify(event));
   }
   eventsAfter(after: number, limit: number): JobEvent[] {
-    const rows = this.#sql.exec<{ seq: number; event: string }>(
+    const rows = this.#sql.all<{ seq: number; event: string }>(
       'SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?',
       after,
       limit,
     );
-    return [...rows].map(
-      (row) => ({ seq: row.seq, ...(JSON.parse(row.event) as object) }) as JobEvent,
-    );
+    return rows.map((row) => ({ seq: row.seq, ...(JSON.parse(row.event) as object) }) as JobEvent);
   }
 }
 

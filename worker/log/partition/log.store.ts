@@ -4,7 +4,7 @@ import type { IdHashes, IdKey } from './id-index.ts';
 import { LogAttachments } from './attachments.store.ts';
 import type { ClaimOf, PackedRow } from './lines.ts';
 import { LOG_MIGRATIONS } from './schema.ts';
-import type { LogSql, Row } from '../../platform/sql.ts';
+import type { Sql, Row } from '../../platform/sql.ts';
 import type { LogConfig } from '../../contracts/log.rpc.ts';
 import {
   decodeIndex,
@@ -62,14 +62,14 @@ const GARBAGE_AT_ONCE = 1_000;
 const SEGMENT_COLUMNS = 'first, next, bytes, firstAtMs, lastAtMs';
 
 export class LogStore {
-  readonly #sql: LogSql;
+  readonly #sql: Sql;
   readonly attachments: LogAttachments;
   readonly #indexes = new Map<number, SegmentIndex>();
   identity: LogIdentity | null = null;
   state: LogState = emptyState();
   extent: Extent = emptyExtent();
 
-  constructor(sql: LogSql) {
+  constructor(sql: Sql) {
     this.#sql = sql;
     this.attachments = new LogAttachments(sql);
     if (sql.empty) return;

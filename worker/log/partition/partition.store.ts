@@ -30,7 +30,7 @@ import type {
   Point,
 } from '../../contracts/log.rpc.ts';
 import { LogSealing } from './sealing.store.ts';
-import { LogSql } from '../../platform/sql.ts';
+import { Sql } from '../../platform/sql.ts';
 import { LogStore } from './log.store.ts';
 import { logName } from '../../contracts/names.ts';
 import { Subscriptions } from './subscriptions.ts';
@@ -51,7 +51,7 @@ export class UnknownPartitionError extends Error {
 export class PartitionLog {
   readonly #ports: LogPorts;
   readonly #sizes: LogSizes;
-  readonly #sql: LogSql;
+  readonly #sql: Sql;
   readonly #store: LogStore;
   readonly #records: LogRecords;
   readonly #reading: LogReading;
@@ -67,7 +67,7 @@ export class PartitionLog {
   constructor(ports: LogPorts, sizes: LogSizes = LOG_SIZES) {
     this.#ports = ports;
     this.#sizes = sizes;
-    this.#sql = new LogSql(ports.storage, this.#operations);
+    this.#sql = new Sql(ports.storage, this.#operations);
     this.#store = new LogStore(this.#sql);
     this.#records = new LogRecords(this.#sql);
     const { identity, state, extent, attachments } = this.#store;

@@ -10,10 +10,10 @@ import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
 import type { IdKey } from './id-index.ts';
 import type { ClaimShards } from './claims.ts';
 import type { SegmentSizes } from './sealing.store.ts';
-import type { LogStorage } from '../../platform/sql.ts';
+import type { SqlSource } from '../../platform/sql.ts';
 
 export interface LogPorts {
-  storage: LogStorage;
+  storage: SqlSource;
   bucket: R2Bucket;
   claims: ClaimShards;
   ring(wakeUps: StreamWakeUp[]): Promise<void>;

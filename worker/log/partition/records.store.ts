@@ -1,6 +1,6 @@
 // Who deals with a partition: producers and their sequences, requests and their outcomes, readers, pins.
 import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
-import type { LogSql, Row } from '../../platform/sql.ts';
+import type { Sql, Row } from '../../platform/sql.ts';
 
 export interface Subscriber {
   reader: string;
@@ -18,9 +18,9 @@ export interface Pin {
 }
 
 export class LogRecords {
-  readonly #sql: LogSql;
+  readonly #sql: Sql;
 
-  constructor(sql: LogSql) {
+  constructor(sql: Sql) {
     this.#sql = sql;
   }
 

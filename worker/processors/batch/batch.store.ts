@@ -1,14 +1,13 @@
 // The BatchObject's tables. What changes with every look at the log is one row; a window is a row when it has
 // fired; outputs are kept, in pieces, between the run of the code and their append.
 import { BATCHES_KEPT } from '../../../shared/limits.ts';
-import { type Migration, migrate } from '../../platform/migrations.ts';
+import type { Migration } from '../../platform/migrations.ts';
+import { LongTexts } from '../../platform/long-texts.ts';
+import { Sql } from '../../platform/sql.ts';
 import type { BatchConfig, BatchEffects } from '../../contracts/batch.rpc.ts';
 import type { Windows } from './batch-machine.ts';
 import type { BatchRecord } from './batch-attempts.ts';
 import type { BatchCounters } from './batch-counters.ts';
-
-/** The platform takes values of 2 MB; UTF-16 units are at most 3 bytes each. */
-const PIECE_CHARS = 500_000;
 
 const MIGRATIONS: Migration[] = [
   {
@@ -31,17 +30,17 @@ export interface BatchState {
 }
 
 export class BatchStore {
-  readonly #storage: DurableObjectStorage;
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
+  readonly #effects: LongTexts;
 
   constructor(storage: DurableObjectStorage) {
-    this.#storage = storage;
-    this.#sql = storage.sql;
-    migrate(storage, MIGRATIONS);
+    this.#sql = new Sql(storage);
+    this.#sql.migrate(MIGRATIONS);
+    this.#effects = new LongTexts(this.#sql, 'effects', { keys: ['number'] });
   }
 
   transaction<Result>(work: () => Result): Result {
-    return this.#storage.transactionSync(work);
+    return this.#sql.transaction(work);
   }
 
   saveConfig(config: BatchConfig): void {
@@ -64,22 +63,21 @@ export class BatchStore {
   }
 
   #save(name: string, value: unknown): void {
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO texts (name, text) VALUES (?, ?)',
       name,
       JSON.stringify(value),
     );
   }
   #load<Value>(name: string): Value | null {
-    const rows = this.#sql.exec<{ text: string }>('SELECT text FROM texts WHERE name = ?', name);
-    const row = [...rows][0];
+    const row = this.#sql.first<{ text: string }>('SELECT text FROM texts WHERE name = ?', name);
     return row ? (JSON.parse(row.text) as Value) : null;
   }
 
   // --- Fired windows --------------------------------------------------------------------------------
 
   saveWindow(record: BatchRecord): void {
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR REPLACE INTO windows (number, state, redriven, record) VALUES (?, ?, ?, ?)',
       record.number,
       record.state,
@@ -102,55 +100,41 @@ export class BatchStore {
     return this.#records(`number > ? AND ${DEAD} ORDER BY number LIMIT ?`, [number, limit]);
   }
   deadCount(): number {
-    return this.#sql.exec<{ n: number }>(`SELECT count(*) AS n FROM windows WHERE ${DEAD}`).one().n;
+    return this.#sql.one<{ n: number }>(`SELECT count(*) AS n FROM windows WHERE ${DEAD}`).n;
   }
   /** Those that may be redriven: oldest first. */
   failedNumbers(limit: number): number[] {
-    const rows = this.#sql.exec<{ number: number }>(
+    const rows = this.#sql.all<{ number: number }>(
       "SELECT number FROM windows WHERE state = 'failed' ORDER BY number LIMIT ?",
       limit,
     );
-    return [...rows].map(({ number }) => number);
+    return rows.map(({ number }) => number);
   }
   /** Forgets the oldest windows that are done. */
   prune(newest: number): void {
-    this.#sql.exec(
+    this.#sql.run(
       "DELETE FROM windows WHERE number <= ? AND state = 'done'",
       newest - BATCHES_KEPT,
     );
   }
   #records(where: string, bindings: (number | string)[] = []): BatchRecord[] {
-    const rows = this.#sql.exec<{ record: string }>(
+    const rows = this.#sql.all<{ record: string }>(
       `SELECT record FROM windows WHERE ${where}`,
       ...bindings,
     );
-    return [...rows].map(({ record }) => JSON.parse(record) as BatchRecord);
+    return rows.map(({ record }) => JSON.parse(record) as BatchRecord);
   }
 
   // --- Effects --------------------------------------------------------------------------------------
 
   saveEffects(number: number, effects: BatchEffects): void {
-    this.deleteEffects(number);
-    const text = JSON.stringify(effects);
-    for (let at = 0, piece = 0; at < text.length; at += PIECE_CHARS, piece++) {
-      this.#sql.exec(
-        'INSERT INTO effects (number, piece, text) VALUES (?, ?, ?)',
-        number,
-        piece,
-        text.slice(at, at + PIECE_CHARS),
-      );
-    }
+    this.#effects.save(JSON.stringify(effects), number);
   }
   effects(number: number): BatchEffects | null {
-    const rows = this.#sql.exec<{ text: string }>(
-      'SELECT text FROM effects WHERE number = ? ORDER BY piece',
-      number,
-    );
-    const text = [...rows].map((row) => row.text).join('');
-    return text === '' ? null : (JSON.parse(text) as BatchEffects);
+    return this.#effects.json<BatchEffects>(number);
   }
   deleteEffects(number: number): void {
-    this.#sql.exec('DELETE FROM effects WHERE number = ?', number);
+    this.#effects.delete(number);
   }
 }
 

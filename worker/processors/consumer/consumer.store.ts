@@ -4,14 +4,11 @@ import { READ_MAX_BYTES } from '../../../shared/limits.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { Claim } from '../../../shared/schemas/claim.ts';
 import type { StreamEvent } from '../../../shared/schemas/stream.ts';
-import { migrate } from '../../platform/migrations.ts';
-import { textPieces } from '../../platform/text-pieces.ts';
+import { LongTexts } from '../../platform/long-texts.ts';
+import { Sql } from '../../platform/sql.ts';
 import type { ConsumerConfig, Effects } from '../../contracts/consumer.rpc.ts';
 import type { ConsumerRecord } from './consumer-record.ts';
 import type { ConsumerStorage, Letter, Loaded } from './consumer-storage.ts';
-
-/** Texts longer than a row allows (2 MB) are cut. */
-const TEXT_PIECE_CHARS = 500_000;
 
 const MIGRATIONS = [
   {
@@ -43,34 +40,36 @@ export interface StoredLetter extends Letter {
 }
 
 export class ConsumerStore implements ConsumerStorage {
-  readonly #storage: DurableObjectStorage;
-  readonly #sql: SqlStorage;
+  readonly #sql: Sql;
+  readonly #texts: LongTexts;
 
   constructor(storage: DurableObjectStorage) {
-    this.#storage = storage;
-    this.#sql = storage.sql;
-    migrate(storage, MIGRATIONS);
+    this.#sql = new Sql(storage);
+    this.#sql.migrate(MIGRATIONS);
+    this.#texts = new LongTexts(this.#sql, 'texts', { counted: true });
   }
 
   transaction<Result>(work: () => Result): Result {
-    return this.#storage.transactionSync(work);
+    return this.#sql.transaction(work);
   }
 
   // --- The place and what was decided ---
 
   load(): Loaded | null {
-    const config = this.#loadJson<ConsumerConfig>('config');
-    const record = this.#loadJson<ConsumerRecord>('record');
-    return config && record ? { config, record, log: this.#loadJson<string[]>('log') ?? [] } : null;
+    const config = this.#texts.json<ConsumerConfig>('config');
+    const record = this.#texts.json<ConsumerRecord>('record');
+    return config && record
+      ? { config, record, log: this.#texts.json<string[]>('log') ?? [] }
+      : null;
   }
   saveConfig(config: ConsumerConfig): void {
-    this.#saveText('config', JSON.stringify(config));
+    this.#texts.save(JSON.stringify(config), 'config');
   }
   saveRecord(record: ConsumerRecord): void {
-    this.#saveText('record', JSON.stringify(record));
+    this.#texts.save(JSON.stringify(record), 'record');
   }
   saveLog(lines: string[]): void {
-    this.#saveText('log', JSON.stringify(lines));
+    this.#texts.save(JSON.stringify(lines), 'log');
   }
   /** One line of JSON, and the outputs' texts as they are: as a part of the JSON they would be written a second time. */
   savePrepared(serial: number, effects: Effects): void {
@@ -78,10 +77,10 @@ export class ConsumerStore implements ConsumerStorage {
     const outputs = effects.outputs.map((some) => ({ ...some, text: '' }));
     const chars = texts.map((text) => text.length);
     const head = JSON.stringify({ serial, effects: { ...effects, outputs }, chars });
-    this.#saveText('prepared', `${head}\n${texts.join('')}`);
+    this.#texts.save(`${head}\n${texts.join('')}`, 'prepared');
   }
   loadPrepared(serial: number): Effects | null {
-    const text = this.#loadText('prepared');
+    const text = this.#texts.load('prepared');
     if (text === null) return null;
     let at = text.indexOf('\n') + 1;
     const prepared = JSON.parse(text.slice(0, at)) as {
@@ -98,42 +97,11 @@ export class ConsumerStore implements ConsumerStorage {
     return { ...prepared.effects, outputs };
   }
 
-  /** Pieces of a longer text that stood there before may stay behind: the first piece says how many count. */
-  #saveText(name: string, text: string): void {
-    const pieces = textPieces(text, TEXT_PIECE_CHARS);
-    pieces.forEach((piece, i) => {
-      this.#sql.exec(
-        'INSERT OR REPLACE INTO texts (name, piece, pieces, text) VALUES (?, ?, ?, ?)',
-        name,
-        i,
-        pieces.length,
-        piece,
-      );
-    });
-  }
-  #loadJson<Value>(name: string): Value | null {
-    const text = this.#loadText(name);
-    return text === null ? null : (JSON.parse(text) as Value);
-  }
-  #loadText(name: string): string | null {
-    const rows = [
-      ...this.#sql.exec<{ pieces: number; text: string }>(
-        'SELECT pieces, text FROM texts WHERE name = ? ORDER BY piece',
-        name,
-      ),
-    ];
-    if (rows.length === 0) return null;
-    return rows
-      .slice(0, rows[0]?.pieces ?? 0)
-      .map((row) => row.text)
-      .join('');
-  }
-
   // --- Dead letters ---
 
   addLetter({ id, offset, line, error, attempts, atMs }: Letter): void {
     const token = claimOf(line)?.token ?? null;
-    this.#sql.exec(
+    this.#sql.run(
       'INSERT OR IGNORE INTO letters (offset, id, attempts, atMs, error, token, line) VALUES (?, ?, ?, ?, ?, ?, ?)',
       offset,
       id,
@@ -144,11 +112,11 @@ export class ConsumerStore implements ConsumerStorage {
       line,
     );
     if (token === null) return;
-    this.#sql.exec('INSERT OR IGNORE INTO tokens (token, held) VALUES (?, 0)', token);
+    this.#sql.run('INSERT OR IGNORE INTO tokens (token, held) VALUES (?, 0)', token);
   }
   buryLetter(letter: Letter): boolean {
     const { offset, error, attempts, atMs } = letter;
-    this.#sql.exec(
+    this.#sql.run(
       `UPDATE letters SET redriveAtMs = NULL, error = ?, attempts = attempts + ?, atMs = ?
        WHERE offset = ? AND redriveAtMs IS NOT NULL`,
       JSON.stringify(error),
@@ -157,20 +125,20 @@ export class ConsumerStore implements ConsumerStorage {
       offset,
     );
     if (this.#changes() > 0) return true;
-    const found = [...this.#sql.exec('SELECT 1 FROM letters WHERE offset = ?', offset)];
+    const found = this.#sql.all('SELECT 1 FROM letters WHERE offset = ?', offset);
     if (found.length > 0) return false;
     this.addLetter(letter);
     return true;
   }
   removeLetter(id: string, attempts: number | null): void {
-    this.#sql.exec(
+    this.#sql.run(
       'DELETE FROM letters WHERE offset = ?1 AND attempts = coalesce(?2, attempts)',
       this.#offsetOf(id),
       attempts,
     );
   }
   letterFailedAgain(id: string, error: TaskError): void {
-    this.#sql.exec(
+    this.#sql.run(
       'UPDATE letters SET attempts = attempts + 1, error = ?, redriveAtMs = NULL WHERE offset = ?',
       JSON.stringify(error),
       this.#offsetOf(id),
@@ -181,7 +149,7 @@ export class ConsumerStore implements ConsumerStorage {
     return Number(id.slice(id.lastIndexOf(':') + 1));
   }
   letterCount(): number {
-    return this.#sql.exec<{ n: number }>('SELECT count(*) AS n FROM letters').one().n;
+    return this.#sql.one<{ n: number }>('SELECT count(*) AS n FROM letters').n;
   }
   lettersDue(nowMs: number, limit: number): Letter[] {
     return this.#letters(
@@ -191,18 +159,16 @@ export class ConsumerStore implements ConsumerStorage {
     );
   }
   nextRedriveMs(): number | null {
-    return this.#sql
-      .exec<{ atMs: number | null }>(
-        'SELECT min(redriveAtMs) AS atMs FROM letters WHERE redriveAtMs IS NOT NULL',
-      )
-      .one().atMs;
+    return this.#sql.one<{ atMs: number | null }>(
+      'SELECT min(redriveAtMs) AS atMs FROM letters WHERE redriveAtMs IS NOT NULL',
+    ).atMs;
   }
   lettersAfter(offset: number, limit: number): StoredLetter[] {
     return this.#letters('WHERE offset > ? ORDER BY offset LIMIT ?', offset, limit);
   }
   /** Some MiB of them at most, but one at least. */
   #letters(where: string, ...bindings: number[]): StoredLetter[] {
-    const rows = this.#sql.exec<LetterRow>(
+    const rows = this.#sql.all<LetterRow>(
       `SELECT offset, id, redriveAtMs, attempts, atMs, error, line FROM letters ${where}`,
       ...bindings,
     );
@@ -217,7 +183,7 @@ export class ConsumerStore implements ConsumerStorage {
   }
   /** Gives each of them a time, `spacingMs` apart, and says how many got one. Those that have one keep it. */
   redriveAll(fromMs: number, spacingMs: number): number {
-    this.#sql.exec(
+    this.#sql.run(
       `UPDATE letters SET redriveAtMs = ?1 + CAST(found.n * ?2 AS INTEGER)
        FROM (SELECT offset AS at, row_number() OVER (ORDER BY offset) - 1 AS n FROM letters WHERE redriveAtMs IS NULL) AS found
        WHERE letters.offset = found.at`,
@@ -227,7 +193,7 @@ export class ConsumerStore implements ConsumerStorage {
     return this.#changes();
   }
   redriveOne(id: string, atMs: number): boolean {
-    this.#sql.exec(
+    this.#sql.run(
       'UPDATE letters SET redriveAtMs = coalesce(redriveAtMs, ?) WHERE offset = ? AND id = ?',
       atMs,
       this.#offsetOf(id),
@@ -236,7 +202,7 @@ export class ConsumerStore implements ConsumerStorage {
     return this.#changes() > 0;
   }
   #changes(): number {
-    return this.#sql.exec<{ n: number }>('SELECT changes() AS n').one().n;
+    return this.#sql.one<{ n: number }>('SELECT changes() AS n').n;
   }
 
   // --- The claims of dead letters, which must not be collected under them ---
@@ -246,7 +212,7 @@ export class ConsumerStore implements ConsumerStorage {
     const used = 'EXISTS (SELECT 1 FROM letters WHERE letters.token = tokens.token)';
     const tokens = (where: string) =>
       [
-        ...this.#sql.exec<{ token: string }>(
+        ...this.#sql.all<{ token: string }>(
           `SELECT token FROM tokens WHERE ${where} LIMIT ?`,
           limit,
         ),
@@ -254,19 +220,19 @@ export class ConsumerStore implements ConsumerStorage {
     return { hold: tokens(`held = 0 AND ${used}`), release: tokens(`NOT ${used}`) };
   }
   tokenHeld(token: string): void {
-    this.#sql.exec('UPDATE tokens SET held = 1 WHERE token = ?', token);
+    this.#sql.run('UPDATE tokens SET held = 1 WHERE token = ?', token);
   }
   /** Another letter may have come with it meanwhile. */
   tokenReleased(token: string): void {
-    this.#sql.exec(
+    this.#sql.run(
       'DELETE FROM tokens WHERE token = ?1 AND NOT EXISTS (SELECT 1 FROM letters WHERE letters.token = ?1)',
       token,
     );
-    this.#sql.exec('UPDATE tokens SET held = 0 WHERE token = ?', token);
+    this.#sql.run('UPDATE tokens SET held = 0 WHERE token = ?', token);
   }
   tokens(after: string, limit: number): string[] {
     return [
-      ...this.#sql.exec<{ token: string }>(
+      ...this.#sql.all<{ token: string }>(
         'SELECT token FROM tokens WHERE token > ? ORDER BY token LIMIT ?',
         after,
         limit,

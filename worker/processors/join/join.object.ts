@@ -13,7 +13,7 @@ import type {
 } from '../../contracts/shard.rpc.ts';
 import { guardBindings } from '../../platform/bindings.ts';
 import type { Env } from '../../platform/env.ts';
-import type { LogSql } from '../../platform/sql.ts';
+import type { Sql } from '../../platform/sql.ts';
 import { IsolateCrashError } from '../../isolates/stateless.edge.ts';
 import { JoinOperator } from './join-operator.ts';
 import type { JoinRpc } from '../../contracts/join.rpc.ts';
@@ -74,7 +74,7 @@ export class JoinObject extends DurableObject<Env> implements JoinRpc {
   }
 }
 
-function makeOperator(config: ShardConfig, code: KeyedCode, sql: LogSql): JoinOperator {
+function makeOperator(config: ShardConfig, code: KeyedCode, sql: Sql): JoinOperator {
   const { work, retry, sources } = config;
   if (work.kind !== 'join') throw new Error(`a JoinObject joins: it was given ${work.kind}`);
   sql.migrate(JOIN_MIGRATIONS);

@@ -27,7 +27,7 @@ import type { Env } from '../../platform/env.ts';
 import { consumerObject } from '../../stubs.ts';
 import { Timers } from '../../platform/timers.ts';
 import { appendOutputs } from '../../outputs/append-outputs.edge.ts';
-import type { LogSql } from '../../platform/sql.ts';
+import type { Sql } from '../../platform/sql.ts';
 import { IsolateCrashError } from '../../isolates/stateless.edge.ts';
 import { keyedCode } from './code.edge.ts';
 import type { KeyedCode, Operator } from './operator.ts';
@@ -45,7 +45,7 @@ import { Shard } from './shard.ts';
 export type MakeOperator<Of extends Operator> = (
   config: ShardConfig,
   code: KeyedCode,
-  sql: LogSql,
+  sql: Sql,
 ) => Of;
 
 interface Opened<Of extends Operator> {

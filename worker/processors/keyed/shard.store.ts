@@ -17,15 +17,11 @@ import type {
   ProcessorCounters,
 } from '../../../shared/schemas/processor.ts';
 import type { StreamEvent } from '../../../shared/schemas/stream.ts';
-import { migrate } from '../../platform/migrations.ts';
-import { textPieces } from '../../platform/text-pieces.ts';
-import { LogSql, type LogStorage } from '../../platform/sql.ts';
+import { LongTexts } from '../../platform/long-texts.ts';
+import { Sql, type SqlSource } from '../../platform/sql.ts';
 import type { Late } from './operator.ts';
 import { type Outbox, outboxText, readOutbox } from './outbox.ts';
 import type { ShardConfig } from '../../contracts/shard.rpc.ts';
-
-/** Three bytes a UTF-16 unit at most. */
-const TEXT_PIECE_CHARS = Math.floor(OUTBOX_ROW_MAX_BYTES / 3);
 
 const MIGRATIONS = [
   {
@@ -83,14 +79,16 @@ interface LateHead {
 export class ShardStore {
   readonly operations = noOperations();
   /** Statements through this are counted in `operations`. */
-  readonly sql: LogSql;
+  readonly sql: Sql;
+  readonly #texts: LongTexts;
   #saved = '';
   #redone: number | null = null;
 
-  constructor(storage: LogStorage) {
-    migrate(storage, MIGRATIONS, 'shard_migrations');
-    this.sql = new LogSql(storage, this.operations);
-    const before = this.#loadJson<StoredRecord>('record');
+  constructor(storage: SqlSource) {
+    this.sql = new Sql(storage, this.operations);
+    this.sql.migrate(MIGRATIONS, 'shard_migrations');
+    this.#texts = new LongTexts(this.sql, 'shard_texts', { counted: true });
+    const before = this.#texts.json<StoredRecord>('record');
     if (before) Object.assign(this.operations, before.operations);
   }
 
@@ -101,13 +99,13 @@ export class ShardStore {
   // --- The configuration, the record, the last log lines ---
 
   loadConfig(): ShardConfig | null {
-    return this.#loadJson<ShardConfig>('config');
+    return this.#texts.json<ShardConfig>('config');
   }
   saveConfig(config: ShardConfig): void {
-    this.#saveText('config', JSON.stringify(config));
+    this.#texts.save(JSON.stringify(config), 'config');
   }
   loadRecord(): ShardRecord | null {
-    const stored = this.#loadJson<StoredRecord>('record');
+    const stored = this.#texts.json<StoredRecord>('record');
     this.#saved = stored ? JSON.stringify(stored.record) : '';
     return stored?.record ?? null;
   }
@@ -116,27 +114,27 @@ export class ShardStore {
     const text = JSON.stringify(record);
     if (text === this.#saved) return;
     const stored: StoredRecord = { record, operations: this.operations };
-    this.#saveText('record', JSON.stringify(stored));
+    this.#texts.save(JSON.stringify(stored), 'record');
     this.#saved = text;
   }
   loadLog(): string[] {
-    return this.#loadJson<string[]>('log') ?? [];
+    return this.#texts.json<string[]>('log') ?? [];
   }
   saveLog(lines: string[]): void {
-    this.#saveText('log', JSON.stringify(lines.slice(-LOG_LINES_MAX)));
+    this.#texts.save(JSON.stringify(lines.slice(-LOG_LINES_MAX)), 'log');
   }
 
   // --- The outbox ---
 
   loadOutbox(): Outbox | null {
-    const text = this.#loadText('outbox');
+    const text = this.#texts.load('outbox');
     return text === null ? null : readOutbox(text);
   }
   saveOutbox(outbox: Outbox): void {
-    this.#saveText('outbox', outboxText(outbox));
+    this.#texts.save(outboxText(outbox), 'outbox');
   }
   clearOutbox(): void {
-    this.sql.run("DELETE FROM shard_texts WHERE name = 'outbox'");
+    this.#texts.delete('outbox');
   }
 
   // --- Events that were given up on, until their consumer knows ---
@@ -248,34 +246,5 @@ export class ShardStore {
       if (events.length >= limit) break;
     }
     return events;
-  }
-
-  // --- Texts ---
-
-  /** Pieces of a longer text that stood there before may stay behind: the first piece says how many count. */
-  #saveText(name: string, text: string): void {
-    const pieces = textPieces(text, TEXT_PIECE_CHARS);
-    pieces.forEach((piece, i) => {
-      this.sql.run(
-        'INSERT OR REPLACE INTO shard_texts (name, piece, pieces, text) VALUES (?, ?, ?, ?)',
-        name,
-        i,
-        pieces.length,
-        piece,
-      );
-    });
-  }
-  #loadJson<Value>(name: string): Value | null {
-    const text = this.#loadText(name);
-    return text === null ? null : (JSON.parse(text) as Value);
-  }
-  #loadText(name: string): string | null {
-    const rows = this.sql.all<{ pieces: number; text: string }>(
-      'SELECT pieces, text FROM shard_texts WHERE name = ? ORDER BY piece',
-      name,
-    );
-    if (rows.length === 0) return null;
-    const pieces = rows.slice(0, rows[0]?.pieces ?? 0);
-    return pieces.map(({ text }) => text).join('');
   }
 }

@@ -6,12 +6,11 @@ import { compareKeys } from '../../../shared/mapreduce/order.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
 import type { StateEntry } from '../../../shared/schemas/processor.ts';
 import type { ShardPage } from '../../contracts/shard.rpc.ts';
-import type { LogSql } from '../../platform/sql.ts';
+import { jsonLists } from '../../platform/json-lists.ts';
+import type { Sql } from '../../platform/sql.ts';
 import type { StoredState } from '../../contracts/state.rpc.ts';
 import { type Held, NO_TOTALS, type Slice, type States, type Totals } from './states.ts';
 
-/** A parameter takes 2 MB; UTF-16 units are at most 3 bytes each. */
-const PIECE_CHARS = 500_000;
 /** As JSON within JSON a state may double: larger ones are parameters of their own. */
 const PACKED_STATE_MAX_CHARS = 100_000;
 
@@ -49,9 +48,9 @@ interface StateRow extends Record<string, SqlStorageValue> {
 }
 
 export class StateStore implements States {
-  readonly #sql: LogSql;
+  readonly #sql: Sql;
 
-  constructor(sql: LogSql) {
+  constructor(sql: Sql) {
     this.#sql = sql;
     sql.migrate(MIGRATIONS);
   }
@@ -64,7 +63,7 @@ export class StateStore implements States {
   }
 
   *read(keys: string[]): Iterable<Held> {
-    for (const piece of pieces(keys, (key) => JSON.stringify(key))) {
+    for (const piece of jsonLists(keys, (key) => JSON.stringify(key))) {
       // CROSS JOIN: the keys' order is kept.
       yield* this.#sql.each<HeldRow>(
         `SELECT s.key AS key, s.expiresMs AS expiresMs, s.ttlMs AS ttlMs, s.bytes AS bytes, s.state AS state
@@ -91,7 +90,7 @@ export class StateStore implements States {
 
   write(puts: Held[], drops: string[], totals: Totals, nowMs: number): void {
     const isPacked = ({ state }: Held) => state.length <= PACKED_STATE_MAX_CHARS;
-    const rows = pieces(puts.filter(isPacked), ({ key, expiresMs, ttlMs, bytes, state }) =>
+    const rows = jsonLists(puts.filter(isPacked), ({ key, expiresMs, ttlMs, bytes, state }) =>
       JSON.stringify([key, expiresMs, ttlMs, bytes, state]),
     );
     for (const piece of rows) {
@@ -103,7 +102,7 @@ export class StateStore implements States {
       );
     }
     for (const put of puts) if (!isPacked(put)) this.#writeOne(put, nowMs);
-    for (const piece of pieces(drops, (key) => JSON.stringify(key))) {
+    for (const piece of jsonLists(drops, (key) => JSON.stringify(key))) {
       this.#sql.run('DELETE FROM states WHERE key IN (SELECT value FROM json_each(?))', piece);
     }
     this.#writeTotals(totals);
@@ -199,21 +198,4 @@ function entryOf({ key, state, bytes, changedMs, expiresMs }: StateRow): StateEn
     changedAt: isoTime(changedMs),
     expiresAt: expiresMs === null ? null : isoTime(expiresMs),
   };
-}
-
-/** JSON lists, each of a size that a parameter takes. */
-function* pieces<Item>(items: Iterable<Item>, json: (item: Item) => string): Iterable<string> {
-  let texts: string[] = [];
-  let chars = 0;
-  for (const item of items) {
-    const text = json(item);
-    if (chars + text.length > PIECE_CHARS && texts.length > 0) {
-      yield `[${texts.join()}]`;
-      texts = [];
-      chars = 0;
-    }
-    texts.push(text);
-    chars += text.length + 1;
-  }
-  if (texts.length > 0) yield `[${texts.join()}]`;
 }

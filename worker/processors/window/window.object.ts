@@ -12,13 +12,13 @@ import type {
 } from '../../contracts/shard.rpc.ts';
 import { guardBindings } from '../../platform/bindings.ts';
 import type { Env } from '../../platform/env.ts';
-import type { LogSql } from '../../platform/sql.ts';
+import type { Sql } from '../../platform/sql.ts';
 import { IsolateCrashError } from '../../isolates/stateless.edge.ts';
 import type { WindowRpc } from '../../contracts/window.rpc.ts';
 import { WindowOperator } from './window-operator.ts';
 import { PANE_MIGRATIONS, WindowStore } from './window.store.ts';
 
-function makeOperator(config: ShardConfig, code: KeyedCode, sql: LogSql): WindowOperator {
+function makeOperator(config: ShardConfig, code: KeyedCode, sql: Sql): WindowOperator {
   const { work, retry, sources, paused, ref } = config;
   if (work.kind !== 'window') throw new Error(`${ref.processor} is no processor of windows`);
   sql.migrate(PANE_MIGRATIONS);

@@ -1,7 +1,12 @@
 // The tables of open windows, and every statement on them. A window is one row, written once a batch that touches it.
 // When windows end is packed: rows list many of them, sorted by end, and a session whose end moved is looked up when the
 // end that is listed is due; so an event that prolongs a session writes nothing here.
-import { EVENT_WINDOW_ENDS_PER_ROW, EVENT_WINDOW_ENDS_ROWS } from '../../../shared/limits.ts';
+import {
+  EVENT_WINDOW_ENDS_PER_ROW,
+  EVENT_WINDOW_ENDS_ROWS,
+  TEXT_PIECE_MAX_CHARS,
+} from '../../../shared/limits.ts';
+import { jsonLists } from '../../platform/json-lists.ts';
 import type { EventClock } from './watermark.ts';
 import type { FullWindow, NewWindow, KeyWindow, WindowId } from './window.ts';
 
@@ -60,9 +65,6 @@ export interface RetryRow {
   attempts: number;
   panes: WindowId[];
 }
-
-/** A parameter takes 2 MB; a character is three bytes at most. */
-const PIECE_CHARS = 500_000;
 
 const META =
   'p.key AS key, p.startMs AS startMs, p.endMs AS endMs, p.count AS count, p.bytes AS bytes, p.source AS source, p.offset AS offset';
@@ -143,12 +145,12 @@ export class WindowStore {
   }
 
   #asked<Row extends SqlRow>(query: string, ids: Iterable<WindowId>): Row[] {
-    return pieces(ids, idText).flatMap((piece) => this.#sql.all<Row>(query, piece));
+    return [...jsonLists(ids, idText)].flatMap((piece) => this.#sql.all<Row>(query, piece));
   }
 
   /** All the windows of these keys, each key's in order. */
   windowsOf(keys: Iterable<string>): KeyWindow[] {
-    return pieces(keys, (key) => JSON.stringify(key)).flatMap((piece) =>
+    return [...jsonLists(keys, (key) => JSON.stringify(key))].flatMap((piece) =>
       this.#sql.all<WindowRow>(
         `SELECT ${META} FROM json_each(?) AS k CROSS JOIN panes AS p WHERE p.key = k.value ORDER BY p.key, p.startMs`,
         piece,
@@ -164,17 +166,17 @@ export class WindowStore {
         const row = [...columnsOf(pane)];
         const chars = (pane.value?.length ?? 0) + pane.last.length;
         // As JSON within JSON a text may double; large ones are parameters of their own.
-        if (chars <= PIECE_CHARS / 4) packed.push(JSON.stringify(row));
+        if (chars <= TEXT_PIECE_MAX_CHARS / 4) packed.push(JSON.stringify(row));
         else this.#sql.run(putQuery('VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)', appends), ...row);
       }
-      for (const piece of pieces(packed, (row) => row)) {
+      for (const piece of jsonLists(packed, (row) => row)) {
         this.#sql.run(putQuery(PACKED_PANES, appends), piece);
       }
     }
   }
 
   drop(ids: Iterable<WindowId>): void {
-    for (const piece of pieces(ids, idText)) {
+    for (const piece of jsonLists(ids, idText)) {
       this.#sql.run(
         'DELETE FROM panes WHERE (key, startMs) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))',
         piece,
@@ -285,7 +287,7 @@ function* endLists(sorted: readonly End[]): Iterable<End[]> {
   let list: End[] = [];
   let chars = 0;
   for (const end of sorted) {
-    if (list.length === EVENT_WINDOW_ENDS_PER_ROW || chars > PIECE_CHARS / 2) {
+    if (list.length === EVENT_WINDOW_ENDS_PER_ROW || chars > TEXT_PIECE_MAX_CHARS / 2) {
       yield list;
       list = [];
       chars = 0;
@@ -294,23 +296,4 @@ function* endLists(sorted: readonly End[]): Iterable<End[]> {
     chars += end[0].length + 40;
   }
   if (list.length > 0) yield list;
-}
-
-/** JSON lists, each of a size that a parameter takes. */
-function pieces<Item>(items: Iterable<Item>, json: (item: Item) => string): string[] {
-  const done: string[] = [];
-  let texts: string[] = [];
-  let chars = 0;
-  for (const item of items) {
-    const text = json(item);
-    if (chars + text.length > PIECE_CHARS && texts.length > 0) {
-      done.push(`[${texts.join()}]`);
-      texts = [];
-      chars = 0;
-    }
-    texts.push(text);
-    chars += text.length + 1;
-  }
-  if (texts.length > 0) done.push(`[${texts.join()}]`);
-  return done;
 }

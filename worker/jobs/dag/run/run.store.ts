@@ -7,8 +7,8 @@ import {
 } from '../../../../shared/limits.ts';
 import type { Operation } from '../../../../shared/pricing.ts';
 import type { JobEvent } from '../../../../shared/schemas/job.ts';
-import { textPieces } from '../../../platform/text-pieces.ts';
-import { LogSql, type LogStorage } from '../../../platform/sql.ts';
+import { LongTexts } from '../../../platform/long-texts.ts';
+import { Sql, type SqlSource } from '../../../platform/sql.ts';
 import {
   type AttemptRecord,
   type Head,
@@ -21,8 +21,6 @@ import {
   type WatchRecord,
 } from './run-record.ts';
 
-/** UTF-16 units, at most 3 bytes each, of a row that takes 2 MB. */
-const PIECE_MAX_CHARS = 500_000;
 const EVENTS_PER_ROW = 500;
 
 const MIGRATIONS = [
@@ -59,14 +57,16 @@ export class RunStore {
     r2Read: 0,
     queueOperation: 0,
   };
-  readonly #sql: LogSql;
+  readonly #sql: Sql;
+  readonly #pieces: LongTexts;
   /** What the rows of steps say, as far as it may change. */
   readonly #stored = new Map<string, string>();
   #events: JobEvent[] = [];
   #lastSeq = 0;
 
-  constructor(storage: LogStorage) {
-    this.#sql = new LogSql(storage, this.operations);
+  constructor(storage: SqlSource) {
+    this.#sql = new Sql(storage, this.operations);
+    this.#pieces = new LongTexts(this.#sql, 'texts', { keys: ['kind', 'name', 'n'] });
   }
 
   /** Nothing was ever stored: asking must not make a database of it. */
@@ -87,24 +87,7 @@ export class RunStore {
   // --- Texts ----------------------------------------------------------------------------------------
 
   #save(kind: Kind, name: string, n: number, text: string): void {
-    const pieces = textPieces(text, PIECE_MAX_CHARS);
-    for (const [piece, part] of pieces.entries()) {
-      this.#sql.run(
-        'INSERT OR REPLACE INTO texts (kind, name, n, piece, text) VALUES (?, ?, ?, ?, ?)',
-        kind,
-        name,
-        n,
-        piece,
-        part,
-      );
-    }
-    this.#sql.run(
-      'DELETE FROM texts WHERE kind = ? AND name = ? AND n = ? AND piece >= ?',
-      kind,
-      name,
-      n,
-      pieces.length,
-    );
+    this.#pieces.save(text, kind, name, n);
   }
 
   /** Of a kind, or of one name of it, in order; one at a time, since all may be more than fits in memory. */
@@ -132,7 +115,7 @@ export class RunStore {
   }
 
   #delete(kind: Kind, name: string, n: number): void {
-    this.#sql.run('DELETE FROM texts WHERE kind = ? AND name = ? AND n = ?', kind, name, n);
+    this.#pieces.delete(kind, name, n);
   }
 
   // --- The run --------------------------------------------------------------------------------------
