@@ -14,6 +14,10 @@ export class IsolateCrashError extends Error {
   }
 }
 
+/** What killed the isolate; null for everything that is not the code's fault. */
+export const crashOf = (error: unknown): TaskError | null =>
+  error instanceof IsolateCrashError ? error.error : null;
+
 /** The program's top level throws: no event's fault, and no event gets anywhere until the code is changed. */
 export class ProgramLoadError extends Error {
   constructor({ message, line, column }: TaskError) {

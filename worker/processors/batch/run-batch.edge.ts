@@ -4,7 +4,8 @@ import { jobObject, batchObject } from '../../stubs.ts';
 import { submitJob } from '../../jobs/mapreduce/submit.edge.ts';
 import { appendEvents } from '../../log/append.edge.ts';
 import { streamRange } from '../../log/read.edge.ts';
-import { IsolateCrashError, runBatchFunction } from '../../isolates/stateless.edge.ts';
+import { crashOf } from '../../isolates/isolate-run.ts';
+import { runBatchFunction } from '../../isolates/stateless.edge.ts';
 import { streamNamed } from '../../log/streams.edge.ts';
 import type { BatchWork } from '../../contracts/batch.rpc.ts';
 import { runWindows, type BatchPorts } from './batch-attempt.ts';
@@ -24,7 +25,7 @@ function worldOf(env: Env, name: string): BatchPorts {
         ids: eventIds,
       }),
     submit: (work) => submitWindow(env, work),
-    crashOf: (error) => (error instanceof IsolateCrashError ? error.error : null),
+    crashOf,
     nowMs: Date.now,
     every: (ms, work) => {
       const timer = setInterval(work, ms);

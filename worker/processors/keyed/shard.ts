@@ -1,7 +1,7 @@
 // One shard of a keyed processor: what came of which partition, what it owes, what it gave up on, and when it wakes.
 // The operator knows what events mean; here each of its changes is written in one transaction with the offset it
 // comes from and the outputs it makes, so that whatever comes twice changes nothing twice. StateObject, JoinObject
-// and WindowObject are thin shells around this (shard-host.ts); so are the tests.
+// and WindowObject are thin shells around this (shard-object.ts); so are the tests.
 //
 // Calls take turns: applying, what is due, draining and configuring never overlap.
 import { BLOCKED_MAX_MS, SHARD_DUE_FOR_MS } from '../../../shared/limits.ts';

@@ -1,19 +1,11 @@
-// The open windows of some of a processor's keys. A thin shell: the host is the shard, window-operator.ts the windows.
-import { DurableObject } from 'cloudflare:workers';
-import type { LateEvent, OpenEventWindow } from '../../../shared/schemas/processor.ts';
-import { ShardHost } from '../keyed/shard-host.ts';
+// The open windows of some of a processor's keys. window-operator.ts knows windows.
+import type { OpenEventWindow } from '../../../shared/schemas/processor.ts';
+import { ShardObject } from '../keyed/shard.object.ts';
 import type { KeyedCode } from '../keyed/operator.ts';
-import type {
-  Routed,
-  RoutedBatch,
-  ShardConfig,
-  ShardPage,
-  ShardStatus,
-} from '../../contracts/shard.rpc.ts';
-import { guardBindings } from '../../platform/bindings.ts';
+import type { ShardConfig, ShardPage, ShardStatus } from '../../contracts/shard.rpc.ts';
 import type { Env } from '../../platform/env.ts';
 import type { Sql } from '../../platform/sql.ts';
-import { IsolateCrashError } from '../../isolates/stateless.edge.ts';
+import { crashOf } from '../../isolates/isolate-run.ts';
 import type { WindowRpc } from '../../contracts/window.rpc.ts';
 import { WindowOperator } from './window-operator.ts';
 import { PANE_MIGRATIONS, WindowStore } from './window.store.ts';
@@ -30,57 +22,26 @@ function makeOperator(config: ShardConfig, code: KeyedCode, sql: Sql): WindowOpe
     paused,
     nowMs: () => Date.now(),
     random: () => Math.random(),
-    crashOf: (error) => (error instanceof IsolateCrashError ? error.error : null),
+    crashOf,
   });
 }
 
-export class WindowObject extends DurableObject<Env> implements WindowRpc {
-  readonly #host: ShardHost<WindowOperator>;
-
+export class WindowObject extends ShardObject<WindowOperator> implements WindowRpc {
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, guardBindings(env));
-    this.#host = new ShardHost(ctx, this.env, makeOperator);
+    super(ctx, env, makeOperator);
   }
 
-  async configure(config: ShardConfig): Promise<void> {
-    await this.#host.configure(config);
-  }
-
-  async apply(batch: RoutedBatch): Promise<Routed> {
-    return this.#host.apply(batch);
-  }
-
-  async rested(source: number, at: number): Promise<void> {
-    await this.#host.rested(source, at);
-  }
-
-  async drain(): Promise<number> {
-    return this.#host.drain();
-  }
-
-  async status(): Promise<ShardStatus | null> {
-    const status = await this.#host.status();
-    const watermarkMs = this.#host.operator?.watermarkMs(Date.now()) ?? null;
+  override async status(): Promise<ShardStatus | null> {
+    const status = await super.status();
+    const watermarkMs = this.operator?.watermarkMs(Date.now()) ?? null;
     return status && { ...status, watermarkMs };
   }
 
-  async late(limit: number): Promise<LateEvent[]> {
-    return this.#host.late(limit);
-  }
-
   async windowsOf(key: string): Promise<OpenEventWindow[]> {
-    return this.#host.operator?.windowsOf(key) ?? [];
+    return this.operator?.windowsOf(key) ?? [];
   }
 
   async windows(after: string | null, limit: number): Promise<ShardPage<OpenEventWindow>> {
-    return this.#host.operator?.windows(after, limit) ?? { items: [], more: false };
-  }
-
-  async forget(): Promise<void> {
-    await this.#host.forget();
-  }
-
-  override async alarm(): Promise<void> {
-    await this.#host.alarm();
+    return this.operator?.windows(after, limit) ?? { items: [], more: false };
   }
 }

@@ -1,34 +1,17 @@
-// What StateObject, JoinObject and WindowObject share: storage, one alarm and the world around a shard. An object
-// holds a host, passes the shard's calls on, and adds what only it can be asked:
-//
-//   export class StateObject extends DurableObject<Env> implements StateRpc {
-//     readonly #host: ShardHost<StatefulOperator>;
-//
-//     constructor(ctx: DurableObjectState, env: Env) {
-//       super(ctx, guardBindings(env));
-//       this.#host = new ShardHost(ctx, this.env, (config, code, sql) => new StatefulOperator(config, code, sql));
-//     }
-//     async configure(config: ShardConfig) {
-//       await this.#host.configure(config);
-//     }
-//     …apply, rested, drain, status, late, forget alike
-//     async state(key: string) {
-//       return this.#host.operator?.state(key, Date.now()) ?? null;
-//     }
-//     override async alarm() {
-//       await this.#host.alarm();
-//     }
-//   }
+// What StateObject, JoinObject and WindowObject share: storage, one alarm and the world around a shard. A kind of object
+// says how its operator is made, and adds what only it can be asked.
 //
 // An operator makes its own tables when it is made (`sql.migrate(…)`: a list of its own, beside the shard's). It is
 // made anew whenever the shard is configured anew, over the same tables. Statements through `sql` are counted.
+import { DurableObject } from 'cloudflare:workers';
 import type { LateEvent } from '../../../shared/schemas/processor.ts';
+import { guardBindings } from '../../platform/bindings.ts';
 import type { Env } from '../../platform/env.ts';
 import { consumerObject } from '../../stubs.ts';
 import { Timers } from '../../platform/timers.ts';
 import { appendOutputs } from '../../outputs/append-outputs.edge.ts';
 import type { Sql } from '../../platform/sql.ts';
-import { IsolateCrashError } from '../../isolates/stateless.edge.ts';
+import { crashOf } from '../../isolates/isolate-run.ts';
 import { keyedCode } from './code.edge.ts';
 import type { KeyedCode, Operator } from './operator.ts';
 import type { ShardPorts } from './shard-ports.ts';
@@ -54,39 +37,39 @@ interface Opened<Of extends Operator> {
   timers: Timers<'due'>;
 }
 
-export class ShardHost<Of extends Operator> implements ShardRpc {
-  readonly #storage: DurableObjectStorage;
-  readonly #env: Env;
+export abstract class ShardObject<Of extends Operator>
+  extends DurableObject<Env>
+  implements ShardRpc
+{
   readonly #make: MakeOperator<Of>;
   #opened: Opened<Of> | null;
 
-  constructor({ storage }: DurableObjectState, env: Env, make: MakeOperator<Of>) {
-    this.#storage = storage;
-    this.#env = env;
+  constructor(ctx: DurableObjectState, env: Env, make: MakeOperator<Of>) {
+    super(ctx, guardBindings(env));
     this.#make = make;
     // Asking a shard that was never configured must not make a database of it.
     const known = "SELECT name FROM sqlite_master WHERE name = 'shard_migrations'";
-    this.#opened = [...storage.sql.exec(known)].length > 0 ? this.#open() : null;
+    this.#opened = [...ctx.storage.sql.exec(known)].length > 0 ? this.#open() : null;
   }
 
   #open(): Opened<Of> {
-    const env = this.#env;
-    const timers = new Timers(this.#storage, { due: () => this.#opened?.shard.woken() });
-    const store = new ShardStore(this.#storage);
+    const { env } = this;
+    const timers = new Timers(this.ctx.storage, { due: () => this.#opened?.shard.woken() });
+    const store = new ShardStore(this.ctx.storage);
     const ports: ShardPorts = {
       nowMs: () => Date.now(),
       random: () => Math.random(),
       append: (stream, events, producer) => appendOutputs(env, stream, events, producer),
       bury: (ref, letters) => consumerObject(env, ref).bury(letters),
       wake: (atMs) => timers.setEarlier('due', atMs),
-      crashOf: (error) => (error instanceof IsolateCrashError ? error.error : null),
+      crashOf,
     };
     const make = (config: ShardConfig) => this.#make(config, keyedCode(env, config), store.sql);
     return { shard: new Shard(store, make, ports), store, timers };
   }
 
   /** Null before it is configured. Whoever reads by it must not wait in between: it may be made anew. */
-  get operator(): Of | null {
+  protected get operator(): Of | null {
     return this.#opened?.shard.operator ?? null;
   }
 
@@ -135,7 +118,7 @@ export class ShardHost<Of extends Operator> implements ShardRpc {
     await opened?.timers.deleteAll();
   }
 
-  async alarm(): Promise<void> {
+  override async alarm(): Promise<void> {
     const opened = this.#opened;
     if (!opened) return;
     opened.store.operations.durableObjectRequest++;
