@@ -1,9 +1,9 @@
-// Lint rules. The import rules are the architecture: shared <- pure files <- objects <- routes <- index.
+// Lint rules. The import rules are the architecture: shared <- pure files <- objects <- api <- index.
 import { defineConfig } from 'eslint/config';
 import svelte from 'eslint-plugin-svelte';
 import ts from 'typescript-eslint';
 
-const oneWay = 'imports point one way: shared <- pure files <- objects <- routes <- app <- index';
+const oneWay = 'imports point one way: shared <- pure files <- objects <- api <- app <- index';
 
 /** Files under `files` may not import what lies under any of `from` (patterns over import paths). */
 const zone = (files, from, message) => ({
@@ -57,10 +57,10 @@ export default defineConfig(
       'worker/{platform,catalog,datasets,mapreduce,volunteers,streaming,keyed,stateful,join,windowing,batching,kappa,dag,claim-check,services}/**/*.{object,entrypoint}.ts',
       'worker/platform/**',
     ],
-    ['**/web/**', '**/test/**', '**/routes/**', '**/app.ts', '**/index.ts'],
+    ['**/web/**', '**/test/**', '**/api/**', '**/app.ts', '**/index.ts'],
     oneWay,
   ),
-  zone(['worker/routes/**'], ['**/web/**', '**/test/**', '**/app.ts', '**/index.ts'], oneWay),
+  zone(['worker/api/**'], ['**/web/**', '**/test/**', '**/app.ts', '**/index.ts'], oneWay),
   {
     // Another room's object is called by RPC through a typed stub: its types, never its code.
     files: ['worker/**/*.ts'],
@@ -87,7 +87,7 @@ export default defineConfig(
       [
         'worker/{mapreduce,volunteers,catalog,datasets,streaming,keyed,stateful,join,windowing,batching,kappa,dag,claim-check,services}/**/*.ts',
       ],
-      ['cloudflare:*', '**/web/**', '**/test/**', '**/routes/**', '**/app.ts', '**/index.ts'],
+      ['cloudflare:*', '**/web/**', '**/test/**', '**/api/**', '**/app.ts', '**/index.ts'],
       `${oneWay}; only *.object.ts and *.entrypoint.ts files know the runtime`,
     ),
     ignores: ['**/*.object.ts', '**/*.entrypoint.ts'],

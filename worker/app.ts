@@ -1,43 +1,43 @@
 // The API: one Hono chain, one way through it. Access is checked here, so that a new route is closed unless
 // it is opened below.
 import { Hono } from 'hono';
+import { operations } from '../shared/api/api.ts';
+import { claimHandlers } from './api/claims.ts';
+import { datasetHandlers } from './api/datasets.ts';
+import { docsHandlers } from './api/docs.ts';
+import { jobHandlers } from './api/jobs.ts';
+import { leaseHandlers } from './api/leases.ts';
+import { processorHandlers } from './api/processors.ts';
+import { scheduleHandlers } from './api/schedules.ts';
+import { serve } from './api/serve.ts';
+import { streamHandlers } from './api/streams.ts';
+import { swarmHandlers } from './api/swarm.ts';
+import { userHandlers } from './api/users.ts';
 import { authorize } from './platform/auth.ts';
 import type { AppEnv } from './platform/env.ts';
 import { ProblemError, problemResponse } from './platform/problem.ts';
-import { claimRoutes } from './routes/claims.ts';
-import { datasetRoutes } from './routes/datasets.ts';
-import { docsRoutes } from './routes/docs.ts';
-import { jobRoutes } from './routes/jobs.ts';
-import { leaseRoutes } from './routes/leases.ts';
-import { processorRoutes } from './routes/processors.ts';
-import { resultRoutes } from './routes/results.ts';
-import { runRoutes } from './routes/runs.ts';
-import { scheduleRoutes } from './routes/schedules.ts';
-import { serviceRoutes } from './routes/services.ts';
-import { streamRoutes } from './routes/streams.ts';
-import { swarmRoutes } from './routes/swarm.ts';
 
-/** Open to anybody: health, what the page shows of the swarm, the documentation, and volunteering, where leases are the permission. */
-const OPEN = /^\/api\/(health|swarm|volunteer|openapi\.json|docs|leases\/.*)$/;
+/** Open to anybody, whatever the method: the paths of the operations that say so. */
+const openPaths = operations().flatMap(({ open, path }) => (open ? [path] : []));
+const OPEN = new RegExp(
+  `^(${openPaths.map((path) => path.replaceAll('.', '\\.').replace(/:\w+/g, '[^/]+')).join('|')})$`,
+);
 
 export const app = new Hono<AppEnv>()
-  .basePath('/api')
-  .use(async (c, next) => {
+  .use('/api/*', async (c, next) => {
     if (!OPEN.test(c.req.path)) await authorize(c.req.raw, c.env.API_TOKENS);
     await next();
   })
-  .route('/', swarmRoutes)
-  .route('/', docsRoutes)
-  .route('/datasets', datasetRoutes)
-  .route('/claims', claimRoutes)
-  .route('/streams', streamRoutes)
-  .route('/jobs', jobRoutes)
-  .route('/jobs', resultRoutes)
-  .route('/jobs', runRoutes)
-  .route('/schedules', scheduleRoutes)
-  .route('/services', serviceRoutes)
-  .route('/processors', processorRoutes)
-  .route('/leases', leaseRoutes);
+  .route('/', serve('swarm', swarmHandlers))
+  .route('/', serve('docs', docsHandlers))
+  .route('/', serve('datasets', datasetHandlers))
+  .route('/', serve('claims', claimHandlers))
+  .route('/', serve('streams', streamHandlers))
+  .route('/', serve('jobs', jobHandlers))
+  .route('/', serve('schedules', scheduleHandlers))
+  .route('/', serve('users', userHandlers))
+  .route('/', serve('processors', processorHandlers))
+  .route('/', serve('leases', leaseHandlers));
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE'];
 
@@ -61,5 +61,3 @@ app.onError((error) => {
     new ProblemError('internal', 'something broke on our side; the log has the details'),
   );
 });
-
-export type App = typeof app;

@@ -28,6 +28,12 @@ export class ProblemError extends Error {
 export const notFound = (what: string): ProblemError =>
   new ProblemError('not_found', `there is no ${what}`);
 
+/** The value; throws `not_found` when there is none. */
+export function found<Value>(value: Value | null, what: string): Value {
+  if (value === null) throw notFound(what);
+  return value;
+}
+
 export function problemOf({ code, message, errors }: ProblemError): Problem {
   const [status, title] = PROBLEMS[code];
   return { type: `/api/docs#${code}`, title, status, detail: message, code, errors };

@@ -1,23 +1,14 @@
-// Parse at the edges: what a request carries (query, body, headers) is bounded, and goes through a zod schema.
-import type { Context } from 'hono';
-import type * as z from 'zod';
+// What a request carries is bounded: its JSON, its bytes, its Idempotency-Key.
 import { IDEMPOTENCY_KEY_MAX_CHARS, JSON_BODY_MAX_BYTES } from '../../shared/limits.ts';
 import { messageOf } from '../../shared/message-of.ts';
-import type { AppEnv } from './env.ts';
-import { parse } from './parse.ts';
 import { ProblemError } from './problem.ts';
-
-export { parse };
-
-export const parseQuery = <Schema extends z.ZodType>(c: Context<AppEnv>, schema: Schema) =>
-  parse(schema, c.req.query(), 'query');
 
 /** The JSON body, bounded. Throws `too_large` or `invalid_request`. */
 export async function jsonBody(request: Request, maxBytes = JSON_BODY_MAX_BYTES): Promise<unknown> {
   return (await jsonBodyAndText(request, maxBytes)).value;
 }
 
-/** For who has to see how it was written, too. */
+/** The same, for a caller that has to see how it was written, too. */
 export async function jsonBodyAndText(
   request: Request,
   maxBytes = JSON_BODY_MAX_BYTES,
@@ -25,10 +16,14 @@ export async function jsonBodyAndText(
   return jsonOf(await boundedBytes(request, maxBytes));
 }
 
-/** The JSON body; no body at all is null. */
-export async function jsonBodyOrNull(request: Request, maxBytes: number): Promise<unknown> {
+/** The JSON body, or `absent` where there is no body at all. */
+export async function jsonBodyOr(
+  absent: unknown,
+  request: Request,
+  maxBytes = JSON_BODY_MAX_BYTES,
+): Promise<unknown> {
   const bytes = await boundedBytes(request, maxBytes);
-  return bytes.length === 0 ? null : jsonOf(bytes).value;
+  return bytes.length === 0 ? absent : jsonOf(bytes).value;
 }
 
 function jsonOf(bytes: Uint8Array): { value: unknown; text: string } {
