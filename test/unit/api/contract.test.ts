@@ -9,6 +9,8 @@ import { swarmHandlers } from './swarm.ts';
 import { datasetHandlers } from './datasets.ts';
 `;
 
+const CLIENT = `import { createClient } from '../../shared/client.ts'; const client = createClient('');`;
+
 const errors = compileErrors('worker/tsconfig.json', {
   theSame: `${HANDLERS} export const made: Handlers<'swarm'> = { ...swarmHandlers, health: () => ({ ok: true, version: '1' }) };`,
   otherShape: `${HANDLERS} export const made: Handlers<'swarm'> = { ...swarmHandlers, health: () => ({ ok: true, version: 1 }) };`,
@@ -17,6 +19,12 @@ const errors = compileErrors('worker/tsconfig.json', {
   otherStatus: `${HANDLERS} export const made: Handlers<'streams'> = { ...streamHandlers, put: async (asked) => new Reply(202, (await streamHandlers.put(asked)).value) };`,
   missing: `${HANDLERS} const { health: _, ...rest } = swarmHandlers; export const made: Handlers<'swarm'> = rest;`,
   tooMany: `${HANDLERS} export const made: Handlers<'swarm'> = { ...swarmHandlers, more: () => ({ ok: true }) };`,
+  called: `${CLIENT} export const bytes = async () => (await client.datasets.get('a')).bytes + (await client.jobs.list({ limit: 3, state: 'done' })).items.length; export const job = async () => (await client.jobs.submit({ kind: 'mapreduce', input: { inline: '' }, code: 'x' })).progress;`,
+  otherBody: `${CLIENT} export const made = client.streams.append('a', { tipe: 'x' });`,
+  otherQuery: `${CLIENT} export const made = client.jobs.list({ state: 'asleep' });`,
+  noName: `${CLIENT} export const made = client.jobs.get();`,
+  otherAnswer: `${CLIENT} export const made = async () => (await client.datasets.get('a')).size;`,
+  noPart: `${CLIENT} export const made = client.datasets.putPart('a', 'bytes');`,
   unknownQuery: `${HANDLERS} export const made: Handlers<'swarm'> = { ...swarmHandlers, volunteers: ({ query }) => ({ items: [], next: query.prefix }) };`,
 });
 
@@ -39,5 +47,21 @@ describe('a route', () => {
 
   it('that reads what its operation does not take does not', () => {
     expect(errors.unknownQuery).toEqual([expect.stringContaining("'prefix' does not exist")]);
+  });
+});
+
+describe('a call', () => {
+  it('as the operation takes it compiles', () => {
+    expect(errors.called).toEqual([]);
+  });
+
+  it.each([
+    ['otherBody', 'tipe'],
+    ['otherQuery', '"asleep"'],
+    ['noName', 'Expected 1-2 arguments'],
+    ['otherAnswer', "'size' does not exist"],
+    ['noPart', 'Expected 3 arguments'],
+  ] as const)('that is made otherwise does not: %s', (name, says) => {
+    expect(errors[name]).toEqual([expect.stringContaining(says)]);
   });
 });
