@@ -16,9 +16,9 @@ import { chunks } from './client/live.ts';
 import { ApiProblem } from './client/problem.ts';
 import type { OnProgress } from './client/upload.ts';
 import type { Json, List } from './schemas/common.ts';
-
 import type { JobState, ResultRecord } from './schemas/job.ts';
 import type { AnyJob, JobSpecInput } from './schemas/jobs.ts';
+import type { StateEntry } from './schemas/processor.ts';
 import type { Appended } from './schemas/stream.ts';
 
 export type { ClientOptions, Fetch } from './client/http.ts';
@@ -42,7 +42,7 @@ export type Client = ReturnType<typeof createClient>;
 export function createClient(url: string, options: ClientOptions = {}) {
   const http = new Http(url, options);
   const calls = callsOf(http);
-  const { datasets, jobs, streams } = calls;
+  const { datasets, jobs, processors, streams } = calls;
 
   return {
     ...calls,
@@ -73,6 +73,12 @@ export function createClient(url: string, options: ClientOptions = {}) {
     jobs: {
       ...jobs,
       submit: jobs.submit as SubmitOf & Pick<typeof jobs.submit, 'url'>,
+      /** Throws for a job of another kind. */
+      mapReduce: async (id: string, { signal }: CallOptions = {}) =>
+        ofKind(await jobs.get(id, { signal }), 'mapreduce'),
+      /** Throws for a job of another kind. */
+      dag: async (id: string, { signal }: CallOptions = {}) =>
+        ofKind(await jobs.get(id, { signal }), 'dag'),
       /** The job once it has ended, however it did. */
       async waitFor(job: string | { id: string }, { signal }: CallOptions = {}): Promise<AnyJob> {
         const id = typeof job === 'string' ? job : job.id;
@@ -88,12 +94,21 @@ export function createClient(url: string, options: ClientOptions = {}) {
       outputs: async (id: string, { signal }: CallOptions = {}): Promise<Record<string, Json>> =>
         (await jobs.result(id, { signal })).json() as Promise<Record<string, Json>>,
     },
+    processors: {
+      ...processors,
+      /** All states, each as it is when it is read. */
+      async *exportStates(name: string, more: { prefix?: string } & CallOptions = {}) {
+        const { signal, ...query } = more;
+        const url = processors.states.url(name, { ...query, format: 'ndjson' });
+        yield* ndjson<StateEntry>(await http.request(http.pathOf(url), signal && { signal }));
+      },
+    },
     streams: {
       ...streams,
       /** Events as NDJSON text, one a line. */
       async appendLines(name: string, lines: string, more: CallOptions = {}): Promise<Appended> {
         const headers = { 'content-type': 'application/x-ndjson' };
-        return (await http.send(streams.append.url(name).slice(http.url.length), {
+        return (await http.send(http.pathOf(streams.append.url(name)), {
           method: 'POST',
           headers,
           body: lines,
@@ -106,6 +121,11 @@ export function createClient(url: string, options: ClientOptions = {}) {
 
 export interface UploadOptions extends CallOptions {
   onProgress?: OnProgress | undefined;
+}
+
+function ofKind<Kind extends AnyJob['kind']>(job: AnyJob, kind: Kind) {
+  if (job.kind !== kind) throw new TypeError(`the job ${job.id} is of the kind ${job.kind}`);
+  return job as Extract<AnyJob, { kind: Kind }>;
 }
 
 /** A job of the kind that was submitted. */

@@ -21,11 +21,18 @@ type QueryOf<Of> = Of extends { query: infer Query extends z.ZodType }
   ? QueryShape<z.input<Query>, z.output<Query>>
   : unknown;
 
+/** Of what comes in several forms a call takes JSON; the others are read by their address. */
+type CalledWith<Of, At> = At extends { answer: string }
+  ? QueryOf<Of>
+  : Of extends { answers: { 200: { kind: 'raw' } } }
+    ? Omit<QueryOf<Of>, 'format'>
+    : QueryOf<Of>;
+
 type HeadersOf<Of> = Of extends { headers: infer Headers extends z.ZodType }
   ? Partial<z.output<Headers>> & Record<string, string | undefined>
   : Record<string, string | undefined>;
 
-type OptionsOf<Of> = QueryOf<Of> & { signal?: AbortSignal | undefined } & (Of extends {
+type OptionsOf<Of, At> = CalledWith<Of, At> & { signal?: AbortSignal | undefined } & (Of extends {
     answer: 'live';
   }
     ? LiveOptions
@@ -62,7 +69,7 @@ type ResultOf<Of, At> = At extends { answer: 'raw' }
 /** A call: names of the path in their order, then the body, then query and options. */
 export interface Call<Of, At extends Route> {
   (
-    ...args: [...PathArgs<At['path']>, ...BodyArgs<Of>, ...LastArg<OptionsOf<Of>>]
+    ...args: [...PathArgs<At['path']>, ...BodyArgs<Of>, ...LastArg<OptionsOf<Of, At>>]
   ): ResultOf<Of, At>;
   /** The address of the call, for links. */
   url(...args: [...PathArgs<At['path']>, ...LastArg<QueryOf<Of>>]): string;

@@ -33,6 +33,11 @@ export class Http {
     this.#onProblem = onProblem ?? (() => undefined);
   }
 
+  /** What stands behind the client's own address. */
+  pathOf(url: string): string {
+    return url.slice(this.url.length);
+  }
+
   /** Resolves with an answer that is no refusal; throws ApiProblem otherwise. */
   async request(path: string, init: Request & { body?: string } = {}): Promise<Response> {
     const headers = this.#headers(init.headers);

@@ -5,9 +5,10 @@ import { UNREACHED, ApiProblem } from './problem.ts';
 export type Bytes =
   | Blob
   | ArrayBuffer
-  | Uint8Array<ArrayBuffer>
+  | Uint8Array
   | string
   | ReadableStream<Uint8Array>
+  | Iterable<Uint8Array>
   | AsyncIterable<Uint8Array>;
 
 /** Called with the bytes of the body that have left so far. */
@@ -25,7 +26,8 @@ export interface Sent {
   json(): Promise<unknown>;
 }
 
-type Whole = Exclude<Bytes, ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>>;
+type Whole = Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | string;
+type Streamed = ReadableStream<Uint8Array> | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 const isWhole = (body: Bytes): body is Whole =>
   typeof body === 'string' ||
@@ -44,7 +46,7 @@ export async function sendBytes(
   const { method, headers, body, signal, onProgress } = sending;
   const init = { method, headers, ...(signal && { signal }) };
   if (!isWhole(body)) {
-    const streamed = { ...init, body: counted(body, onProgress), duplex: 'half' };
+    const streamed = { ...init, body: counted(body as Streamed, onProgress), duplex: 'half' };
     return fetcher(url, streamed as RequestInit);
   }
   if (!onProgress) return fetcher(url, { ...init, body });
@@ -60,7 +62,7 @@ export async function sendBytes(
 }
 
 function counted(
-  body: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>,
+  body: Streamed,
   onProgress: OnProgress = () => undefined,
 ): ReadableStream<Uint8Array> {
   const iterator = iterated(body);
@@ -79,10 +81,10 @@ function counted(
   });
 }
 
-function iterated(
-  body: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>,
-): AsyncIterator<Uint8Array> {
-  if (!(body instanceof ReadableStream)) return body[Symbol.asyncIterator]();
+function iterated(body: Streamed): AsyncIterator<Uint8Array> | Iterator<Uint8Array> {
+  if (!(body instanceof ReadableStream)) {
+    return Symbol.iterator in body ? body[Symbol.iterator]() : body[Symbol.asyncIterator]();
+  }
   const reader = (body as ReadableStream<Uint8Array>).getReader();
   return {
     next: () => reader.read() as Promise<IteratorResult<Uint8Array>>,

@@ -1,11 +1,12 @@
 // Compute-bound: counting primes by trial division, two volunteers of one core each, beside the same
 // program over the same ranges in a Node worker pool of two.
 import type { Browser } from 'playwright-core';
-import type { Rest } from '../../worker/local/rest.ts';
+import type { Client } from '../../shared/client.ts';
 import { medianRatio, spread, timedMs } from './measure.ts';
 import type { Row } from './measure.ts';
 import { runPool } from './peers/pool.ts';
-import { openSwarm } from './swarm.ts';
+import { openSwarm, POLL_MS } from './swarm.ts';
+import { recordsOf, waitFor } from '../support/jobs.ts';
 
 const PRIMES = `
 export function map(n, emit) {
@@ -44,7 +45,7 @@ export async function computeBound(setup: ComputeBound, say: (text: string) => v
       const sums = await runPool({ code: PRIMES, ranges, threads: THREADS, params: {} });
       poolCount = sums.get('primes');
     });
-    const { ms, count } = await primes(swarm.rest, items, splitItems);
+    const { ms, count } = await primes(swarm.client, items, splitItems);
     if (count !== poolCount) throw new Error(`${count} primes, and the pool has ${poolCount}`);
     ours.push(items / ms);
     theirs.push(items / poolMs);
@@ -61,8 +62,9 @@ export async function computeBound(setup: ComputeBound, say: (text: string) => v
   };
 }
 
-async function primes(rest: Rest, items: number, splitItems: number) {
-  const { id } = await rest.submit({
+async function primes(client: Client, items: number, splitItems: number) {
+  const { id } = await client.jobs.submit({
+    kind: 'mapreduce',
     name: 'benchmark: primes',
     input: { range: { from: 0, to: items }, splitItems },
     code: PRIMES,
@@ -70,8 +72,8 @@ async function primes(rest: Rest, items: number, splitItems: number) {
     verify: { mode: 'none' }, // The peers do not check themselves either.
     partitions: 1,
   });
-  const job = await rest.waitFor(id, 'done');
-  const [record] = await rest.result(id);
+  const job = await waitFor(client, id, 'done', { pollMs: POLL_MS });
+  const [record] = await recordsOf(client, id);
   return {
     ms: Date.parse(job.finishedAt ?? '') - Date.parse(job.createdAt),
     count: record?.value,

@@ -2,12 +2,11 @@
 // side by side; and random graphs of steps that take their time against the bound that no scheduler can beat.
 import { criticalPath, readGraph } from '../../shared/dag/graph.ts';
 import { seededRandom } from '../../shared/sandbox/determinism.ts';
-import type { DagJob, DagSpecInput } from '../../shared/schemas/dag.ts';
-import type { Rest } from '../../worker/local/rest.ts';
+import type { DagSpecInput } from '../../shared/schemas/dag.ts';
+import type { Client } from '../../shared/client.ts';
 import { startTestEdge } from '../support/edge.ts';
 import { medianRatio, type Row, spread } from './measure.ts';
 import { startWorkflows, type Workflows } from './peers/workflows.ts';
-import { until } from './publish.ts';
 
 const EMPTY = 'export default () => null;';
 const GRAPHS = 3;
@@ -33,12 +32,12 @@ export async function dag(
     const edge = await startTestEdge();
     let workflows: Workflows | null = null;
     try {
-      await ranMs(edge.rest, chain(2));
-      ours.sequence.push((await ranMs(edge.rest, chain(sequence))) / sequence);
-      ours.fanOut.push((await ranMs(edge.rest, fan(fanOut))) / fanOut);
+      await ranMs(edge.client, chain(2));
+      ours.sequence.push((await ranMs(edge.client, chain(sequence))) / sequence);
+      ours.fanOut.push((await ranMs(edge.client, fan(fanOut))) / fanOut);
       for (let graph = 0; graph < GRAPHS; graph += 1) {
         const { spec, boundMs } = sleepers(`round ${round}, graph ${graph}`);
-        spans.push((await ranMs(edge.rest, spec)) / boundMs);
+        spans.push((await ranMs(edge.client, spec)) / boundMs);
       }
       workflows = await startWorkflows();
       await workflows.run('sequence', 2);
@@ -134,14 +133,9 @@ function sleepers(seed: string): { spec: DagSpecInput; boundMs: number } {
 }
 
 /** From its submission until it is done, by the run's own clock. */
-async function ranMs(rest: Rest, spec: DagSpecInput): Promise<number> {
-  const { id } = await rest.post<DagJob>('/api/jobs', spec);
-  let run: DagJob | null = null;
-  await until(async () => {
-    run = await rest.json<DagJob>(`/api/jobs/${id}`);
-    return run.state !== 'running' && run.state !== 'queued';
-  });
-  const { state, createdAt, finishedAt, error } = run as unknown as DagJob;
+async function ranMs(client: Client, spec: DagSpecInput): Promise<number> {
+  const { id } = await client.jobs.submit(spec);
+  const { state, createdAt, finishedAt, error } = await client.jobs.waitFor(id);
   if (state !== 'done') throw new Error(`${state}: ${error?.message}`);
   return Date.parse(finishedAt ?? '') - Date.parse(createdAt);
 }

@@ -7,11 +7,12 @@ import { promisify } from 'node:util';
 import type { Browser } from 'playwright-core';
 import { MIB, SPLIT_DEFAULT_BYTES } from '../../shared/limits.ts';
 import { HITS_PER_PAGE } from '../../worker/local/hits-per-page.ts';
-import type { Rest } from '../../worker/local/rest.ts';
+import type { Client } from '../../shared/client.ts';
 import { download, leaseSplits } from './lease-downloads.ts';
 import { medianRatio, spread, timedMs } from './measure.ts';
 import type { Row } from './measure.ts';
-import { openSwarm } from './swarm.ts';
+import { openSwarm, POLL_MS } from './swarm.ts';
+import { waitFor } from '../support/jobs.ts';
 
 const run = promisify(execFile);
 const COUNT_PAGES = fileURLToPath(new URL('peers/count-pages.ts', import.meta.url));
@@ -29,10 +30,12 @@ const DATASET = 'bench-access.log';
 export async function dataBound(setup: DataBound, say: (text: string) => void): Promise<Row[]> {
   const { browser, file, bytes, rounds } = setup;
   const swarm = await openSwarm(browser);
-  const { rest } = swarm;
-  await rest.upload(DATASET, createReadStream(file, { highWaterMark: MIB }), bytes);
+  const { client } = swarm;
+  await client.datasets.put(DATASET, createReadStream(file, { highWaterMark: MIB }), {
+    headers: { 'content-length': String(bytes) },
+  });
   const half = Math.floor(bytes / SPLIT_DEFAULT_BYTES / 2);
-  const leases = await leaseSplits(rest, DATASET, half);
+  const leases = await leaseSplits(client, DATASET, half);
   // Twice each: as many bytes as the job reads, by the same route.
   leases.push(...leases);
   await swarm.lend();
@@ -44,11 +47,11 @@ export async function dataBound(setup: DataBound, say: (text: string) => void): 
     say(`  ${peer} ${megabytesPerSecond.toFixed(0)} MB/s`);
   };
   // One of each before anything counts: caches, compilers, connections.
-  await hitsPerPage(rest, bytes);
+  await hitsPerPage(client, bytes);
   await download(pages, leases);
   for (let round = 1; round <= rounds; round += 1) {
     say(`data-bound, round ${round} of ${rounds}`);
-    note('job', await hitsPerPage(rest, bytes));
+    note('job', await hitsPerPage(client, bytes));
     let came = 0;
     const downloadMs = await timedMs(async () => (came = await download(pages, leases)));
     note('download', downloadMs, came);
@@ -78,15 +81,16 @@ export async function dataBound(setup: DataBound, say: (text: string) => void): 
 const AWK = '{ hits[$7]++ } END { for (page in hits) print hits[page], page }';
 
 /** From submission to the last committed part, by the edge's clock. */
-async function hitsPerPage(rest: Rest, bytes: number): Promise<number> {
-  const { id } = await rest.submit({
+async function hitsPerPage(client: Client, bytes: number): Promise<number> {
+  const { id } = await client.jobs.submit({
+    kind: 'mapreduce',
     name: 'benchmark: hits per page',
     input: { dataset: DATASET },
     code: HITS_PER_PAGE,
     mappers: 'volunteers',
     verify: { mode: 'none' }, // The peers do not check themselves either.
   });
-  const job = await rest.waitFor(id, 'done');
+  const job = await waitFor(client, id, 'done', { pollMs: POLL_MS });
   if (job.counters.bytesIn !== bytes) throw new Error(`${id} read ${job.counters.bytesIn} bytes`);
   return Date.parse(job.finishedAt ?? '') - Date.parse(job.createdAt);
 }

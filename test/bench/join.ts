@@ -3,9 +3,8 @@
 // modest rate, and what a million of them write and cost on Cloudflare.
 import { seededRandom } from '../../shared/sandbox/determinism.ts';
 import { usd } from '../../shared/pricing.ts';
-import type { Processor } from '../../shared/schemas/processor.ts';
-import type { EventInput, Stream } from '../../shared/schemas/stream.ts';
-import type { Rest } from '../../worker/local/rest.ts';
+import type { EventInput } from '../../shared/schemas/stream.ts';
+import type { Client } from '../../shared/client.ts';
 import { startTestEdge } from '../support/edge.ts';
 import { medianRatio, type Row, spread } from './measure.ts';
 import { type Joined, startObjectJoin } from './peers/object-per-key.ts';
@@ -125,21 +124,21 @@ async function measureJoin(
   products: number,
 ): Promise<Measured & { perMillion: { rows: number; usd: number } }> {
   const edge = await startTestEdge();
-  const { rest } = edge;
+  const { client } = edge;
   const created = async (name: string) => {
-    const { partitions } = await rest.json<Stream>(`/api/streams/${name}-created`);
+    const { partitions } = await client.streams.get(`${name}-created`);
     return partitions.reduce((sum, { next, first }) => sum + next - first, 0);
   };
   try {
-    await define(rest, 'all');
+    await define(client, 'all');
     const beganMs = performance.now();
     await publish(`${edge.url}/api/streams/all/events`, requests);
     await until(async () => (await created('all')) >= products);
     const events = products * TYPES.length;
     const eventsPerSecond = events / ((performance.now() - beganMs) / 1000);
-    const { counters, cost } = await rest.json<Processor>('/api/processors/all');
+    const { counters, cost } = await client.processors.get('all');
     if (counters.fired !== products) throw new Error(`fired ${counters.fired} of ${products}`);
-    const streams = ['all', 'all-created'].map((name) => rest.json<Stream>(`/api/streams/${name}`));
+    const streams = ['all', 'all-created'].map((name) => client.streams.get(name));
     const costs = [cost, ...(await Promise.all(streams)).map((stream) => stream.cost)];
     const sum = (of: (one: typeof cost) => number) =>
       costs.reduce((total, one) => total + of(one), 0);
@@ -148,25 +147,25 @@ async function measureJoin(
       rows: million * sum(({ operations }) => operations['rowWritten'] ?? 0),
       usd: million * (sum((one) => one.usd) + usd({ workerRequest: requests.length })),
     };
-    await define(rest, 'paced');
+    await define(client, 'paced');
     await publishPaced(`${edge.url}/api/streams/paced/events`, paced, PACED_EVERY_MS);
     await until(async () => (await created('paced')) >= PACED_PRODUCTS);
-    const { latencyMs } = await rest.json<Processor>('/api/processors/paced');
+    const { latencyMs } = await client.processors.get('paced');
     return { eventsPerSecond, p50: latencyMs.p50 ?? NaN, p99: latencyMs.p99 ?? NaN, perMillion };
   } finally {
     await edge.stop();
   }
 }
 
-async function define(rest: Rest, name: string): Promise<void> {
-  await rest.put(`/api/streams/${name}`, { partitions: PARTITIONS });
-  await rest.put(`/api/streams/${name}-created`, { partitions: PARTITIONS });
-  await rest.put(`/api/processors/${name}`, {
+async function define(client: Client, name: string): Promise<void> {
+  await client.streams.put(name, { partitions: PARTITIONS });
+  await client.streams.put(`${name}-created`, { partitions: PARTITIONS });
+  await client.processors.put(name, {
     kind: 'join',
     stream: name,
     output: `${name}-created`,
     keyBy: 'payload.productId',
-    join: { types: TYPES, timeoutMs: TIMEOUT_MS, onTimeout: 'dead-letter' },
+    join: { types: [...TYPES], timeoutMs: TIMEOUT_MS, onTimeout: 'dead-letter' },
     code: CODE,
   });
 }

@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core';
 import type { LobbyMessage } from '../../shared/protocol.ts';
 import { PROTOCOL_VERSION } from '../../shared/protocol.ts';
 import { SLOTS_MAX } from '../../shared/limits.ts';
-import type { Rest } from '../../worker/local/rest.ts';
+import type { Client } from '../../shared/client.ts';
 
 const LEASES_MAX_MS = 30_000;
 /** Downloads that a page has in flight: one waits while another is read. */
@@ -15,13 +15,20 @@ const IN_FLIGHT = 2;
  * all splits, which is the most that one volunteer may hold. Leases are capabilities: they stay good for the
  * data routes after the job is cancelled. To be called before anybody else lends.
  */
-export async function leaseSplits(rest: Rest, dataset: string, count: number): Promise<string[]> {
-  const { id } = await rest.submit({
+export async function leaseSplits(
+  client: Client,
+  dataset: string,
+  count: number,
+): Promise<string[]> {
+  const { id } = await client.jobs.submit({
+    kind: 'mapreduce',
     input: { dataset },
     code: 'export function map() {}',
     mappers: 'volunteers',
   });
-  const socket = new WebSocket(`${rest.url.replace('http', 'ws')}/api/volunteer?id=${VOLUNTEER}`);
+  const socket = new WebSocket(
+    `${client.swarm.socket.url().replace('http', 'ws')}?id=${VOLUNTEER}`,
+  );
   try {
     const leases = new Set<string>();
     await new Promise<void>((resolve, reject) => {
@@ -43,7 +50,7 @@ export async function leaseSplits(rest: Rest, dataset: string, count: number): P
     });
     return [...leases].slice(0, count);
   } finally {
-    await rest.call('POST', `/api/jobs/${id}/cancel`);
+    await client.jobs.cancel(id);
     socket.close();
   }
 }

@@ -6,7 +6,8 @@ import type { Browser } from 'playwright-core';
 import type { Job } from '../../shared/schemas/job.ts';
 import type { Row } from './measure.ts';
 import { resetPeak, residentMiB, runtimePid } from './runtime-memory.ts';
-import { openSwarm } from './swarm.ts';
+import { openSwarm, POLL_MS } from './swarm.ts';
+import { waitFor, waitUntil } from '../support/jobs.ts';
 
 /**
  * The local runtime knows no memory limit and lets garbage pile up, which would be most of the figure. These
@@ -69,9 +70,10 @@ async function measure(
 ): Promise<Memory | undefined> {
   const swarm = await openSwarm(browser);
   await swarm.lend();
-  const { rest } = swarm;
+  const { client } = swarm;
   const records = Math.ceil((shuffleMiB * 1024 * 1024) / VALUE_CHARS);
-  const { id } = await rest.submit({
+  const { id } = await client.jobs.submit({
+    kind: 'mapreduce',
     name: 'benchmark: memory of a reduce',
     input: { range: { from: 0, to: records }, splitItems: RECORDS_PER_SPLIT },
     code: SHUFFLE,
@@ -82,13 +84,16 @@ async function measure(
   });
   const isNearlyMapped = ({ progress: { mapped, splits } }: Job) =>
     splits > 0 && mapped >= splits - TASKS_LEFT;
-  await rest.waitUntil(id, 'nearly all mapped', isNearlyMapped, JOB_MAX_MS);
+  await waitUntil(client, id, 'nearly all mapped', isNearlyMapped, {
+    maxMs: JOB_MAX_MS,
+    pollMs: POLL_MS,
+  });
   await swarm.restart();
   const pid = await runtimePid();
   if (pid === undefined) return undefined;
   const beforeMiB = (await residentMiB(pid)).now;
   await resetPeak(pid);
-  const job = await rest.waitFor(id, 'done', JOB_MAX_MS);
+  const job = await waitFor(client, id, 'done', { maxMs: JOB_MAX_MS, pollMs: POLL_MS });
   const peakMiB = (await residentMiB(pid)).peak;
   if (job.counters.keysOut !== records) throw new Error(`${job.counters.keysOut} keys came out`);
   const storedMiB = job.counters.bytesShuffled / 1024 / 1024;

@@ -25,7 +25,7 @@ export async function nexmark(count: number, say: (text: string) => void): Promi
     let edge = await startTestEdge();
     try {
       const run = { events, eventsARequest: EVENTS_PER_SECOND, queries, maxMs: MAX_MS };
-      const plain = await runNexmark({ ...run, rest: () => edge.rest, disorder: null });
+      const plain = await runNexmark({ ...run, client: () => edge.client, disorder: null });
       await edge.stop();
       say(`  once: ${told(plain)}`);
       rows.push(row('once', queries, plain, rate(plain)));
@@ -36,7 +36,7 @@ export async function nexmark(count: number, say: (text: string) => void): Promi
         edge = await startTestEdge({ persistDir: folder, port: Number(port) });
       };
       const disorder = { crashAt: CRASH_AT, crash };
-      const disordered = await runNexmark({ ...run, rest: () => edge.rest, disorder });
+      const disordered = await runNexmark({ ...run, client: () => edge.client, disorder });
       const how = `sent twice, edge killed ${CRASH_AT.length} times`;
       say(`  ${how}: ${told(disordered)}`);
       rows.push(row(how, queries, disordered, rate(disordered)));

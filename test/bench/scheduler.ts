@@ -1,10 +1,11 @@
 // The scheduler alone: tasks that do nothing, and a million records that do next to nothing.
 import type { Browser } from 'playwright-core';
 import type { MapReduceSpecInput } from '../../shared/schemas/job.ts';
-import type { Rest } from '../../worker/local/rest.ts';
+import type { Client } from '../../shared/client.ts';
 import { spread } from './measure.ts';
 import type { Row } from './measure.ts';
-import { openSwarm } from './swarm.ts';
+import { openSwarm, POLL_MS } from './swarm.ts';
+import { waitFor } from '../support/jobs.ts';
 
 const JOB_MAX_MS = 300_000;
 
@@ -18,19 +19,19 @@ export async function scheduler(setup: Scheduler, say: (text: string) => void): 
   const { browser, tasks, rounds } = setup;
   const swarm = await openSwarm(browser);
   await swarm.lend();
-  const { rest } = swarm;
+  const { client } = swarm;
   const tasksPerSecond: number[] = [];
   const itemsPerSecond: number[] = [];
   for (let round = 1; round <= rounds; round += 1) {
     say(`scheduler, round ${round} of ${rounds}`);
-    const emptyMs = await runJob(rest, {
+    const emptyMs = await runJob(client, {
       name: 'benchmark: empty tasks',
       input: { range: { from: 0, to: tasks }, splitItems: 1 },
       code: 'export function map() {}',
       partitions: 1,
     });
     tasksPerSecond.push(tasks / (emptyMs / 1000));
-    const itemsMs = await runJob(rest, {
+    const itemsMs = await runJob(client, {
       name: 'benchmark: a million items',
       input: { range: { from: 0, to: 1_000_000 } },
       code: `export function map(n, emit) { emit('of ' + (n % 100), 1) }
@@ -56,12 +57,13 @@ export async function scheduler(setup: Scheduler, say: (text: string) => void): 
   ];
 }
 
-async function runJob(rest: Rest, spec: Omit<MapReduceSpecInput, 'kind'>): Promise<number> {
-  const { id } = await rest.submit({
+async function runJob(client: Client, spec: Omit<MapReduceSpecInput, 'kind'>): Promise<number> {
+  const { id } = await client.jobs.submit({
+    kind: 'mapreduce',
     ...spec,
     mappers: 'volunteers',
     verify: { mode: 'none' },
   });
-  const job = await rest.waitFor(id, 'done', JOB_MAX_MS);
+  const job = await waitFor(client, id, 'done', { maxMs: JOB_MAX_MS, pollMs: POLL_MS });
   return Date.parse(job.finishedAt ?? '') - Date.parse(job.createdAt);
 }

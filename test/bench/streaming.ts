@@ -2,9 +2,8 @@
 // how many events a second get from publication to output, how long one takes at a modest rate, and what a
 // million of them cost on Cloudflare.
 import { PRICE_PER_MILLION_USD, usd } from '../../shared/pricing.ts';
-import type { Processor } from '../../shared/schemas/processor.ts';
-import type { Appended, Stream } from '../../shared/schemas/stream.ts';
-import type { Rest } from '../../worker/local/rest.ts';
+import type { Appended } from '../../shared/schemas/stream.ts';
+import type { Client } from '../../shared/client.ts';
 import { startTestEdge } from '../support/edge.ts';
 import { nexmarkEvents } from '../support/nexmark/generator.ts';
 import { STATELESS_QUERIES } from '../support/nexmark/queries.ts';
@@ -105,23 +104,23 @@ async function measureStreams(
 ): Promise<Measured & { usdPerMillion: number }> {
   const edge = await startTestEdge();
   try {
-    const { rest } = edge;
-    await define(rest, 'fast');
+    const { client } = edge;
+    await define(client, 'fast');
     const beganMs = performance.now();
     await publish(`${edge.url}/api/streams/fast/events`, requests);
-    await until(async () => (await outputsOf(rest, 'fast-out')) >= events);
+    await until(async () => (await outputsOf(client, 'fast-out')) >= events);
     const eventsPerSecond = events / ((performance.now() - beganMs) / 1000);
-    const usdPerMillion = (await costOf(rest, 'fast', requests)) * (1_000_000 / events);
+    const usdPerMillion = (await costOf(client, 'fast', requests)) * (1_000_000 / events);
     // Another processor, since latencies are a processor's last minutes. Its first events load the code.
-    await define(rest, 'paced');
+    await define(client, 'paced');
     const url = `${edge.url}/api/streams/paced/events`;
     await post(url, JSON.stringify({ type: 'Warm', payload: {} }));
-    await until(async () => (await processor(rest, 'paced')).lag.every(({ lag }) => lag === 0));
+    await until(async () => (await processor(client, 'paced')).lag.every(({ lag }) => lag === 0));
     await publishPaced(url, paced.map(withoutIds), PACED_EVERY_MS);
     const { accepted } = JSON.parse(await post(url, '{"type":"Last"}')) as Appended;
     if (accepted !== 1) throw new Error('the last event was not taken');
-    await until(async () => (await processor(rest, 'paced')).lag.every(({ lag }) => lag === 0));
-    const { p50, p99 } = (await processor(rest, 'paced')).latencyMs;
+    await until(async () => (await processor(client, 'paced')).lag.every(({ lag }) => lag === 0));
+    const { p50, p99 } = (await processor(client, 'paced')).latencyMs;
     return { eventsPerSecond, p50: p50 ?? NaN, p99: p99 ?? NaN, usdPerMillion };
   } finally {
     await edge.stop();
@@ -130,10 +129,10 @@ async function measureStreams(
 
 const withoutIds = (request: string) => request.replaceAll(/"id":"bid-\d+",/g, '');
 
-async function define(rest: Rest, name: string): Promise<void> {
-  await rest.put(`/api/streams/${name}`, { partitions: PARTITIONS });
-  await rest.put(`/api/streams/${name}-out`, { partitions: PARTITIONS });
-  await rest.put(`/api/processors/${name}`, {
+async function define(client: Client, name: string): Promise<void> {
+  await client.streams.put(name, { partitions: PARTITIONS });
+  await client.streams.put(`${name}-out`, { partitions: PARTITIONS });
+  await client.processors.put(name, {
     kind: 'stateless',
     stream: name,
     output: `${name}-out`,
@@ -142,19 +141,19 @@ async function define(rest: Rest, name: string): Promise<void> {
   });
 }
 
-const processor = (rest: Rest, name: string) => rest.json<Processor>(`/api/processors/${name}`);
+const processor = (client: Client, name: string) => client.processors.get(name);
 
-async function outputsOf(rest: Rest, stream: string): Promise<number> {
-  const { partitions } = await rest.json<Stream>(`/api/streams/${stream}`);
+async function outputsOf(client: Client, stream: string): Promise<number> {
+  const { partitions } = await client.streams.get(stream);
   return partitions.reduce((sum, { next, first }) => sum + next - first, 0);
 }
 
 /** What the run would have cost: the operations of both streams and of the processor, and the requests. */
-async function costOf(rest: Rest, name: string, requests: readonly string[]): Promise<number> {
+async function costOf(client: Client, name: string, requests: readonly string[]): Promise<number> {
   const [input, output, reader] = await Promise.all([
-    rest.json<Stream>(`/api/streams/${name}`),
-    rest.json<Stream>(`/api/streams/${name}-out`),
-    processor(rest, name),
+    client.streams.get(name),
+    client.streams.get(`${name}-out`),
+    processor(client, name),
   ]);
   const published = usd({ workerRequest: requests.length });
   return input.cost.usd + output.cost.usd + reader.cost.usd + published;

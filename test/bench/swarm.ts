@@ -4,19 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { startEdge } from '../../worker/local/edge.ts';
-import { Rest } from '../../worker/local/rest.ts';
+import { createClient, type Client } from '../../shared/client.ts';
 import { onShutdown } from '../../worker/local/shutdown.ts';
 import { openVolunteerPage, startLending } from '../../worker/local/volunteers.ts';
 import type { LentBrowser } from '../../worker/local/volunteers.ts';
+import { waitForVolunteers } from '../support/jobs.ts';
 
 const VOLUNTEERS = 2;
 /** Times are the edge's own; asking often would take from what is measured. */
-const POLL_MS = 500;
+export const POLL_MS = 500;
 /** A page lends all cores but one: told of two, it lends one, on any machine. */
 const MACHINE_CORES = 2;
 
 export interface Swarm {
-  rest: Rest;
+  client: Client;
   volunteers: LentBrowser[];
   /** Until then the pages are open and lend nothing. */
   lend(): Promise<void>;
@@ -28,7 +29,7 @@ export interface Swarm {
 export async function openSwarm(browser: Browser): Promise<Swarm> {
   const persistDir = await mkdtemp(join(tmpdir(), 'manyhands-bench-'));
   let edge = await startEdge({ quiet: true, persistDir });
-  const rest = new Rest(edge.url, POLL_MS);
+  const client = createClient(edge.url);
   const volunteers = await Promise.all(
     Array.from({ length: VOLUNTEERS }, () => openVolunteerPage(browser, edge.url, MACHINE_CORES)),
   );
@@ -42,12 +43,12 @@ export async function openSwarm(browser: Browser): Promise<Swarm> {
   onShutdown(stop);
   const lend = async () => {
     await Promise.all(volunteers.map(startLending));
-    await rest.waitForVolunteers(VOLUNTEERS);
+    await waitForVolunteers(client, VOLUNTEERS);
   };
   const restart = async () => {
     const port = Number(new URL(edge.url).port);
     await edge.stop();
     edge = await startEdge({ quiet: true, persistDir, port });
   };
-  return { rest, volunteers, lend, restart, stop };
+  return { client, volunteers, lend, restart, stop };
 }

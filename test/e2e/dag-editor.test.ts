@@ -130,7 +130,7 @@ test('a definition is drawn as it is typed, its mistakes lead to their place, an
   });
 });
 
-const run = (id: string) => edge.rest.json<DagJob>(`/api/jobs/${id}`);
+const run = (id: string) => edge.client.jobs.dag(id);
 
 test('the product upload: encoded by this tab once it lends itself, and shown from the shelf', async () => {
   let third = '';

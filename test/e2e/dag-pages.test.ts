@@ -17,8 +17,8 @@ let browser: Browser;
 let edge: TestEdge;
 
 const submit = async (name: string, steps: DagSpecInput['steps'], input: DagSpecInput['input']) =>
-  (await edge.rest.post<DagJob>('/api/jobs', { kind: 'dag', name, input, steps })).id;
-const runOf = (id: string) => edge.rest.json<DagJob>(`/api/jobs/${id}`);
+  (await edge.client.jobs.submit({ kind: 'dag', name, input, steps })).id;
+const runOf = (id: string) => edge.client.jobs.dag(id);
 const ends = (id: string, state: DagJob['state']) =>
   vi.waitFor(async () => expect((await runOf(id)).state).toBe(state), WAIT);
 const edgeStep = (code: string, needs: string[] = []) => ({ run: 'edge' as const, code, needs });
@@ -71,7 +71,7 @@ const PRODUCT: DagSpecInput['steps'] = {
 
 beforeAll(async () => {
   [browser, edge] = await Promise.all([launchChromium(), startTestEdge()]);
-  await edge.rest.put('/api/streams/products', { partitions: 1 });
+  await edge.client.streams.put('products', { partitions: 1 });
 });
 afterAll(async () => {
   await browser?.close();
@@ -104,7 +104,7 @@ test('a run is watched to its end: steps open, a signal is sent, what comes out 
     frames: [1, 2, 3],
     gift: false,
   });
-  await edge.rest.post('/api/streams/products/events', {
+  await edge.client.streams.append('products', {
     type: 'Uploaded',
     key: 'p1',
     payload: {},

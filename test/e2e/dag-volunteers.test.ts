@@ -5,9 +5,9 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import type { DagJob, DagSpecInput } from '../../shared/schemas/dag.ts';
-import type { Job } from '../../shared/schemas/job.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { startTestEdge, type TestEdge } from '../support/edge.ts';
+import { waitForVolunteers } from '../support/jobs.ts';
 
 let edge: TestEdge;
 let browser: Browser;
@@ -19,7 +19,7 @@ beforeAll(async () => {
   page = await browser.newPage();
   await page.goto(`${edge.url}/volunteer`);
   await page.getByRole('main').getByRole('button', { name: 'Start' }).click();
-  await edge.rest.waitForVolunteers(1);
+  await waitForVolunteers(edge.client, 1);
 });
 afterAll(async () => {
   await browser?.close();
@@ -27,19 +27,16 @@ afterAll(async () => {
 });
 
 const runDag = async (spec: Omit<DagSpecInput, 'kind'>): Promise<DagJob> => {
-  const { id } = await edge.rest.post<DagJob>('/api/jobs', { kind: 'dag', ...spec });
-  // The live events end with the run.
-  await (await edge.rest.call('GET', `/api/jobs/${id}/events/live`)).text();
-  return edge.rest.json(`/api/jobs/${id}`);
+  const { id } = await edge.client.jobs.submit({ kind: 'dag', ...spec });
+  await edge.client.jobs.waitFor(id);
+  return edge.client.jobs.dag(id);
 };
-const resultOf = async <Result>({ id }: DagJob): Promise<Result> =>
-  edge.rest.json(`/api/jobs/${id}/result`);
+const resultOf = async <Result>({ id }: DagJob) => (await edge.client.jobs.outputs(id)) as Result;
 const bytesOf = async ({ token }: Claim) =>
-  Buffer.from(await (await edge.rest.call('GET', `/api/claims/${token}`)).arrayBuffer());
+  Buffer.from(await (await edge.client.claims.bytes(token)).arrayBuffer());
 
 async function claimOf(bytes: Uint8Array<ArrayBuffer>, contentType: string): Promise<Claim> {
-  const init = { body: bytes, headers: { 'content-type': contentType } };
-  return (await edge.rest.call('POST', '/api/claims', init)).json() as Promise<Claim>;
+  return edge.client.claims.store(bytes, { contentType });
 }
 
 /** A PNG, red on its left half and blue on its right. */
@@ -147,7 +144,7 @@ test('a volunteer writes a picture as WebP in three sizes', async () => {
       right.map((tone, n) => Math.abs(tone - ([20, 20, 220][n] as number)) < 30),
     ).not.toContain(false);
   }
-  const job = await edge.rest.json<Job>(`/api/jobs/${run.steps['resize']?.job}`);
+  const job = await edge.client.jobs.get(run.steps['resize']?.job ?? '');
   expect(job).toMatchObject({
     name: 'thumbnails / resize',
     state: 'done',
@@ -184,9 +181,9 @@ test('a run that is deleted takes its volunteers’ jobs along', async () => {
   });
   expect(await resultOf(run)).toEqual({ one: 2 });
   const job = run.steps['one']?.job as string;
-  expect((await edge.rest.json<Job>(`/api/jobs/${job}`)).state).toBe('done');
-  await edge.rest.call('DELETE', `/api/jobs/${run.id}`);
+  expect((await edge.client.jobs.get(job)).state).toBe('done');
+  await edge.client.jobs.delete(run.id);
   await expect
-    .poll(() => edge.rest.call('GET', `/api/jobs/${job}`).then(({ status }) => status, String))
-    .toContain('not_found');
+    .poll(() => edge.client.jobs.get(job).catch((error: unknown) => error))
+    .toMatchObject({ problem: { code: 'not_found' } });
 });

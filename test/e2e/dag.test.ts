@@ -6,7 +6,7 @@ import { killableEdge, until } from '../support/killable-edge.ts';
 
 const edge = killableEdge();
 
-const runOf = (id: string) => edge.rest.json<DagJob>(`/api/jobs/${id}`);
+const runOf = (id: string) => edge.client.jobs.dag(id);
 const stateOf = (step: string) => (run: DagJob) => run.steps[step]?.state;
 
 /** Takes some time, and leaves a trace at the User Service, which is slow. */
@@ -16,7 +16,7 @@ const SLOW = `export default async ({ item }, ctx) => {
 }`;
 
 test('a run goes on after the edge was killed, and finishes each step once', async () => {
-  await edge.rest.put('/api/services/users/_faults', { latencyMs: 150, errorRate: 0 });
+  await edge.client.users.setFaults({ latencyMs: 150, errorRate: 0 });
   const spec: DagSpecInput = {
     kind: 'dag',
     name: 'killed twice',
@@ -47,7 +47,7 @@ test('a run goes on after the edge was killed, and finishes each step once', asy
       },
     },
   };
-  const { id } = await edge.rest.post<DagJob>('/api/jobs', spec);
+  const { id } = await edge.client.jobs.submit(spec);
   const first = await until(
     'some items',
     () => runOf(id),
@@ -58,7 +58,7 @@ test('a run goes on after the edge was killed, and finishes each step once', asy
   );
   const before = first.steps['before'];
   await edge.restart();
-  await edge.rest.post(`/api/jobs/${id}/signals/approved`, { by: 'ada' });
+  await edge.client.jobs.signal(id, 'approved', { by: 'ada' });
   await until(
     'the approval',
     () => runOf(id),
@@ -74,7 +74,7 @@ test('a run goes on after the edge was killed, and finishes each step once', asy
   expect(run.state, JSON.stringify(run.error)).toBe('done');
   expect(run.steps['before']).toEqual(before);
   expect(run.steps['each']?.items).toMatchObject({ count: 24, done: 24, failed: 0, running: 0 });
-  const result = await edge.rest.json<Record<string, unknown>>(`/api/jobs/${id}/result`);
+  const result = await edge.client.jobs.outputs(id);
   expect(result['after']).toEqual({
     letters: 100_024,
     items: Array.from({ length: 24 }, (_, n) => n),

@@ -3,14 +3,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import type { List } from '../../shared/schemas/common.ts';
-import type {
-  LateEvent,
-  OpenEventWindow,
-  Processor,
-  ProcessorSpecInput,
-  StateEntry,
-} from '../../shared/schemas/processor.ts';
+import type { ProcessorSpecInput, StateEntry } from '../../shared/schemas/processor.ts';
+import type { EventInput } from '../../shared/schemas/stream.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { startTestEdge } from '../support/edge.ts';
 import type { TestEdge } from '../support/edge.ts';
@@ -26,21 +20,19 @@ const HOUR_MS = 3_600_000;
 let browser: Browser;
 let edge: TestEdge;
 
-const get = <Body>(path: string) => edge.rest.json<Body>(`/api/processors/${path}`);
-const publish = (stream: string, events: object[]) =>
-  edge.rest.post(`/api/streams/${stream}/events`, events);
-const put = (name: string, spec: ProcessorSpecInput) =>
-  edge.rest.put(`/api/processors/${name}`, spec);
+const publish = (stream: string, events: EventInput[]) =>
+  edge.client.streams.append(stream, events);
+const put = (name: string, spec: ProcessorSpecInput) => edge.client.processors.put(name, spec);
 
-const visits = (user: string, count: number): object[] =>
+const visits = (user: string, count: number): EventInput[] =>
   Array.from({ length: count }, () => ({ type: 'Visit', key: user, payload: { userId: user } }));
-const part = (type: string, productId: string): object => ({
+const part = (type: string, productId: string): EventInput => ({
   type,
   key: productId,
   payload: { productId, name: `Lamp ${productId}` },
 });
 /** An hour ago, so that its window is far from closing by anybody else's clock. */
-const view = (page: string, afterMs: number): object => ({
+const view = (page: string, afterMs: number): EventInput => ({
   type: 'View',
   key: 'views',
   time: new Date(Math.floor(Date.now() / HOUR_MS - 1) * HOUR_MS + afterMs).toISOString(),
@@ -50,7 +42,7 @@ const view = (page: string, afterMs: number): object => ({
 beforeAll(async () => {
   [browser, edge] = await Promise.all([launchChromium(), startTestEdge()]);
   for (const name of ['visits', 'products', 'created', 'views']) {
-    await edge.rest.put(`/api/streams/${name}`, { partitions: name === 'visits' ? 2 : 1 });
+    await edge.client.streams.put(name, { partitions: name === 'visits' ? 2 : 1 });
   }
   await put('counter', {
     kind: 'stateful',
@@ -94,13 +86,13 @@ beforeAll(async () => {
     publish('views', [view('/home', 1_000), view('/home', 2_000), view('/home', 61_000)]),
   ]);
   await vi.waitFor(async () => {
-    expect((await get<Processor>('counter')).counters.processed).toBe(9);
-    expect((await get<Processor>('catalogue')).counters.late).toBe(1);
-    expect((await get<List<OpenEventWindow>>('views/windows')).items).toHaveLength(1);
+    expect((await edge.client.processors.get('counter')).counters.processed).toBe(9);
+    expect((await edge.client.processors.get('catalogue')).counters.late).toBe(1);
+    expect((await edge.client.processors.windows('views')).items).toHaveLength(1);
   }, WAIT);
   await publish('views', [view('/home', 3_000)]);
   await vi.waitFor(async () => {
-    expect((await get<List<LateEvent>>('views/late')).items).toHaveLength(1);
+    expect((await edge.client.processors.late('views')).items).toHaveLength(1);
   }, WAIT);
 });
 afterAll(async () => {
@@ -151,11 +143,11 @@ test('a state is found by its key, says what is not in it yet, and grows while o
 
     await expectFit(page);
 
-    await edge.rest.post('/api/processors/counter/pause', {});
+    await edge.client.processors.pause('counter');
     await publish('visits', visits('ann', 1));
     await page.getByText(/As of visits\/\d offset \d: 1 event is not in it yet\./).waitFor();
     await state.getByText('"count": 3').waitFor();
-    await edge.rest.post('/api/processors/counter/resume', {});
+    await edge.client.processors.resume('counter');
     await state.getByText('"count": 4').waitFor();
     await page.getByText('Up to date').waitFor();
 
@@ -195,7 +187,10 @@ test('the board says what waits for what, and a key leaves it when all has come'
     await dialog.getByRole('button', { name: 'Drain' }).click();
     await page.getByText(/^Nothing waits\./).waitFor();
   });
-  expect((await get<Processor>('catalogue')).counters).toMatchObject({ fired: 1, timedOut: 1 });
+  expect((await edge.client.processors.get('catalogue')).counters).toMatchObject({
+    fired: 1,
+    timedOut: 1,
+  });
 });
 
 test('a late event says why it is late, and shows itself; a drain closes the windows', async () => {
@@ -240,7 +235,7 @@ test('the form refuses at the field, makes a processor by key, and keeps fixed w
     },
     NARROW,
   );
-  expect((await get<Processor>('pairs')).spec).toMatchObject({
+  expect((await edge.client.processors.get('pairs')).spec).toMatchObject({
     kind: 'join',
     join: { types: ['Visit', 'Purchase'], timeoutMs: 5_000 },
   });

@@ -1,8 +1,7 @@
 // Keyed state on a local edge that is killed and started again on its way: what waits goes on waiting, what is counted
 // is counted once, and timers that were set before strike after.
 import { expect, test } from 'vitest';
-import type { KeyedState, Processor, WaitingKey } from '../../shared/schemas/processor.ts';
-import type { List } from '../../shared/schemas/common.ts';
+import type { ProcessorSpecInput } from '../../shared/schemas/processor.ts';
 import { killableEdge, until } from '../support/killable-edge.ts';
 
 /** Soon, but not before the edge was killed once. */
@@ -10,7 +9,7 @@ const HASTY_MS = 4_000;
 const PATIENT_MS = 600_000;
 
 const edge = killableEdge();
-const processor = (name: string) => edge.rest.json<Processor>(`/api/processors/${name}`);
+const processor = (name: string) => edge.client.processors.get(name);
 const part = (type: string, productId: string) => ({
   type,
   key: productId,
@@ -18,11 +17,11 @@ const part = (type: string, productId: string) => ({
 });
 
 test('joins wait, states count and windows close across restarts', async () => {
-  await edge.rest.put('/api/streams/products', { partitions: 2 });
+  await edge.client.streams.put('products', { partitions: 2 });
   for (const stream of ['created', 'partial', 'visits', 'sessions']) {
-    await edge.rest.put(`/api/streams/${stream}`, { partitions: 1 });
+    await edge.client.streams.put(stream, { partitions: 1 });
   }
-  const creator = (timeoutMs: number, output: string) => ({
+  const creator = (timeoutMs: number, output: string): ProcessorSpecInput => ({
     kind: 'join',
     stream: 'products',
     output,
@@ -31,14 +30,14 @@ test('joins wait, states count and windows close across restarts', async () => {
     code: `export const process = ({ Uploaded, Image, Video }) => ({
       type: 'Created', payload: [Uploaded, Image, Video].map((event) => event?.key ?? null) });`,
   });
-  await edge.rest.put('/api/processors/patient', creator(PATIENT_MS, 'created'));
-  await edge.rest.put('/api/processors/hasty', creator(HASTY_MS, 'partial'));
-  await edge.rest.put('/api/processors/visitors', {
+  await edge.client.processors.put('patient', creator(PATIENT_MS, 'created'));
+  await edge.client.processors.put('hasty', creator(HASTY_MS, 'partial'));
+  await edge.client.processors.put('visitors', {
     kind: 'stateful',
     stream: 'visits',
     code: 'export const process = (event, count) => (count ?? 0) + 1;',
   });
-  await edge.rest.put('/api/processors/sessions', {
+  await edge.client.processors.put('sessions', {
     kind: 'window',
     stream: 'visits',
     output: 'sessions',
@@ -62,7 +61,7 @@ test('joins wait, states count and windows close across restarts', async () => {
     ({ keyed }) => keyed?.keys === 2,
   );
   await edge.restart();
-  const waiting = await edge.rest.json<List<WaitingKey>>('/api/processors/patient/waiting');
+  const waiting = await edge.client.processors.waiting('patient');
   expect(waiting.items.map(({ key, missing }) => [key, missing]).sort()).toEqual([
     ['p1', ['Uploaded', 'Video']],
     ['p2', ['Image', 'Video']],
@@ -91,9 +90,7 @@ test('joins wait, states count and windows close across restarts', async () => {
   );
   expect(sessions.reduce((sum, { payload }) => sum + Number(payload), 0)).toBe(400);
   for (const key of ['k0', 'k4']) {
-    const { state, asOf } = await edge.rest.json<KeyedState>(
-      `/api/processors/visitors/state/${key}`,
-    );
+    const { state, asOf } = await edge.client.processors.state('visitors', key);
     expect(state).toBe(80);
     expect(asOf).toEqual([{ stream: 'visits', partition: 0, offset: 400, end: 400 }]);
   }

@@ -4,6 +4,7 @@ import type { Browser, BrowserContext, Page, WebSocketRoute } from 'playwright-c
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { launchChromium } from '../support/chromium.ts';
 import { startTestEdge, type TestEdge } from '../support/edge.ts';
+import { tasksOf, volunteersOf, waitFor, waitForVolunteers, waitUntil } from '../support/jobs.ts';
 
 let edge: TestEdge;
 let browser: Browser;
@@ -22,10 +23,10 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await context.close();
-  for (const { id } of (await edge.rest.json<{ items: { id: string }[] }>('/api/jobs')).items) {
-    await edge.rest.call('DELETE', `/api/jobs/${id}`);
+  for (const { id } of (await edge.client.jobs.list()).items) {
+    await edge.client.jobs.delete(id);
   }
-  await expect.poll(async () => (await edge.rest.swarm()).volunteers).toBe(0);
+  await expect.poll(async () => (await edge.client.swarm.now()).volunteers).toBe(0);
 });
 
 const button = (page: Page, name: string | RegExp) =>
@@ -44,11 +45,12 @@ async function lend(): Promise<Page> {
   return page;
 }
 
-const volunteers = async () => (await edge.rest.volunteers()).map(({ id }) => id).sort();
+const volunteers = async () => (await volunteersOf(edge.client)).map(({ id }) => id).sort();
 
 /** Each record takes about `ms` of work. */
 const submitWork = (records: number, ms: number) =>
-  edge.rest.submit({
+  edge.client.jobs.submit({
+    kind: 'mapreduce',
     name: 'work',
     mappers: 'volunteers',
     verify: { mode: 'none' },
@@ -63,15 +65,15 @@ const submitWork = (records: number, ms: number) =>
   });
 
 const attemptsOf = async (id: string) =>
-  (await edge.rest.tasks(id)).flatMap(({ attempts }) => attempts);
+  (await tasksOf(edge.client, id)).flatMap(({ attempts }) => attempts);
 
 test('a reload goes on lending, as the same volunteer', async () => {
   const page = await lend();
-  await edge.rest.waitForVolunteers(1);
+  await waitForVolunteers(edge.client, 1);
   const before = await volunteers();
   await page.reload();
   await expect.poll(async () => await status(page).innerText()).toContain('No job runs');
-  await edge.rest.waitForVolunteers(1);
+  await waitForVolunteers(edge.client, 1);
   expect(await volunteers()).toEqual(before);
   await button(page, 'Stop now').click();
   await expect.poll(volunteers).toEqual([]);
@@ -82,10 +84,10 @@ test('a reload goes on lending, as the same volunteer', async () => {
 test('every tab is a volunteer of its own, a duplicated one too', async () => {
   const page = await lend();
   await lend();
-  await edge.rest.waitForVolunteers(2);
+  await waitForVolunteers(edge.client, 2);
   // A window that a page opens begins with a copy of its session storage.
   await page.evaluate(() => void window.open('/volunteer'));
-  await edge.rest.waitForVolunteers(3);
+  await waitForVolunteers(edge.client, 3);
   expect(new Set(await volunteers()).size).toBe(3);
   expect(await status(page).innerText()).not.toContain('another tab');
 });
@@ -93,28 +95,28 @@ test('every tab is a volunteer of its own, a duplicated one too', async () => {
 test('snoozing gives everything back at once, and waking goes on', async () => {
   const page = await lend();
   const { id } = await submitWork(40, 600);
-  await edge.rest.waitUntil(id, 'something mapped', ({ progress }) => progress.mapped >= 1);
+  await waitUntil(edge.client, id, 'something mapped', ({ progress }) => progress.mapped >= 1);
   await button(page, /15 min/).click();
-  await expect.poll(async () => (await edge.rest.volunteers())[0]?.state).toBe('snoozed');
+  await expect.poll(async () => (await volunteersOf(edge.client))[0]?.state).toBe('snoozed');
   await expect
     .poll(async () => (await attemptsOf(id)).filter(({ state }) => state === 'leased').length)
     .toBe(0);
-  const { progress } = await edge.rest.job(id);
+  const { progress } = await edge.client.jobs.mapReduce(id);
   expect(progress.mapped).toBeLessThan(40);
   await button(page, 'Wake up').click();
-  const job = await edge.rest.waitFor(id, 'done');
+  const job = await waitFor(edge.client, id, 'done');
   expect(job.counters.recordsIn).toBe(40);
 });
 
 test('finishing ends what runs, reports it, and then leaves', async () => {
   const page = await lend();
   const { id } = await submitWork(400, 300);
-  await edge.rest.waitUntil(id, 'something mapped', ({ progress }) => progress.mapped >= 1);
-  const before = (await edge.rest.job(id)).progress.mapped;
+  await waitUntil(edge.client, id, 'something mapped', ({ progress }) => progress.mapped >= 1);
+  const before = (await edge.client.jobs.mapReduce(id)).progress.mapped;
   await button(page, 'Finish and stop').click();
   await expect.poll(volunteers, { timeout: 20_000 }).toEqual([]);
   await button(page, 'Start').waitFor();
-  const { progress } = await edge.rest.job(id);
+  const { progress } = await edge.client.jobs.mapReduce(id);
   expect(progress.mapped).toBeGreaterThan(before);
   expect(progress.mapped).toBeLessThan(400);
 });

@@ -15,6 +15,14 @@ import { countPages, HITS_PER_PATH } from '../support/access-log.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { startTestEdge } from '../support/edge.ts';
 import type { TestEdge } from '../support/edge.ts';
+import {
+  eventsOf,
+  recordsOf,
+  tasksOf,
+  waitFor,
+  waitForVolunteers,
+  waitUntil,
+} from '../support/jobs.ts';
 
 const MIB = 1024 * 1024;
 /** Beside the repository, where a real server's log may lie. */
@@ -43,7 +51,7 @@ const volunteer = async () => {
   volunteers.push(lent);
   return lent;
 };
-const eventsOf = (events: JobEvent[], type: JobEvent['type']) =>
+const ofType = (events: JobEvent[], type: JobEvent['type']) =>
   events.filter((event) => event.type === type);
 
 beforeAll(async () => {
@@ -62,23 +70,24 @@ afterEach(async () => {
 });
 
 test('two volunteers finish a log, and the result is the independent count', async () => {
-  await edge.rest.upload('access.log', [log]);
+  await edge.client.datasets.put('access.log', log);
   await Promise.all([volunteer(), volunteer()]);
-  await edge.rest.waitForVolunteers(2);
-  const { id } = await edge.rest.submit({
+  await waitForVolunteers(edge.client, 2);
+  const { id } = await edge.client.jobs.submit({
+    kind: 'mapreduce',
     input: { dataset: 'access.log', format: 'lines' },
     code: HITS_PER_PATH,
     mappers: 'volunteers',
     splitBytes: 512 * 1024,
     partitions: 3,
   });
-  const job = await edge.rest.waitFor(id, 'done');
+  const job = await waitFor(edge.client, id, 'done');
 
-  expect(await edge.rest.result(id)).toEqual(truth);
+  expect(await recordsOf(edge.client, id)).toEqual(truth);
   expect(job.counters.recordsIn).toBe(log.toString('latin1').split('\n').length - 1);
   expect(job.counters.bytesIn).toBe(log.length);
   expect(job.counters.keysOut).toBe(truth.length);
-  const tasks = (await edge.rest.tasks(id)).filter(({ stage }) => stage === 'map');
+  const tasks = (await tasksOf(edge.client, id)).filter(({ stage }) => stage === 'map');
   expect(tasks).toHaveLength(32);
   const committers = new Set(
     tasks.map(({ attempts }) => attempts.find(({ state }) => state === 'committed')?.by),
@@ -88,23 +97,24 @@ test('two volunteers finish a log, and the result is the independent count', asy
 });
 
 test('a volunteer killed half-way: its leases return at once and the result is the same', async () => {
-  await edge.rest.upload('access.log', [log]);
+  await edge.client.datasets.put('access.log', log);
   const [dying] = await Promise.all([volunteer(), volunteer()]);
-  await edge.rest.waitForVolunteers(2);
-  const { id } = await edge.rest.submit({
+  await waitForVolunteers(edge.client, 2);
+  const { id } = await edge.client.jobs.submit({
+    kind: 'mapreduce',
     input: { dataset: 'access.log', format: 'lines' },
     code: SLOW_HITS_PER_PATH,
     mappers: 'volunteers',
     splitBytes: 256 * 1024,
   });
-  await edge.rest.waitUntil(id, 'a quarter mapped', ({ progress }) => progress.mapped >= 16);
+  await waitUntil(edge.client, id, 'a quarter mapped', ({ progress }) => progress.mapped >= 16);
   await dying.context.close();
   const closedMs = Date.now();
-  const job = await edge.rest.waitFor(id, 'done');
+  const job = await waitFor(edge.client, id, 'done');
 
-  expect(await edge.rest.result(id)).toEqual(truth);
+  expect(await recordsOf(edge.client, id)).toEqual(truth);
   expect(job.progress.mapped).toBe(64);
-  const returned = eventsOf(await edge.rest.events(id), 'returned');
+  const returned = ofType(await eventsOf(edge.client, id), 'returned');
   expect(returned.length).toBeGreaterThan(0);
   // At once: not when the shortest lease (15 s) runs out.
   const delayMs = Date.parse(returned[0]?.time ?? '') - closedMs;
@@ -113,53 +123,56 @@ test('a volunteer killed half-way: its leases return at once and the result is t
 });
 
 test('without any browser the edge maps, and the result is the same', async () => {
-  await edge.rest.upload('access.log', [log]);
-  const { id } = await edge.rest.submit({
+  await edge.client.datasets.put('access.log', log);
+  const { id } = await edge.client.jobs.submit({
+    kind: 'mapreduce',
     input: { dataset: 'access.log', format: 'lines' },
     code: HITS_PER_PATH,
     splitBytes: 2 * MIB,
   });
-  const job = await edge.rest.waitFor(id, 'done');
+  const job = await waitFor(edge.client, id, 'done');
 
-  expect(await edge.rest.result(id)).toEqual(truth);
+  expect(await recordsOf(edge.client, id)).toEqual(truth);
   expect(job.counters.edgeTasks).toBe(8);
   expect(job.counters.volunteerTasks).toBe(0);
-  expect(eventsOf(await edge.rest.events(id), 'edge').length).toBeGreaterThan(0);
+  expect(ofType(await eventsOf(edge.client, id), 'edge').length).toBeGreaterThan(0);
 });
 
 test('the last volunteer leaves in the middle and the edge finishes its work', async () => {
-  await edge.rest.upload('access.log', [log]);
+  await edge.client.datasets.put('access.log', log);
   const only = await volunteer();
-  await edge.rest.waitForVolunteers(1);
-  const { id } = await edge.rest.submit({
+  await waitForVolunteers(edge.client, 1);
+  const { id } = await edge.client.jobs.submit({
+    kind: 'mapreduce',
     input: { dataset: 'access.log', format: 'lines' },
     code: SLOW_HITS_PER_PATH,
     splitBytes: MIB,
     verify: { mode: 'none' },
   });
-  await edge.rest.waitUntil(id, 'some mapped', ({ progress }) => progress.mapped >= 2);
+  await waitUntil(edge.client, id, 'some mapped', ({ progress }) => progress.mapped >= 2);
   await only.context.close();
-  const job = await edge.rest.waitFor(id, 'done');
+  const job = await waitFor(edge.client, id, 'done');
 
-  expect(await edge.rest.result(id)).toEqual(truth);
+  expect(await recordsOf(edge.client, id)).toEqual(truth);
   expect(job.counters.edgeTasks).toBeGreaterThan(0);
   expect(job.counters.volunteerTasks).toBeGreaterThan(0);
   expect(job.counters.edgeTasks + job.counters.volunteerTasks).toBe(16);
 });
 
 test('a job with two copies of every task agrees with itself', async () => {
-  await edge.rest.upload('access.log', [log.subarray(0, 4 * MIB)]);
+  await edge.client.datasets.put('access.log', log.subarray(0, 4 * MIB));
   await Promise.all([volunteer(), volunteer()]);
-  await edge.rest.waitForVolunteers(2);
-  const { id } = await edge.rest.submit({
+  await waitForVolunteers(edge.client, 2);
+  const { id } = await edge.client.jobs.submit({
+    kind: 'mapreduce',
     input: { dataset: 'access.log', format: 'lines' },
     code: HITS_PER_PATH,
     splitBytes: 512 * 1024,
     verify: { mode: 'quorum', copies: 2 },
   });
-  const job = await edge.rest.waitFor(id, 'done');
+  const job = await waitFor(edge.client, id, 'done');
 
-  expect(await edge.rest.result(id)).toEqual(countPages(log.subarray(0, 4 * MIB)));
+  expect(await recordsOf(edge.client, id)).toEqual(countPages(log.subarray(0, 4 * MIB)));
   expect(job.counters.attempts).toBeGreaterThanOrEqual(16);
   expect(job.counters.disagreements).toBe(0);
 });
@@ -170,22 +183,23 @@ describe('with storage that outlives the edge', () => {
     try {
       await edge.stop();
       edge = await startTestEdge({ persistDir });
-      await edge.rest.upload('access.log', [log]);
+      await edge.client.datasets.put('access.log', log);
       await volunteer();
-      await edge.rest.waitForVolunteers(1);
-      const { id } = await edge.rest.submit({
+      await waitForVolunteers(edge.client, 1);
+      const { id } = await edge.client.jobs.submit({
+        kind: 'mapreduce',
         input: { dataset: 'access.log', format: 'lines' },
         code: SLOW_HITS_PER_PATH,
         splitBytes: MIB,
         partitions: 2,
       });
-      await edge.rest.waitUntil(id, 'some mapped', ({ progress }) => progress.mapped >= 3);
+      await waitUntil(edge.client, id, 'some mapped', ({ progress }) => progress.mapped >= 3);
       await edge.stop();
       // The same port: the volunteer's page finds the edge again by itself.
       edge = await startTestEdge({ persistDir, port: Number(new URL(edge.url).port) });
-      const job = await edge.rest.waitFor(id, 'done');
+      const job = await waitFor(edge.client, id, 'done');
 
-      expect(await edge.rest.result(id)).toEqual(truth);
+      expect(await recordsOf(edge.client, id)).toEqual(truth);
       expect(job.progress).toEqual({ splits: 16, mapped: 16, partitions: 2, reduced: 2 });
       expect(job.counters.bytesIn).toBe(log.length);
     } finally {
@@ -202,19 +216,20 @@ describe.skipIf(!existsSync(REAL_LOG))('a real server’s log (skipped where it 
       .trim()
       .split('\n')
       .map((line) => line.trim().split(/\s+/));
-    await edge.rest.upload('apache_logs', [real]);
+    await edge.client.datasets.put('apache_logs', real);
     await Promise.all([volunteer(), volunteer()]);
-    await edge.rest.waitForVolunteers(2);
-    const { id } = await edge.rest.submit({
+    await waitForVolunteers(edge.client, 2);
+    const { id } = await edge.client.jobs.submit({
+      kind: 'mapreduce',
       input: { dataset: 'apache_logs', format: 'lines' },
       code: HITS_PER_PATH,
       mappers: 'volunteers',
       splitBytes: 100_000,
     });
-    await edge.rest.waitFor(id, 'done');
+    await waitFor(edge.client, id, 'done');
 
-    const top = await edge.rest.top(id, 10);
+    const top = await edge.client.jobs.top(id, { n: 10 });
     expect(top.map(({ key, value }) => [String(value), key])).toEqual(known);
-    expect(await edge.rest.result(id)).toEqual(countPages(real));
+    expect(await recordsOf(edge.client, id)).toEqual(countPages(real));
   });
 });

@@ -18,6 +18,7 @@ import {
   violations,
   visit,
 } from '../support/visit.ts';
+import { waitFor, waitForVolunteers } from '../support/jobs.ts';
 
 const MIB = 1024 * 1024;
 const WIDE = { scheme: 'light', width: 1280 } as const;
@@ -30,22 +31,24 @@ const jobs = { done: '', failed: '' };
 
 beforeAll(async () => {
   [browser, edge] = await Promise.all([launchChromium(), startTestEdge()]);
-  await edge.rest.upload('access.log', generateLog({ bytes: 8 * MIB }));
+  await edge.client.datasets.put('access.log', generateLog({ bytes: 8 * MIB }));
   lent = await openVolunteer(browser, edge.url);
-  await edge.rest.waitForVolunteers(1);
-  const done = await edge.rest.submit({
+  await waitForVolunteers(edge.client, 1);
+  const done = await edge.client.jobs.submit({
+    kind: 'mapreduce',
     name: 'page hits',
     input: { dataset: 'access.log' },
     code: HITS_PER_PAGE,
     splitBytes: 256 * 1024,
   });
-  const failed = await edge.rest.submit({
+  const failed = await edge.client.jobs.submit({
+    kind: 'mapreduce',
     name: 'a program that throws',
     input: { inline: 'one\ntwo\n' },
     code: 'export function map(line) {\n  throw new Error(`cannot read ${line}`)\n}',
   });
-  await edge.rest.waitFor(done.id, 'done');
-  await edge.rest.waitFor(failed.id, 'failed');
+  await waitFor(edge.client, done.id, 'done');
+  await waitFor(edge.client, failed.id, 'failed');
   Object.assign(jobs, { done: done.id, failed: failed.id });
 });
 afterAll(async () => {
@@ -107,7 +110,7 @@ test('a template is tried on its first records, then submitted, and its result i
     await page.getByRole('button', { name: /^(submit|run)/i }).click();
     await page.waitForURL(/\/jobs\/(?!new)/);
     const id = page.url().split('/').at(-1) ?? '';
-    const job = await edge.rest.waitFor(id, 'done');
+    const job = await waitFor(edge.client, id, 'done');
     expect(job.counters.keysOut).toBe(600);
     const picture = page.getByRole('img', { name: /mandelbrot|picture/i });
     await picture.waitFor();
@@ -121,8 +124,9 @@ test('a template is tried on its first records, then submitted, and its result i
 
 test('a job is watched while two browsers map it', async () => {
   const second = await openVolunteer(browser, edge.url);
-  await edge.rest.waitForVolunteers(2);
-  const { id } = await edge.rest.submit({
+  await waitForVolunteers(edge.client, 2);
+  const { id } = await edge.client.jobs.submit({
+    kind: 'mapreduce',
     name: 'page hits, slowly',
     input: { dataset: 'access.log' },
     // Slow by work, so that there is a middle to be watched.
@@ -149,7 +153,7 @@ test('a job is watched while two browsers map it', async () => {
 });
 
 test('a dry run of a program that throws shows the error and submits nothing', async () => {
-  const before = await edge.rest.json<{ items: unknown[] }>('/api/jobs');
+  const before = await edge.client.jobs.list();
   const { context, page } = await visit(browser, `${edge.url}/jobs/new?template=word-count`, WIDE);
   try {
     const editor = page.getByRole('textbox', { name: /program|code/i });
@@ -159,7 +163,7 @@ test('a dry run of a program that throws shows the error and submits nothing', a
       .getByText(/not today/)
       .first()
       .waitFor();
-    const after = await edge.rest.json<{ items: unknown[] }>('/api/jobs');
+    const after = await edge.client.jobs.list();
     expect(after.items.length).toBe(before.items.length);
   } finally {
     await context.close();

@@ -3,9 +3,7 @@
 // schemes and at both ends of width, empty and full.
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Batch, Processor } from '../../shared/schemas/processor.ts';
-import type { Schedule } from '../../shared/schemas/schedule.ts';
-import type { EventsPage, Stream } from '../../shared/schemas/stream.ts';
+import type { Stream } from '../../shared/schemas/stream.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { startTestEdge } from '../support/edge.ts';
 import type { TestEdge } from '../support/edge.ts';
@@ -68,8 +66,8 @@ const button = (page: Page, name: string) => page.getByRole('button', { name, ex
 /** The equation, as it is read out. */
 const books = (page: Page, words: string) =>
   page.getByRole('img', { name: words, exact: true }).waitFor(PATIENCE);
-const processor = (name: string) => edge.rest.json<Processor>(`/api/processors/${name}`);
-const stream = (name: string) => edge.rest.json<Stream>(`/api/streams/${name}`);
+const processor = (name: string) => edge.client.processors.get(name);
+const stream = (name: string) => edge.client.streams.get(name);
 const eventsIn = ({ partitions }: Stream) => partitions.reduce((sum, { next }) => sum + next, 0);
 
 /** Notes whenever the page shows books that do not balance. Returns how to ask for it. */
@@ -156,13 +154,11 @@ test('batching: windows fire by events and when they are closed; a job runs over
     }
     await page.getByRole('link', { name: 'job done' }).waitFor(PATIENCE);
 
-    const { items } = await edge.rest.json<{ items: Batch[] }>('/api/processors/histogram/batches');
+    const { items } = await edge.client.processors.batches('histogram');
     const first = items.at(-1);
     expect(first).toMatchObject({ reason: 'events', events: 200, state: 'done' });
-    expect((await edge.rest.job(first?.job ?? '')).counters.recordsIn).toBe(200);
-    const { items: windows } = await edge.rest.json<{ items: Batch[] }>(
-      '/api/processors/summary/batches',
-    );
+    expect((await edge.client.jobs.mapReduce(first?.job ?? '')).counters.recordsIn).toBe(200);
+    const { items: windows } = await edge.client.processors.batches('summary');
     expect(windows.map(({ reason }) => reason).slice(-2)).toEqual(['drain', 'events']);
     const summed = await allEvents('summaries');
     const counted = summed.filter(({ payload }) => payload.firedBy !== 'time');
@@ -171,7 +167,7 @@ test('batching: windows fire by events and when they are closed; a job runs over
 });
 
 async function allEvents(name: string): Promise<{ payload: { firedBy: string; count: number } }[]> {
-  const { events } = await edge.rest.json<EventsPage>(`/api/streams/${name}/events?limit=1000`);
+  const { events } = await edge.client.streams.events(name, { limit: 1000 });
   return events as unknown as { payload: { firedBy: string; count: number } }[];
 }
 
@@ -181,9 +177,9 @@ test('kappa: the day is replayed as a job, and better code takes over by a repla
     await books(page, '200 came in: 200 done, 0 dead letters, 0 waiting');
     await button(page, 'Run the replay now').click();
     await page.getByLabel('Revenue by category').getByText('kitchen').waitFor(PATIENCE);
-    const { runs } = await edge.rest.json<Schedule>('/api/schedules/dashboard');
+    const { runs } = await edge.client.schedules.get('dashboard');
     expect(runs).toMatchObject([{ state: 'done', manual: true }]);
-    expect((await edge.rest.job(runs[0]?.job ?? '')).counters.recordsIn).toBe(200);
+    expect((await edge.client.jobs.mapReduce(runs[0]?.job ?? '')).counters.recordsIn).toBe(200);
 
     await button(page, 'Put in better code').click();
     await button(page, 'The better code is in').waitFor();
@@ -261,9 +257,7 @@ test('stateful: a change and a mail in the same moment, and mails while the serv
     expect(mail?.to === changed?.slice('now '.length)).toBe(fromStore === 'new');
     expect(await page.locator('td', { hasText: asked?.to ?? '?' }).count()).toBeGreaterThan(0);
     // Sooner or later the store knows, and says so.
-    const { items } = await edge.rest.json<{ items: { state: { email: string } }[] }>(
-      '/api/processors/mail-from-store/state',
-    );
+    const { items } = await edge.client.processors.states('mail-from-store');
     expect(items).toHaveLength(8);
 
     await button(page, 'Gone').click();
@@ -282,7 +276,7 @@ test('stateful: a change and a mail in the same moment, and mails while the serv
 });
 
 async function payloads<Payload>(name: string): Promise<Payload[]> {
-  const { events } = await edge.rest.json<EventsPage>(`/api/streams/${name}/events?limit=1000`);
+  const { events } = await edge.client.streams.events(name, { limit: 1000 });
   return events.map(({ payload }) => payload as Payload);
 }
 
@@ -329,7 +323,7 @@ test('windows: clicks are counted where they happened, and one from the future i
     await page.getByText('from the future', { exact: true }).waitFor(PATIENCE);
     await page.getByRole('img', { name: /^Views by page: 21 clicks, .* 1 late/ }).waitFor(PATIENCE);
 
-    await edge.rest.post('/api/processors/views-by-page/drain');
+    await edge.client.processors.drain('views-by-page');
     await page
       .getByRole('img', { name: /windows closed and 0 open, 1 late/ })
       .first()
@@ -380,7 +374,7 @@ test('a schedule is written with a live preview, run, paused and deleted', async
     await button(page, 'Delete').click();
     await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
     await page.waitForURL(/\/schedules$/);
-    const { items } = await edge.rest.json<{ items: Schedule[] }>('/api/schedules');
+    const { items } = await edge.client.schedules.list();
     expect(items.map(({ name }) => name)).toEqual(['dashboard']);
     expect(errors).toEqual([]);
   } finally {
@@ -410,14 +404,9 @@ test('taking an example down leaves nothing of it', async () => {
     await page.getByText('The example is set up').click();
     await button(page, 'Take it down').click();
     await page.getByRole('heading', { name: 'Set up this example' }).waitFor();
-    const [schedules, processors, streams] = await Promise.all(
-      ['schedules', 'processors', 'streams'].map((kind) =>
-        edge.rest.json<{ items: { name: string }[] }>(`/api/${kind}`),
-      ),
-    );
-    const names = [schedules, processors, streams].flatMap((list) =>
-      (list?.items ?? []).map(({ name }) => name),
-    );
+    const { schedules, processors, streams } = edge.client;
+    const lists = await Promise.all([schedules.list(), processors.list(), streams.list()]);
+    const names = lists.flatMap(({ items }) => items.map(({ name }) => name));
     for (const name of ['dashboard', 'recommendation', 'orders', 'recommendations'])
       expect(names).not.toContain(name);
     expect(errors).toEqual([]);

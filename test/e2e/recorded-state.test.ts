@@ -4,14 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { List } from '../../shared/schemas/common.ts';
-import type { DagJob } from '../../shared/schemas/dag.ts';
-import type { DeadLetter, KeyedState, Processor } from '../../shared/schemas/processor.ts';
-import type { Schedule } from '../../shared/schemas/schedule.ts';
-import type { Appended, EventsPage } from '../../shared/schemas/stream.ts';
 import { ROOT } from '../../worker/local/build.ts';
 import { startTestEdge, type TestEdge } from '../support/edge.ts';
 import { until } from '../support/killable-edge.ts';
+import { recordsOf, submit, waitFor } from '../support/jobs.ts';
 import { ProtocolVolunteer } from '../support/protocol-volunteer.ts';
 import { readRecording, stable, unpackState } from '../support/recorded-state.ts';
 
@@ -35,23 +31,15 @@ afterAll(async () => {
   await rm(persistDir, { recursive: true, force: true });
 });
 
-const get = <Answer>(path: string) => edge.rest.json<Answer>(`/api${path}`);
-const processor = (name: string) => get<Processor>(`/processors/${name}`);
 const payloads = async (stream: string) =>
-  (await get<EventsPage>(`/streams/${stream}/events`)).events.map(({ payload }) => payload);
+  (await edge.client.streams.events(stream)).events.map(({ payload }) => payload);
+const resultOf = (id: string) => recordsOf(edge.client, id);
 
 /** An attempt that waits for a quorum was `held` in 0.4.0: the one value that has another name now. */
 const renamed = (answer: unknown): unknown =>
   JSON.parse(JSON.stringify(answer).replaceAll('"state":"held"', '"state":"awaiting-quorum"'));
 
-/** What 0.4.0 was told first: the same body under the same key. */
-async function again<Answer>(path: string, key: string, body: unknown): Promise<Answer> {
-  const response = await edge.rest.call('POST', `/api${path}`, {
-    headers: { 'content-type': 'application/json', 'idempotency-key': key },
-    body: JSON.stringify(body),
-  });
-  return (await response.json()) as Answer;
-}
+const withKey = (key: string) => ({ headers: { 'idempotency-key': key } });
 /** As `record-state.ts` made them. */
 const order = (n: number, seconds = n) => ({
   type: 'Order',
@@ -67,18 +55,20 @@ it('is the state of the version that it says', () => {
 
 describe('what was stored', () => {
   it.each(recording.answers)('$path answers as it did', async ({ path, answer }) => {
-    const response = await edge.rest.call('GET', `/api${path}`);
+    const response = await edge.client.request(`/api${path}`);
     if (typeof answer === 'string') expect(await response.text()).toBe(answer);
     else expect(stable(await response.json())).toMatchObject(renamed(answer) as object);
   });
 
   it('a submission and an append that come again are the first ones', async () => {
-    const { spec } = await edge.rest.job(jobs.finished);
-    expect(await again('/jobs', 'words-once', spec)).toMatchObject({ id: jobs.finished });
+    // What 0.4.0 was told first: the same body under the same key.
+    const { jobs: calls, streams } = edge.client;
+    const { spec } = await calls.mapReduce(jobs.finished);
+    expect(await calls.submit(spec, withKey('words-once'))).toMatchObject({ id: jobs.finished });
     const orders = Array.from({ length: 8 }, (_, n) => order(n));
-    const appended = await again<Appended>('/streams/orders/events', 'orders-once', orders);
+    const appended = await streams.append('orders', orders, withKey('orders-once'));
     expect(appended).toMatchObject({ accepted: 8, duplicates: 0 });
-    expect(await again<Appended>('/streams/orders/events', 'another', orders)).toMatchObject({
+    expect(await streams.append('orders', orders, withKey('another'))).toMatchObject({
       accepted: 0,
       duplicates: 8,
     });
@@ -87,26 +77,26 @@ describe('what was stored', () => {
 
 describe('what was under way', () => {
   it('jobs are mapped to their end, and only what was not mapped', async () => {
-    const before = (await edge.rest.job(jobs.halfway)).counters;
+    const before = (await edge.client.jobs.mapReduce(jobs.halfway)).counters;
     expect(before.volunteerTasks).toBe(2);
     const known = new ProtocolVolunteer(edge.url, { id: 'recorded-volunteer' });
     await known.until(({ messages }) => messages.some(({ type }) => type === 'welcome'));
-    const done = await edge.rest.waitFor(jobs.halfway, 'done');
-    expect(await edge.rest.result(jobs.halfway)).toEqual(await edge.rest.result(jobs.finished));
+    const done = await waitFor(edge.client, jobs.halfway, 'done');
+    expect(await resultOf(jobs.halfway)).toEqual(await resultOf(jobs.finished));
     expect(known.mapped).toHaveLength(done.progress.splits - 2);
     const other = new ProtocolVolunteer(edge.url, { id: 'another-volunteer' });
-    await edge.rest.waitFor(jobs.voted, 'done');
-    expect(await edge.rest.result(jobs.voted)).toEqual(await edge.rest.result(jobs.finished));
+    await waitFor(edge.client, jobs.voted, 'done');
+    expect(await resultOf(jobs.voted)).toEqual(await resultOf(jobs.finished));
     expect(other.mapped.length).toBeGreaterThanOrEqual(5);
     for (const volunteer of [known, other]) volunteer.close();
   });
 
   it('processors read on from their offsets, and repeat no effect', async () => {
-    await edge.rest.post('/api/streams/orders/events', [order(11), order(12), order(13)]);
+    await edge.client.streams.append('orders', [order(11), order(12), order(13)]);
     for (const name of ['mail', 'count']) {
       await until(
         name,
-        () => processor(name),
+        () => edge.client.processors.get(name),
         ({ counters }) => counters.processed === 13,
       );
     }
@@ -120,30 +110,30 @@ describe('what was under way', () => {
       ['buyer-1', 5],
       ['buyer-2', 4],
     ] as const) {
-      const { state, version } = await get<KeyedState>(`/processors/count/state/${key}`);
+      const { state, version } = await edge.client.processors.state('count', key);
       expect([version, state]).toEqual([2, { orders }]);
     }
-    await edge.rest.post('/api/processors/resting/resume');
+    await edge.client.processors.resume('resting');
     await until(
       'what rested',
-      () => processor('resting'),
+      () => edge.client.processors.get('resting'),
       ({ counters }) => counters.processed === 14,
     );
   });
 
   it('a dead letter is run again', async () => {
-    await edge.rest.put('/api/services/users/bob', { name: 'Bob', email: 'bob@example.org' });
-    await edge.rest.post('/api/processors/mail/dead-letters/redrive', { all: true });
+    await edge.client.users.put('bob', { name: 'Bob', email: 'bob@example.org' });
+    await edge.client.processors.redrive('mail', { all: true });
     await until(
       'the redriven event',
-      () => get<List<DeadLetter>>('/processors/mail/dead-letters'),
+      () => edge.client.processors.deadLetters('mail'),
       ({ items }) => items.length === 0,
     );
     expect((await payloads('mails')).filter((n) => n === 8)).toHaveLength(1);
   });
 
   it('a join is completed by what comes now', async () => {
-    await edge.rest.put('/api/services/users/grace', { name: 'Grace', email: 'g@example.org' });
+    await edge.client.users.put('grace', { name: 'Grace', email: 'g@example.org' });
     const pairs = await until(
       'the pair',
       () => payloads('pairs'),
@@ -153,10 +143,9 @@ describe('what was under way', () => {
   });
 
   it('a batch fires with what it held and what came, and the next one opens', async () => {
-    const { items } =
-      await get<List<{ window: number; events: number }>>('/processors/sum/batches');
+    const { items } = await edge.client.processors.batches('sum');
     expect(items.map(({ window }) => window)).toEqual([1]);
-    await edge.rest.post('/api/streams/orders/events', [order(14), order(15)]);
+    await edge.client.streams.append('orders', [order(14), order(15)]);
     const sums = await until(
       'the sum',
       () => payloads('sums'),
@@ -168,7 +157,7 @@ describe('what was under way', () => {
   it('a window of event time closes with what was in it', async () => {
     // In both partitions.
     const later = Array.from({ length: 12 }, (_, n) => order(100 + n, 600));
-    await edge.rest.post('/api/streams/orders/events', later);
+    await edge.client.streams.append('orders', later);
     const minutes = await until(
       'the minutes',
       () => payloads('minutes'),
@@ -178,39 +167,39 @@ describe('what was under way', () => {
   });
 
   it('a schedule’s next run reads what came after its last one', async () => {
-    await edge.rest.post('/api/schedules/yearly/run');
+    await edge.client.schedules.run('yearly');
     const { runs: firings } = await until(
       'the run',
-      () => get<Schedule>('/schedules/yearly'),
+      () => edge.client.schedules.get('yearly'),
       (schedule) => schedule.runs.length === 2 && schedule.runs[0]?.state === 'done',
     );
     const sumOf = async (job: string | null | undefined) =>
-      Number((await edge.rest.result(job ?? ''))[0]?.value);
+      Number((await resultOf(job ?? ''))[0]?.value);
     const [now, before] = await Promise.all(firings.map(({ job }) => sumOf(job)));
-    const fromEarliest = await edge.rest.submit({
+    const fromEarliest = await submit(edge.client, {
       input: { stream: 'orders' },
       code: SUM_OF_N,
       mappers: 'edge',
     });
-    await edge.rest.waitFor(fromEarliest.id, 'done');
+    await waitFor(edge.client, fromEarliest.id, 'done');
     expect(before).toBe(28);
     expect(now).toBe((await sumOf(fromEarliest.id)) - 28);
   });
 
   it('a DAG run takes the signal and the event that it waits for, and ends', async () => {
-    await edge.rest.post(`/api/jobs/${runs.waiting}/signals/approved`, { by: 'ada' });
-    await edge.rest.post('/api/streams/users/events', [
+    await edge.client.jobs.signal(runs.waiting, 'approved', { by: 'ada' });
+    await edge.client.streams.append('users', [
       { type: 'Confirmed', id: 'lin', payload: { id: 'lin' } },
     ]);
     const run = await until(
       'the end',
-      () => get<DagJob>(`/jobs/${runs.waiting}`),
+      () => edge.client.jobs.dag(runs.waiting),
       ({ state }) => state !== 'running',
     );
     expect(run.state, JSON.stringify(run.error)).toBe('done');
     // What was done before was not done again.
     expect(run.steps['draft']?.attempts).toBe(1);
-    const result = await get<Record<string, unknown>>(`/jobs/${runs.waiting}/result`);
+    const result = await edge.client.jobs.outputs(runs.waiting);
     expect(result['publish']).toBe('ab-ab-ab- 100000 2,2,2,0 ada');
     expect(result['large']).toBe('y'.repeat(100_000));
     expect(result['arrival']).toMatchObject({ Confirmed: { payload: { id: 'lin' } } });

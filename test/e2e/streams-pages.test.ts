@@ -4,9 +4,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { List } from '../../shared/schemas/common.ts';
-import type { Batch, Processor, ProcessorSpecInput } from '../../shared/schemas/processor.ts';
-import type { Stream } from '../../shared/schemas/stream.ts';
+import type { ProcessorSpecInput } from '../../shared/schemas/processor.ts';
+import type { EventInput } from '../../shared/schemas/stream.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { startTestEdge } from '../support/edge.ts';
 import type { TestEdge } from '../support/edge.ts';
@@ -32,13 +31,12 @@ const DIGEST = `export async function process(batch) {
 let browser: Browser;
 let edge: TestEdge;
 
-const processor = (name: string) => edge.rest.json<Processor>(`/api/processors/${name}`);
-const publish = (stream: string, events: object[]) =>
-  edge.rest.post(`/api/streams/${stream}/events`, events);
-const put = (name: string, spec: ProcessorSpecInput) =>
-  edge.rest.put(`/api/processors/${name}`, spec);
+const processor = (name: string) => edge.client.processors.get(name);
+const publish = (stream: string, events: EventInput[]) =>
+  edge.client.streams.append(stream, events);
+const put = (name: string, spec: ProcessorSpecInput) => edge.client.processors.put(name, spec);
 
-function mailEvents(count: number, from = 0): object[] {
+function mailEvents(count: number, from = 0): EventInput[] {
   return Array.from({ length: count }, (_, at) => ({
     type: 'MailEvent',
     key: `u${(from + at) % 7}`,
@@ -48,17 +46,17 @@ function mailEvents(count: number, from = 0): object[] {
 
 beforeAll(async () => {
   [browser, edge] = await Promise.all([launchChromium(), startTestEdge()]);
-  const { rest } = edge;
+  const { client } = edge;
   for (const [name, partitions] of [
     ['mail-events', 3],
     ['emails', 2],
     ['digests', 1],
     ['wide', 24],
-  ]) {
-    await rest.put(`/api/streams/${name}`, { partitions });
+  ] as const) {
+    await client.streams.put(name, { partitions });
   }
   for (let user = 0; user < 7; user++) {
-    await rest.put(`/api/services/users/u${user}`, { email: `u${user}@example.org` });
+    await client.users.put(`u${user}`, { email: `u${user}@example.org` });
   }
   await put('mailer', {
     kind: 'stateless',
@@ -84,7 +82,7 @@ beforeAll(async () => {
   await publish('wide', mailEvents(200));
   await vi.waitFor(async () => {
     expect((await processor('mailer')).deadLetters).toBe(1);
-    const { items } = await rest.json<List<Batch>>('/api/processors/digest/batches');
+    const { items } = await client.processors.batches('digest');
     expect(items.filter(({ state }) => state === 'done')).toHaveLength(2);
   }, WAIT);
 });
@@ -195,7 +193,7 @@ test('a stream is created, an event published, and it is there, live', async () 
     await page.getByRole('button', { name: '2 new, follow' }).click();
     await page.getByText('following', { exact: true }).waitFor();
     expect(errors).toEqual([]);
-    const { partitions } = await edge.rest.json<Stream>('/api/streams/greetings');
+    const { partitions } = await edge.client.streams.get('greetings');
     expect(partitions.reduce((sum, { next }) => sum + next, 0)).toBe(3);
   } finally {
     await context.close();
@@ -218,7 +216,7 @@ test('a payload that lies in R2 is a ticket, and the ticket fetches it', async (
 });
 
 test('scrolling up pins the end of a stream; what comes is counted; pausing misses nothing', async () => {
-  await edge.rest.put('/api/streams/busy', { partitions: 1 });
+  await edge.client.streams.put('busy', { partitions: 1 });
   await publish('busy', mailEvents(120));
   const { context, page, errors } = await visit(browser, `${edge.url}/streams/busy`, WIDE);
   try {
@@ -255,8 +253,8 @@ async function write(page: Page, label: string, code: string): Promise<void> {
 }
 
 test('a processor is written, fails, is mended in the page, and its dead letter goes well', async () => {
-  await edge.rest.put('/api/streams/numbers', { partitions: 1 });
-  await edge.rest.put('/api/streams/doubled', { partitions: 1 });
+  await edge.client.streams.put('numbers', { partitions: 1 });
+  await edge.client.streams.put('doubled', { partitions: 1 });
   const address = `${edge.url}/processors/new?stream=numbers`;
   const { context, page, errors } = await visit(browser, address, WIDE);
   try {

@@ -1,18 +1,19 @@
 // Streams on a local edge that is killed and started again on its way: events, windows and schedules go on
 // where they were, and each event has its effect once.
 import { expect, test } from 'vitest';
-import type { Batch, Processor } from '../../shared/schemas/processor.ts';
+import type { Processor } from '../../shared/schemas/processor.ts';
 import type { Schedule } from '../../shared/schemas/schedule.ts';
 import { nexmarkEvents } from '../support/nexmark/generator.ts';
 import { KEYED_QUERIES, STATELESS_QUERIES } from '../support/nexmark/queries.ts';
 import { runNexmark } from '../support/nexmark/run.ts';
 import { killableEdge, until, WAIT_MAX_MS } from '../support/killable-edge.ts';
+import { recordsOf } from '../support/jobs.ts';
 
 const edge = killableEdge();
 
 test('Nexmark’s queries give the same when all is sent twice and the edge is killed', async () => {
   const result = await runNexmark({
-    rest: () => edge.rest,
+    client: () => edge.client,
     events: [...nexmarkEvents(6_000, { eventsPerSecond: 120 })],
     eventsARequest: 120,
     queries: [...STATELESS_QUERIES, ...KEYED_QUERIES],
@@ -25,9 +26,9 @@ test('Nexmark’s queries give the same when all is sent twice and the edge is k
 });
 
 test('a window that is open when the edge is killed fires at its own time, with what came before and after', async () => {
-  await edge.rest.put('/api/streams/readings', { partitions: 1 });
-  await edge.rest.put('/api/streams/sums', { partitions: 1 });
-  await edge.rest.put('/api/processors/sum', {
+  await edge.client.streams.put('readings', { partitions: 1 });
+  await edge.client.streams.put('sums', { partitions: 1 });
+  await edge.client.processors.put('sum', {
     kind: 'batch',
     stream: 'readings',
     output: 'sums',
@@ -50,22 +51,22 @@ test('a window that is open when the edge is killed fires at its own time, with 
     (events) => events.length > 0,
   );
   expect(sums.map(({ payload }) => payload)).toEqual([{ sum: 111, events: 3, reason: 'time' }]);
-  const { items } = await edge.rest.json<{ items: Batch[] }>('/api/processors/sum/batches');
+  const { items } = await edge.client.processors.batches('sum');
   expect(items).toMatchObject([{ reason: 'time', from: 0, to: 3, events: 3, state: 'done' }]);
 });
 
 test('a replay goes on after the edge was killed, and the new version takes over', async () => {
-  await edge.rest.put('/api/streams/orders', { partitions: 2 });
-  await edge.rest.put('/api/streams/shouts', { partitions: 1 });
+  await edge.client.streams.put('orders', { partitions: 2 });
+  await edge.client.streams.put('shouts', { partitions: 1 });
   const processor = (says: string) => ({
-    kind: 'stateless',
+    kind: 'stateless' as const,
     stream: 'orders',
     output: 'shouts',
     code: `export const process = (event) => ({ type: 'Shout', payload: '${says} ' + event.payload });`,
   });
-  const get = () => edge.rest.json<Processor>('/api/processors/shout');
+  const get = () => edge.client.processors.get('shout');
   const processed = (count: number) => (state: Processor) => state.counters.processed >= count;
-  await edge.rest.put('/api/processors/shout', processor('old'));
+  await edge.client.processors.put('shout', processor('old'));
   const orders = Array.from({ length: 500 }, (_, n) => ({
     type: 'Order',
     key: `k${n}`,
@@ -73,8 +74,8 @@ test('a replay goes on after the edge was killed, and the new version takes over
   }));
   await edge.publish('orders', orders);
   await until('all orders', get, processed(500));
-  await edge.rest.put('/api/processors/shout', processor('new'));
-  await edge.rest.post('/api/processors/shout/replay', { from: 'earliest' });
+  await edge.client.processors.put('shout', processor('new'));
+  await edge.client.processors.replay('shout', { from: 'earliest' });
   await edge.restart();
   const after = await until(
     'the takeover',
@@ -94,9 +95,9 @@ test('a replay goes on after the edge was killed, and the new version takes over
 });
 
 test('a schedule that is due while the edge is down runs late, and each time runs once', async () => {
-  await edge.rest.put('/api/streams/orders', { partitions: 1 });
+  await edge.client.streams.put('orders', { partitions: 1 });
   await edge.publish('orders', [{ type: 'Order', payload: { total: 5 } }]);
-  await edge.rest.put('/api/schedules/often', {
+  await edge.client.schedules.put('often', {
     cron: '*/2 * * * * *',
     job: {
       kind: 'mapreduce',
@@ -105,7 +106,7 @@ test('a schedule that is due while the edge is down runs late, and each time run
       partitions: 1,
     },
   });
-  const get = () => edge.rest.json<Schedule>('/api/schedules/often');
+  const get = () => edge.client.schedules.get('often');
   const done = (count: number) => (schedule: Schedule) =>
     schedule.runs.filter(({ state }) => state === 'done').length >= count;
   await until('a first run', get, done(1));
@@ -113,7 +114,7 @@ test('a schedule that is due while the edge is down runs late, and each time run
   await edge.publish('orders', [{ type: 'Order', payload: { total: 7 } }]);
   const doneBefore = (await get()).runs.filter(({ state }) => state === 'done').length;
   await until('two more runs', get, done(doneBefore + 2));
-  await edge.rest.post('/api/schedules/often/pause');
+  await edge.client.schedules.pause('often');
   const { runs } = await until('the runs’ end', get, (schedule) =>
     schedule.runs.every(({ state }) => ['done', 'missed'].includes(state)),
   );
@@ -122,7 +123,7 @@ test('a schedule that is due while the edge is down runs late, and each time run
   let total = 0;
   for (const { job } of runs) {
     if (job === null) continue;
-    for (const { value } of await edge.rest.result(job)) total += Number(value);
+    for (const { value } of await recordsOf(edge.client, job)) total += Number(value);
   }
   expect(total).toBe(12);
 });

@@ -3,9 +3,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SpillWriter } from '../../shared/mapreduce/spill.ts';
 import { DIGEST_HEADER, type Grant } from '../../shared/protocol.ts';
-import type { DagJob } from '../../shared/schemas/dag.ts';
 import { startTestEdge, type TestEdge } from '../support/edge.ts';
 import { type Behaviour, ProtocolVolunteer } from '../support/protocol-volunteer.ts';
+import { eventsOf, recordsOf, submit, tasksOf, volunteersOf, waitFor } from '../support/jobs.ts';
 
 const CODE = `export function map(line, emit) { emit(line.split(' ')[0], 1) }
 export const combine = 'sum'
@@ -51,7 +51,7 @@ async function leave(): Promise<void> {
 }
 
 async function resultOf(id: string): Promise<Map<string, unknown>> {
-  return new Map((await edge.rest.result(id)).map(({ key, value }) => [key, value]));
+  return new Map((await recordsOf(edge.client, id)).map(({ key, value }) => [key, value]));
 }
 
 /** Counts a word that is not there: the first line's key begins with another letter. */
@@ -61,13 +61,13 @@ const liar: Omit<Behaviour, 'id'> = {
 
 it('honest volunteers share a job, and each gets its credit', async () => {
   const [first, second] = [await join('first'), await join('second')];
-  const done = await edge.rest.waitFor((await edge.rest.submit(spec)).id, 'done');
+  const done = await waitFor(edge.client, (await submit(edge.client, spec)).id, 'done');
   expect(await resultOf(done.id)).toEqual(EXPECTED);
   expect(done.counters.volunteerTasks).toBe(done.progress.splits);
   expect(first.mapped.length).toBeGreaterThan(0);
   expect(second.mapped.length).toBeGreaterThan(0);
   await expect
-    .poll(async () => (await edge.rest.volunteers()).reduce((sum, { tasks }) => sum + tasks, 0))
+    .poll(async () => (await volunteersOf(edge.client)).reduce((sum, { tasks }) => sum + tasks, 0))
     .toBe(done.progress.splits);
   await leave();
 });
@@ -76,17 +76,23 @@ it('a quorum outvotes a volunteer that lies, and shows the disagreement', async 
   const lying = await join('liar', liar);
   await join('honest');
   await join('honest');
-  const { id } = await edge.rest.submit({ ...spec, verify: { mode: 'quorum', copies: 2 } });
-  const done = await edge.rest.waitFor(id, 'done');
+  const { id } = await edge.client.jobs.submit({
+    kind: 'mapreduce',
+    ...spec,
+    verify: { mode: 'quorum', copies: 2 },
+  });
+  const done = await waitFor(edge.client, id, 'done');
   expect(await resultOf(id)).toEqual(EXPECTED);
   expect(lying.mapped.length).toBeGreaterThan(0);
   expect(done.counters.disagreements).toBeGreaterThan(0);
-  const blamed = (await edge.rest.tasks(id)).flatMap(({ attempts }) =>
+  const blamed = (await tasksOf(edge.client, id)).flatMap(({ attempts }) =>
     attempts.filter(({ error }) => error?.code === 'disagreement').map(({ by }) => by),
   );
   expect(new Set(blamed)).toEqual(new Set([lying.id]));
   await expect
-    .poll(async () => (await edge.rest.volunteers()).find(({ id }) => id === lying.id)?.reputation)
+    .poll(
+      async () => (await volunteersOf(edge.client)).find(({ id }) => id === lying.id)?.reputation,
+    )
     .toMatchObject({ streak: 0, invalid: blamed.length });
   await leave();
 });
@@ -105,7 +111,7 @@ it('a volunteer step of a DAG is outvoted the same way, and its output is the tr
   });
   await join('honest');
   await join('honest');
-  const { id } = await edge.rest.post<DagJob>('/api/jobs', {
+  const { id } = await edge.client.jobs.submit({
     kind: 'dag',
     steps: {
       squares: {
@@ -117,13 +123,13 @@ it('a volunteer step of a DAG is outvoted the same way, and its output is the tr
     },
   });
   await expect
-    .poll(async () => (await edge.rest.json<DagJob>(`/api/jobs/${id}`)).state, { timeout: 30_000 })
+    .poll(async () => (await edge.client.jobs.get(id)).state, { timeout: 30_000 })
     .toBe('done');
-  const { squares } = await edge.rest.json<{ squares: number[] }>(`/api/jobs/${id}/result`);
+  const { squares } = await edge.client.jobs.outputs(id);
   expect(squares).toEqual([0, 1, 4, 9, 16, 25, 36, 49, 64, 81]);
   expect(lying.mapped.length).toBeGreaterThan(0);
-  const { job } = (await edge.rest.json<DagJob>(`/api/jobs/${id}`)).steps['squares'] ?? {};
-  const blamed = (await edge.rest.tasks(job ?? '')).flatMap(({ attempts }) =>
+  const { job } = (await edge.client.jobs.dag(id)).steps['squares'] ?? {};
+  const blamed = (await tasksOf(edge.client, job ?? '')).flatMap(({ attempts }) =>
     attempts.filter(({ error }) => error?.code === 'disagreement').map(({ by }) => by),
   );
   expect(new Set(blamed)).toEqual(new Set([lying.id]));
@@ -133,8 +139,8 @@ it('a volunteer step of a DAG is outvoted the same way, and its output is the tr
 it('the edge catches a lie among the tasks that it repeats', async () => {
   const lying = await join('liar', liar);
   const many = { ...spec, splitBytes: 100 };
-  const done = await edge.rest.waitFor((await edge.rest.submit(many)).id, 'done');
-  const failed = (await edge.rest.tasks(done.id)).flatMap(({ attempts }) =>
+  const done = await waitFor(edge.client, (await submit(edge.client, many)).id, 'done');
+  const failed = (await tasksOf(edge.client, done.id)).flatMap(({ attempts }) =>
     attempts.filter(({ state }) => state === 'failed'),
   );
   // Of these tasks 5 % are repeated: that none is has a chance of 1 in 10 million.
@@ -148,13 +154,13 @@ it('the edge catches a lie among the tasks that it repeats', async () => {
 
 it('a volunteer that vanishes gives its leases back at once', async () => {
   const hanging = await join('hanging', { onGrant: () => true });
-  const { id } = await edge.rest.submit(spec);
+  const { id } = await submit(edge.client, spec);
   await hanging.until(({ messages }) => messages.some(({ type }) => type === 'grant'));
   await leave();
   await join('honest');
-  const done = await edge.rest.waitFor(id, 'done');
+  const done = await waitFor(edge.client, id, 'done');
   expect(await resultOf(id)).toEqual(EXPECTED);
-  const events = await edge.rest.events(id);
+  const events = await eventsOf(edge.client, id);
   expect(events.some(({ type, by }) => type === 'returned' && by === hanging.id)).toBe(true);
   expect(done.counters.attempts).toBeGreaterThan(done.progress.splits);
   await leave();
@@ -167,11 +173,11 @@ it('a volunteer that only gives leases back does not keep the job from ending', 
       return true;
     },
   });
-  const { id } = await edge.rest.submit({ ...spec, mappers: 'any' });
-  const done = await edge.rest.waitFor(id, 'done');
+  const { id } = await edge.client.jobs.submit({ kind: 'mapreduce', ...spec, mappers: 'any' });
+  const done = await waitFor(edge.client, id, 'done');
   expect(await resultOf(id)).toEqual(EXPECTED);
   expect(done.counters.edgeTasks).toBe(done.progress.splits);
-  const returned = (await edge.rest.events(id)).filter(
+  const returned = (await eventsOf(edge.client, id)).filter(
     ({ type, by }) => type === 'returned' && by === lazy.id,
   );
   expect(returned.length).toBeLessThanOrEqual(done.progress.splits * 3);
@@ -223,11 +229,11 @@ it('refuses spills that are not what they say, and takes each attempt once', asy
       return true;
     },
   });
-  const { id } = await edge.rest.submit(spec);
-  const done = await edge.rest.waitFor(id, 'done');
+  const { id } = await submit(edge.client, spec);
+  const done = await waitFor(edge.client, id, 'done');
   expect(await resultOf(id)).toEqual(EXPECTED);
   expect(problems.map(({ code }) => code)).toEqual(['bad_spill', 'bad_spill', 'bad_lease']);
-  const failed = (await edge.rest.tasks(id)).flatMap(({ attempts }) =>
+  const failed = (await tasksOf(edge.client, id)).flatMap(({ attempts }) =>
     attempts.filter(({ error }) => error?.code === 'bad_spill'),
   );
   expect(failed).toMatchObject([{ by: forger.id }]);
@@ -247,18 +253,22 @@ it('a failed job that is tried again runs only what is not committed', async () 
       return true;
     },
   });
-  const { id } = await edge.rest.submit({ ...spec, verify: { mode: 'none' } });
-  const failed = await edge.rest.waitFor(id, 'failed');
+  const { id } = await edge.client.jobs.submit({
+    kind: 'mapreduce',
+    ...spec,
+    verify: { mode: 'none' },
+  });
+  const failed = await waitFor(edge.client, id, 'failed');
   expect(failed.error).toMatchObject({ code: 'program_threw', message: 'no', task: 0 });
   const committed = new Set(
-    (await edge.rest.tasks(id))
+    (await tasksOf(edge.client, id))
       .filter(({ state }) => state === 'committed')
       .map(({ task }) => task),
   );
   broken = false;
   const before = moody.mapped.length;
-  await edge.rest.call('POST', `/api/jobs/${id}/retry`);
-  const done = await edge.rest.waitFor(id, 'done');
+  await edge.client.jobs.retry(id);
+  const done = await waitFor(edge.client, id, 'done');
   expect(await resultOf(id)).toEqual(EXPECTED);
   const again = moody.mapped.slice(before).map(({ task }) => task.task);
   expect(again.filter((task) => committed.has(task))).toEqual([]);
@@ -287,8 +297,8 @@ it('refuses rubbish, another’s name, and floods', async () => {
   const flood = await join('flood');
   for (let i = 0; i < 1_000; i++) flood.send({ type: 'progress', leases: [] });
   expect(await flood.until((v) => v.closed)).toMatchObject({ reason: 'rate_limited' });
-  const { id } = await edge.rest.submit(spec);
-  await edge.rest.waitFor(id, 'done');
+  const { id } = await submit(edge.client, spec);
+  await waitFor(edge.client, id, 'done');
   volunteers = [owner];
   await leave();
 });

@@ -8,18 +8,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { EventsPage } from '../../shared/schemas/stream.ts';
 import { ROOT } from '../../worker/local/build.ts';
-import { Rest } from '../../worker/local/rest.ts';
+import { createClient, type Client } from '../../shared/client.ts';
 import { HITS_PER_PATH } from '../support/access-log.ts';
 import { freePort } from '../support/port.ts';
+import { recordsOf, waitFor } from '../support/jobs.ts';
 
 const BOOT_MAX_MS = 100_000;
 const POLL_MS = 200;
 const STOP_MAX_MS = 10_000;
 
 let wrangler: ChildProcess;
-let rest: Rest;
+let client: Client;
 let persistDir: string;
 let output = '';
 
@@ -45,7 +45,7 @@ beforeAll(async () => {
   });
   wrangler.stdout?.on('data', (text) => (output += String(text)));
   wrangler.stderr?.on('data', (text) => (output += String(text)));
-  rest = new Rest(`http://127.0.0.1:${port}`);
+  client = createClient(`http://127.0.0.1:${port}`);
   await untilReady();
 });
 
@@ -65,7 +65,7 @@ afterAll(async () => {
 async function untilReady(): Promise<void> {
   const deadline = Date.now() + BOOT_MAX_MS;
   for (;;) {
-    const answer = await rest.health().catch(() => undefined);
+    const answer = await client.swarm.health().catch(() => undefined);
     if (answer !== undefined) return;
     if (wrangler.exitCode !== null) throw new Error(`wrangler dev ended:\n${output}`);
     if (Date.now() > deadline) throw new Error(`wrangler dev took too long to start:\n${output}`);
@@ -74,12 +74,12 @@ async function untilReady(): Promise<void> {
 }
 
 test('it answers', async () => {
-  expect(await rest.health()).toMatchObject({ ok: true });
+  expect(await client.swarm.health()).toMatchObject({ ok: true });
 });
 
 test('it serves the page, and pages of the page’s own routing', async () => {
   for (const path of ['/', '/jobs/new', '/volunteer']) {
-    const response = await rest.call('GET', path);
+    const response = await client.request(path);
     expect(response.headers.get('content-type')).toContain('text/html');
     expect(await response.text()).toContain('<script');
   }
@@ -88,33 +88,37 @@ test('it serves the page, and pages of the page’s own routing', async () => {
 test('a job sent by REST is mapped and reduced at the edge', async () => {
   const line = (path: string) =>
     `10.0.0.1 - - [05/Jan/2026:00:00:00 +0000] "GET ${path} HTTP/1.1"\n`;
-  await rest.upload('small.log', [Buffer.from([line('/a'), line('/b'), line('/a')].join(''))]);
-  const { id } = await rest.submit({
+  await client.datasets.put('small.log', [
+    Buffer.from([line('/a'), line('/b'), line('/a')].join('')),
+  ]);
+  const { id } = await client.jobs.submit({
+    kind: 'mapreduce',
     input: { dataset: 'small.log' },
     code: HITS_PER_PATH,
     mappers: 'edge',
   });
-  await rest.waitFor(id, 'done');
-  expect(await rest.result(id)).toEqual([
+  await waitFor(client, id, 'done');
+  expect(await recordsOf(client, id)).toEqual([
     { key: '/a', value: 2 },
     { key: '/b', value: 1 },
   ]);
 });
 
 test('code at the edge that never ends is stopped: local mode reaches plain wrangler dev', async () => {
-  const { id } = await rest.submit({
+  const { id } = await client.jobs.submit({
+    kind: 'mapreduce',
     input: { inline: 'x' },
     code: 'export function map() { for (;;) {} }',
     mappers: 'edge',
   });
-  const job = await rest.waitFor(id, 'failed');
+  const job = await waitFor(client, id, 'failed');
   expect(job.error?.code).toBe('loop_guard');
 });
 
 test('an event goes through a processor, and a claim through a stream', async () => {
-  await rest.put('/api/streams/greetings', { partitions: 1 });
-  await rest.put('/api/streams/answers', { partitions: 1 });
-  await rest.put('/api/processors/answer', {
+  await client.streams.put('greetings', { partitions: 1 });
+  await client.streams.put('answers', { partitions: 1 });
+  await client.processors.put('answer', {
     kind: 'stateless',
     stream: 'greetings',
     output: 'answers',
@@ -124,22 +128,19 @@ test('an event goes through a processor, and a claim through a stream', async ()
     }`,
   });
   const large = 'x'.repeat(200_000);
-  await rest.post('/api/streams/greetings/events', [
+  await client.streams.append('greetings', [
     { type: 'Greeting', key: 'a', payload: 'hello' },
     { type: 'Greeting', key: 'a', payload: large },
   ]);
   const deadline = Date.now() + STOP_MAX_MS * 3;
-  const read = () =>
-    rest.json<EventsPage>('/api/streams/answers/events?partition=0&from=0&limit=10');
+  const read = () => client.streams.events('answers', { partition: 0, from: 0, limit: 10 });
   let page = await read();
   while (page.events.length < 2 && Date.now() < deadline) {
     await pause(POLL_MS);
     page = await read();
   }
   expect(page.events.map(({ payload }) => payload)).toEqual([5, 200_000]);
-  const greetings = await rest.json<EventsPage>(
-    '/api/streams/greetings/events?partition=0&from=0&limit=10',
-  );
+  const greetings = await client.streams.events('greetings', { partition: 0, from: 0, limit: 10 });
   expect(greetings.events[1]?.claim).toMatchObject({ bytes: large.length + 2 });
 });
 

@@ -3,10 +3,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach } from 'vitest';
-import type { EventsPage, StreamEvent } from '../../shared/schemas/stream.ts';
-import type { Rest } from '../../worker/local/rest.ts';
+import type { EventInput, StreamEvent } from '../../shared/schemas/stream.ts';
+import type { Client } from '../../shared/client.ts';
+import { until as untilHolds } from '../../worker/local/waiting.ts';
 import { startTestEdge, type TestEdge } from './edge.ts';
 
 export const POLL_MS = 100;
@@ -14,9 +14,9 @@ export const WAIT_MAX_MS = 90_000;
 
 export interface KillableEdge {
   /** Of the edge as it is at the moment. */
-  readonly rest: Rest;
+  readonly client: Client;
   restart(): Promise<void>;
-  publish(stream: string, events: unknown[]): Promise<unknown>;
+  publish(stream: string, events: EventInput[]): Promise<unknown>;
   /** All events of a stream's only partition. */
   eventsOf(stream: string): Promise<StreamEvent[]>;
 }
@@ -34,20 +34,20 @@ export function killableEdge(): KillableEdge {
     await rm(persistDir, { recursive: true, force: true });
   });
   return {
-    get rest() {
-      return edge.rest;
+    get client() {
+      return edge.client;
     },
     async restart() {
       const port = Number(new URL(edge.url).port);
       await edge.stop();
       edge = await startTestEdge({ persistDir, port });
     },
-    publish: (stream, events) => edge.rest.post(`/api/streams/${stream}/events`, events),
+    publish: (stream, events) => edge.client.streams.append(stream, events),
     async eventsOf(stream) {
       const events: StreamEvent[] = [];
       for (;;) {
-        const path = `/api/streams/${stream}/events?partition=0&from=${events.length}&limit=1000`;
-        const page = await edge.rest.json<EventsPage>(path);
+        const place = { partition: 0, from: events.length, limit: 1000 };
+        const page = await edge.client.streams.events(stream, place);
         if (page.events.length === 0) return events;
         events.push(...page.events);
       }
@@ -56,16 +56,8 @@ export function killableEdge(): KillableEdge {
 }
 
 /** Asks until the answer is as it should be; answers it. */
-export async function until<Value>(
+export const until = <Value>(
   what: string,
   ask: () => Promise<Value>,
   holds: (value: Value) => boolean,
-): Promise<Value> {
-  const untilMs = Date.now() + WAIT_MAX_MS;
-  for (;;) {
-    const value = await ask();
-    if (holds(value)) return value;
-    if (Date.now() > untilMs) throw new Error(`waited for ${what}: ${JSON.stringify(value)}`);
-    await pause(POLL_MS);
-  }
-}
+): Promise<Value> => untilHolds(what, ask, holds, { pollMs: POLL_MS, maxMs: WAIT_MAX_MS });

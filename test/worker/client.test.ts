@@ -70,7 +70,7 @@ describe('the client', () => {
 
   it('sends its token, and finds it anew for each call', async () => {
     const sent: (string | null)[] = [];
-    let token: string | undefined;
+    let token = '';
     const fetching: Fetch = (url, init) => {
       sent.push(new Headers(init?.headers).get('authorization'));
       return served(url, init);

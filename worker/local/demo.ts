@@ -13,7 +13,8 @@ import { DEFAULT_PORT, startEdgeOnFreePort } from './edge.ts';
 import { HITS_PER_PAGE } from './hits-per-page.ts';
 import { generateLog } from './log-generator.ts';
 import { readOptions, readPort, readWholeNumber } from './options.ts';
-import { Rest } from './rest.ts';
+import { type Client, createClient, ENDED, listAll } from '../../shared/client.ts';
+import { waitForVolunteers, waitUntil } from './waiting.ts';
 import { onShutdown, shutDown } from './shutdown.ts';
 import { megabytes, progressBar, rate } from './terminal.ts';
 import { openVolunteer } from './volunteers.ts';
@@ -76,26 +77,27 @@ async function demo(): Promise<void> {
   const edge = await startEdgeOnFreePort({ port, persistDir: `${ROOT}.manyhands/edge` });
   onShutdown(() => edge.stop());
   console.log(`Manyhands is up at ${edge.url}`);
-  const rest = new Rest(edge.url);
+  const client = createClient(edge.url);
 
-  await upload(rest, log);
-  await openVolunteers(rest, volunteers);
-  const { id } = await rest.submit({
+  await upload(client, log);
+  await openVolunteers(client, volunteers);
+  const { id } = await client.jobs.submit({
+    kind: 'mapreduce',
     name: `hits per page of ${log.dataset}`,
     input: { dataset: log.dataset, format: 'lines' },
     code: HITS_PER_PAGE,
     splitBytes: Math.min(8 * MIB, Math.max(256 * 1024, Math.ceil(log.bytes / SPLITS_AIM))),
   });
   console.log(`The job: ${edge.url}/jobs/${id}`);
-  const { job, elapsedMs } = await follow(rest, id);
+  const { job, elapsedMs } = await follow(client, id);
   if (job.state !== 'done') {
     throw new Error(`The job ended "${job.state}": ${job.error?.message ?? job.reason}`);
   }
 
   const [top, tasks, people] = await Promise.all([
-    rest.top(id, TOP_PAGES),
-    rest.tasks(id),
-    rest.volunteers(),
+    client.jobs.top(id, { n: TOP_PAGES }),
+    listAll((page) => client.jobs.tasks(id, page)),
+    listAll(client.swarm.volunteers),
   ]);
   const names = new Map(people.map((person) => [person.id, person.name]));
   console.log(`\n${demoReport(job, top, mappersOf(tasks, names), elapsedMs)}`);
@@ -124,42 +126,39 @@ async function openLog(path: string | undefined, bytes: number): Promise<Log> {
   return { dataset: dataset || 'log', about: path, bytes: file.size, chunks };
 }
 
-async function upload(rest: Rest, log: Log): Promise<void> {
+async function upload(client: Client, log: Log): Promise<void> {
   console.log(`Uploading ${log.about} as the dataset "${log.dataset}"`);
   const bar = progressBar('upload');
   const startedMs = performance.now();
-  let sentBytes = 0;
-  const counted = async function* () {
-    for await (const chunk of log.chunks) {
-      yield chunk;
-      sentBytes += chunk.length;
+  await client.datasets.put(log.dataset, log.chunks, {
+    headers: { 'content-length': String(log.bytes) },
+    onProgress(sentBytes) {
       const ms = performance.now() - startedMs;
       bar.show(sentBytes / log.bytes, rate(sentBytes, ms));
-    }
-  };
-  await rest.upload(log.dataset, counted(), log.bytes);
-  bar.end(rate(sentBytes, performance.now() - startedMs));
+    },
+  });
+  bar.end(rate(log.bytes, performance.now() - startedMs));
 }
 
-async function openVolunteers(rest: Rest, count: number): Promise<void> {
+async function openVolunteers(client: Client, count: number): Promise<void> {
   if (count === 0) return;
   const path = findChromium();
   if (path === undefined) {
     console.log(
       'No Chromium or Chrome was found (CHROME_PATH can name one), so the edge maps alone. ' +
-        `Open ${rest.url}/volunteer in any browser to help.`,
+        `Open ${client.url}/volunteer in any browser to help.`,
     );
     return;
   }
   const browser = await launchChromiumAt(path);
   onShutdown(() => browser.close());
   console.log(`Opening ${count} headless volunteer${count === 1 ? '' : 's'} with ${path}`);
-  await Promise.all(Array.from({ length: count }, () => openVolunteer(browser, rest.url)));
-  await rest.waitForVolunteers(count);
+  await Promise.all(Array.from({ length: count }, () => openVolunteer(browser, client.url)));
+  await waitForVolunteers(client, count);
 }
 
 /** Shows the job until it ends. The time counts from submission, as a client sees it. */
-async function follow(rest: Rest, id: string): Promise<{ job: Job; elapsedMs: number }> {
+async function follow(client: Client, id: string): Promise<{ job: Job; elapsedMs: number }> {
   const bar = progressBar('job   ');
   const startedMs = performance.now();
   const note = ({ state, reason, progress, counters }: Job, ms: number) =>
@@ -169,15 +168,16 @@ async function follow(rest: Rest, id: string): Promise<{ job: Job; elapsedMs: nu
       : state === 'reducing'
         ? `reducing ${progress.reduced}/${progress.partitions} partitions`
         : `${state}${reason === '' ? '' : ` (${reason})`}`;
-  const job = await rest.waitUntil(
+  const job = await waitUntil(
+    client,
     id,
     'its end',
     (now) => {
-      if (['done', 'failed', 'cancelled'].includes(now.state)) return true;
+      if (ENDED.has(now.state)) return true;
       bar.show(fractionOf(now), note(now, performance.now() - startedMs));
       return false;
     },
-    JOB_MAX_MS,
+    { maxMs: JOB_MAX_MS },
   );
   const elapsedMs = performance.now() - startedMs;
   bar.end(`${job.state}, ${rate(job.inputBytes, elapsedMs)}`);

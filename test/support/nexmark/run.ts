@@ -2,13 +2,9 @@
 // compares what came out with the reference. With `disorder` every request is sent twice at once (the events'
 // ids make the second a duplicate) and the edge is killed and started again on its way.
 import { setTimeout as pause } from 'node:timers/promises';
-import type {
-  Processor,
-  ProcessorSpecInput,
-  StateEntry,
-} from '../../../shared/schemas/processor.ts';
-import type { Appended, EventInput, EventsPage } from '../../../shared/schemas/stream.ts';
-import type { Rest } from '../../../worker/local/rest.ts';
+import type { ProcessorSpecInput } from '../../../shared/schemas/processor.ts';
+import type { EventInput } from '../../../shared/schemas/stream.ts';
+import type { Client } from '../../../shared/client.ts';
 import { type Query, referenceOf, type Stage, STREAM_OF } from './queries.ts';
 
 const PARTITIONS = 4;
@@ -17,7 +13,7 @@ const POLL_MS = 100;
 
 export interface NexmarkRun {
   /** The edge as it is at the moment: another one after a restart. */
-  rest(): Rest;
+  client(): Client;
   events: readonly EventInput[];
   /** Events that are sent at once; the publishers run ahead of each other by a few times as much. */
   eventsARequest: number;
@@ -38,12 +34,12 @@ export interface NexmarkResult {
 export async function runNexmark(run: NexmarkRun): Promise<NexmarkResult> {
   const { events, queries } = run;
   for (const stream of Object.values(STREAM_OF)) {
-    await run.rest().put(`/api/streams/${stream}`, { partitions: PARTITIONS });
+    await run.client().streams.put(stream, { partitions: PARTITIONS });
   }
   for (const { name, ...stage } of queries.flatMap(({ stages }) => stages)) {
-    await run.rest().put(`/api/streams/${name}`, { partitions: PARTITIONS });
+    await run.client().streams.put(name, { partitions: PARTITIONS });
     const spec: ProcessorSpecInput = { ...stage, output: name, startFrom: 'earliest' };
-    await run.rest().put(`/api/processors/${name}`, spec);
+    await run.client().processors.put(name, spec);
   }
   const beganMs = performance.now();
   const duplicates = await publish(run);
@@ -51,7 +47,7 @@ export async function runNexmark(run: NexmarkRun): Promise<NexmarkResult> {
   const ms = performance.now() - beganMs;
   const results: NexmarkResult['queries'] = [];
   for (const query of queries) {
-    const found = (await resultOf(run.rest(), query)).sort();
+    const found = (await resultOf(run.client(), query)).sort();
     const difference = firstDifference(found, referenceOf(query, events));
     results.push({
       name: query.name,
@@ -73,7 +69,7 @@ function byDepth(queries: readonly Query[]): Stage[][] {
 
 /** The duplicates that the answers told of. */
 async function publish({
-  rest,
+  client,
   events,
   eventsARequest,
   disorder,
@@ -98,12 +94,7 @@ async function publish({
   const send = async ({ stream, body }: { stream: string; body: string }): Promise<void> => {
     for (;;) {
       try {
-        const answer = await rest().call('POST', `/api/streams/${stream}/events`, {
-          body,
-          headers: { 'content-type': 'application/x-ndjson' },
-        });
-        const appended = (await answer.json()) as Appended;
-        duplicates += appended.duplicates;
+        duplicates += (await client().streams.appendLines(stream, body)).duplicates;
         return;
       } catch (error) {
         if (!disorder || Date.now() > untilMs) throw error;
@@ -127,39 +118,36 @@ async function publish({
 }
 
 /** Until these have committed everything that their streams hold; then their last windows are closed. */
-async function settled({ rest, maxMs }: NexmarkRun, stages: readonly Stage[]): Promise<void> {
+async function settled({ client, maxMs }: NexmarkRun, stages: readonly Stage[]): Promise<void> {
   const untilMs = Date.now() + maxMs;
   for (;;) {
-    const states = await Promise.all(
-      stages.map(({ name }) => rest().json<Processor>(`/api/processors/${name}`)),
-    );
+    const states = await Promise.all(stages.map(({ name }) => client().processors.get(name)));
     const behind = states.filter(({ lag }) => lag.some((partition) => partition.lag > 0));
     if (behind.length === 0) break;
     if (Date.now() > untilMs) throw new Error(`not caught up: ${JSON.stringify(behind)}`);
     await pause(POLL_MS);
   }
   for (const { name, kind } of stages) {
-    if (kind === 'window') await rest().post(`/api/processors/${name}/drain`);
+    if (kind === 'window') await client().processors.drain(name);
   }
 }
 
 /** The query's result as JSON texts. */
-async function resultOf(rest: Rest, query: Query): Promise<string[]> {
-  if (query.result === 'outputs') return readOutputs(rest, query.name);
-  const answer = await rest.call('GET', `/api/processors/${query.name}/state?format=ndjson`);
-  return (await answer.text())
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.stringify((JSON.parse(line) as StateEntry).state));
+async function resultOf(client: Client, query: Query): Promise<string[]> {
+  if (query.result === 'outputs') return readOutputs(client, query.name);
+  const states: string[] = [];
+  for await (const { state } of client.processors.exportStates(query.name)) {
+    states.push(JSON.stringify(state));
+  }
+  return states;
 }
 
 /** All payloads of a stream, as JSON texts. */
-async function readOutputs(rest: Rest, stream: string): Promise<string[]> {
+async function readOutputs(client: Client, stream: string): Promise<string[]> {
   const outputs: string[] = [];
   for (let partition = 0; partition < PARTITIONS; partition += 1) {
     for (let from = 0; ;) {
-      const path = `/api/streams/${stream}/events?partition=${partition}&from=${from}&limit=1000`;
-      const page = await rest.json<EventsPage>(path);
+      const page = await client.streams.events(stream, { partition, from, limit: 1000 });
       if (page.events.length === 0) break;
       for (const { payload } of page.events) outputs.push(JSON.stringify(payload));
       from = page.next;
