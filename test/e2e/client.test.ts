@@ -1,4 +1,7 @@
 // The client over the network, from Node: as a package would be imported, through a break, and with bytes counted.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ApiProblem, createClient } from '../../shared/client.ts';
 import { startTestEdge, type TestEdge } from '../support/edge.ts';
@@ -57,8 +60,7 @@ test('a small one goes whole, hashed, and an upload can be aborted', async () =>
 
 test('a live stream goes on by itself when the edge was away', async () => {
   const port = Number(new URL(edge.url).port);
-  const { mkdtemp, rm } = await import('node:fs/promises');
-  const persistDir = await mkdtemp('/tmp/manyhands-client-');
+  const persistDir = await mkdtemp(join(tmpdir(), 'manyhands-client-'));
   await edge.stop();
   edge = await startTestEdge({ port, persistDir, apiTokens: TOKEN });
   await client().streams.put('ticks', { partitions: 1 });
