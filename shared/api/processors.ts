@@ -4,7 +4,6 @@ import { listOf, ListQuery, ResourceName } from '../schemas/common.ts';
 import {
   Batch,
   DeadLetter,
-  DeadLettersQuery,
   KeyedState,
   LateEvent,
   LateQuery,
@@ -168,7 +167,7 @@ export const processors = resource(
     },
     deadLetters: {
       summary: 'Events that failed at every attempt',
-      query: DeadLettersQuery,
+      query: ListQuery,
       answers: {
         200: json('A page of dead letters, with event, error and attempts.', listOf(DeadLetter)),
       },

@@ -94,7 +94,8 @@ async function publish({
   const send = async ({ stream, body }: { stream: string; body: string }): Promise<void> => {
     for (;;) {
       try {
-        duplicates += (await client().streams.appendLines(stream, body)).duplicates;
+        const appended = await client().streams.appendLines(stream, body);
+        duplicates += appended.duplicates;
         return;
       } catch (error) {
         if (!disorder || Date.now() > untilMs) throw error;
