@@ -49,6 +49,9 @@ export function createClient(url: string, options: ClientOptions = {}) {
     url: http.url,
     /** Any request, with the client's token; throws ApiProblem. */
     request: http.request.bind(http),
+    /** Any call by its method and path: JSON in, JSON out; undefined for an answer without a body. */
+    call: (method: string, path: string, body?: unknown, { signal }: CallOptions = {}) =>
+      http.json(path, { method, ...(signal && { signal }) }, body),
     datasets: {
       ...datasets,
       /** As one body, or in parts when it is large. */

@@ -14,7 +14,6 @@ import { JobModel } from '../../../web/features/jobs/mapreduce/job-model.ts';
 import { layoutLanes } from '../../../web/features/jobs/mapreduce/lane-layout.ts';
 import { timeTicks } from '../../../web/lib/time-ticks.ts';
 import { Picture, pictureWidth } from '../../../web/features/jobs/mapreduce/picture.ts';
-import { eachLine } from '../../../web/features/jobs/mapreduce/result-lines.ts';
 import { barsOf, piOf } from '../../../web/features/jobs/mapreduce/result-shape.ts';
 import { ThroughputSeries } from '../../../web/features/jobs/mapreduce/throughput-series.ts';
 import { stagesOf } from '../../../web/features/jobs/mapreduce/stages.ts';
@@ -174,24 +173,6 @@ describe('result', () => {
     expect(piOf([...records, { key: 'other', value: 1 }])).toBeNull();
     expect(barsOf([...records, { key: 'x', value: 'y' }])).toBeNull();
     expect(barsOf([...records, { key: 'x', value: -1 }])).toBeNull();
-  });
-
-  test('lines come out whole, however the bytes arrive', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 1, max: 7 }), async (size) => {
-        const bytes = new TextEncoder().encode('{"key":"ä"}\n\n{"key":"b"}\nlast');
-        const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
-          start(controller) {
-            for (let i = 0; i < bytes.length; i += size)
-              controller.enqueue(bytes.slice(i, i + size));
-            controller.close();
-          },
-        });
-        const lines: string[] = [];
-        await eachLine(body, (line) => void lines.push(line));
-        expect(lines).toEqual(['{"key":"ä"}', '{"key":"b"}', 'last']);
-      }),
-    );
   });
 });
 

@@ -4,7 +4,7 @@ import type { Processor } from '../../../shared/schemas/processor.ts';
 import type { Problem } from '../../../shared/schemas/problem.ts';
 import type { Schedule } from '../../../shared/schemas/schedule.ts';
 import type { Stream } from '../../../shared/schemas/stream.ts';
-import { asProblem, call, processors, schedules, streams } from '../../lib/api.ts';
+import { asProblem, client } from '../../lib/api.ts';
 import { poll } from '../../lib/poll.svelte.ts';
 import { type Example, type RestCall, takeDownOf } from './examples/example.ts';
 import { type Moved, movedBetween } from './moved.ts';
@@ -61,7 +61,8 @@ export function createPlayground(example: Example) {
       calls = [{ ...request, number, ok }, ...calls].slice(0, CALLS_SHOWN_MAX);
     };
     try {
-      const answer = await call(request.method, request.path, request.body);
+      const { method, path, body } = request;
+      const answer = (await client.call(method, path, body)) ?? null;
       record(true);
       return answer;
     } catch (error) {
@@ -144,9 +145,9 @@ const isReplaying = (shown: Shown | null): boolean =>
 /** By the lists: to ask for what is not there would be an error, and this is none. */
 async function isThere(example: Example): Promise<boolean> {
   return (
-    (await hasAll(streams.list, example.streams)) &&
-    (await hasAll(processors.list, example.processors)) &&
-    (await hasAll(schedules.list, example.schedules))
+    (await hasAll(client.streams.list, example.streams)) &&
+    (await hasAll(client.processors.list, example.processors)) &&
+    (await hasAll(client.schedules.list, example.schedules))
   );
 }
 
@@ -170,9 +171,9 @@ async function hasAll(
 
 async function look(example: Example): Promise<Shown> {
   const [ofStreams, ofProcessors, ofSchedules] = await Promise.all([
-    Promise.all(example.streams.map(streams.get)),
-    Promise.all(example.processors.map(processors.get)),
-    Promise.all(example.schedules.map(schedules.get)),
+    Promise.all(example.streams.map((name) => client.streams.get(name))),
+    Promise.all(example.processors.map((name) => client.processors.get(name))),
+    Promise.all(example.schedules.map((name) => client.schedules.get(name))),
   ]);
   return {
     streams: byName(ofStreams),

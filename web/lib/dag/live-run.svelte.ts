@@ -3,8 +3,8 @@
 import type { DagJob } from '../../../shared/schemas/dag.ts';
 import type { JobEvent } from '../../../shared/schemas/job.ts';
 import type { Problem } from '../../../shared/schemas/problem.ts';
-import { runs } from '../api.ts';
-import { followEvents } from '../live.ts';
+import { client } from '../api.ts';
+import { followEvents } from '../jobs/follow-events.ts';
 import { type Poll, poll } from '../poll.svelte.ts';
 import { isOver } from '../theme/kinds.ts';
 
@@ -58,6 +58,7 @@ export class LiveRun {
     this.#stop();
     this.#stop = followEvents(
       this.id,
+      this.#lastSeq,
       (events) => {
         this.#lastSeq = events.at(-1)?.seq ?? this.#lastSeq;
         this.told = {
@@ -67,11 +68,10 @@ export class LiveRun {
         this.#refreshSoon();
       },
       (problem) => {
-        this.eventsProblem = problem?.problem ?? null;
+        this.eventsProblem = problem;
         // The last event may be older than what was loaded last.
         this.#refreshSoon();
       },
-      { after: this.#lastSeq },
     );
   }
 
@@ -82,7 +82,7 @@ export class LiveRun {
 
   async #load(): Promise<DagJob> {
     const fromMs = performance.now();
-    const run = await runs.get(this.id);
+    const run = await client.jobs.dag(this.id);
     this.#loadedMs = performance.now();
     this.#loadTookMs = this.#loadedMs - fromMs;
     return run;

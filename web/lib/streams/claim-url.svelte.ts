@@ -1,7 +1,7 @@
 // A payload of the shelf as an address that a picture can show. The shelf serves bytes without a type, and wants the
 // person's token: so they are fetched here, and let go when nobody shows them any more.
 import type { Claim } from '../../../shared/schemas/claim.ts';
-import { claims, request } from '../api.ts';
+import { client } from '../api.ts';
 
 export type ClaimUrl = ReturnType<typeof createClaimUrl>;
 
@@ -18,7 +18,8 @@ export function createClaimUrl(claim: () => Claim) {
     const type = contentType;
     const stop = new AbortController();
     let made: string | null = null;
-    request(claims.path(token), { signal: stop.signal })
+    client.claims
+      .bytes(token, { signal: stop.signal })
       .then((response) => response.arrayBuffer())
       .then(
         (bytes) => {

@@ -2,7 +2,7 @@
 import { summaryOfRun } from '../../../../shared/dag/summary.ts';
 import type { JobState } from '../../../../shared/schemas/job.ts';
 import type { AnyJobSummary } from '../../../../shared/schemas/jobs.ts';
-import { api } from '../../../lib/api.ts';
+import { client } from '../../../lib/api.ts';
 import { poll } from '../../../lib/poll.svelte.ts';
 import { isOver } from '../../../lib/theme/kinds.ts';
 import { appendPage, mergeFirstPage, replaceJobs } from './merge-pages.ts';
@@ -21,7 +21,7 @@ export function createJobsList(state: JobState | undefined) {
   const filter = state ? { state } : {};
 
   const first = poll(async () => {
-    const page = await api.jobs.list({ ...filter, limit: PAGE_ITEMS });
+    const page = await client.jobs.list({ ...filter, limit: PAGE_ITEMS });
     items = mergeFirstPage(page.items, items, page.next === null);
     if (!paged || page.next === null) next = page.next;
     await refreshOlder();
@@ -51,7 +51,7 @@ export function createJobsList(state: JobState | undefined) {
     },
     async loadMore() {
       if (next === null) return;
-      const page = await api.jobs.list({ ...filter, limit: PAGE_ITEMS, cursor: next });
+      const page = await client.jobs.list({ ...filter, limit: PAGE_ITEMS, cursor: next });
       paged = true;
       items = appendPage(items, page.items);
       next = page.next;
@@ -59,5 +59,7 @@ export function createJobsList(state: JobState | undefined) {
   };
 }
 
-const summaryOf = async ({ id, kind }: AnyJobSummary): Promise<AnyJobSummary> =>
-  kind === 'dag' ? summaryOfRun(await api.runs.get(id)) : api.jobs.get(id);
+async function summaryOf({ id }: AnyJobSummary): Promise<AnyJobSummary> {
+  const job = await client.jobs.get(id);
+  return job.kind === 'dag' ? summaryOfRun(job) : job;
+}

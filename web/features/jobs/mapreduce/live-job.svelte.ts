@@ -1,8 +1,8 @@
 // A job followed live: its events folded into the model, its figures asked for while it runs.
 import type { Job } from '../../../../shared/schemas/job.ts';
 import type { Problem } from '../../../../shared/schemas/problem.ts';
-import { jobs } from '../../../lib/api.ts';
-import { followEvents } from '../../../lib/live.ts';
+import { client } from '../../../lib/api.ts';
+import { followEvents } from '../../../lib/jobs/follow-events.ts';
 import { type Poll, poll } from '../../../lib/poll.svelte.ts';
 import { isOver } from '../../../lib/theme/kinds.ts';
 import { JobModel } from './job-model.ts';
@@ -30,7 +30,7 @@ export class LiveJob {
   constructor(id: string) {
     this.id = id;
     this.#poll = poll(
-      async () => this.#sample(await jobs.get(id)),
+      async () => this.#sample(await client.jobs.mapReduce(id)),
       () => this.#nextPollMs(),
     );
     this.follow();
@@ -67,6 +67,7 @@ export class LiveJob {
     const { model } = this.view;
     this.#stop = followEvents(
       this.id,
+      model.lastSeq,
       (events) => {
         model.fold(events);
         this.view = { model };
@@ -75,9 +76,8 @@ export class LiveJob {
       },
       (problem) => {
         this.ended = true;
-        this.eventsProblem = problem?.problem ?? null;
+        this.eventsProblem = problem;
       },
-      { after: model.lastSeq },
     );
   }
 

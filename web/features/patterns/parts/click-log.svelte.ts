@@ -1,7 +1,7 @@
 // The newest clicks, and what became of them: read on from where this page was, with each look of the playground.
 import type { LateEvent, OpenEventWindow } from '../../../../shared/schemas/processor.ts';
 import type { StreamEvent } from '../../../../shared/schemas/stream.ts';
-import { processors, streams } from '../../../lib/api.ts';
+import { client } from '../../../lib/api.ts';
 import type { Playground } from '../playground.svelte.ts';
 
 const KEPT_MAX = 400;
@@ -37,7 +37,7 @@ export function createClickLog(playground: Playground) {
         // Far behind its end: only the newest are drawn.
         const from = Math.max(first, next - BACKLOG, places[name] ?? 0);
         if (from >= next) return [];
-        const page = await streams.events(stream, { partition, from, limit: READ_MAX });
+        const page = await client.streams.events(stream, { partition, from, limit: READ_MAX });
         places[name] = page.next;
         return page.events;
       }),
@@ -60,10 +60,10 @@ export function createClickLog(playground: Playground) {
       ...Object.values(shown.processors).map(async ({ name, counters }) => {
         const before = windowed[name] ?? NOTHING;
         const [open, late] = await Promise.all([
-          processors.windows(name, { limit: WINDOWS_LOOKED_AT }),
+          client.processors.windows(name, { limit: WINDOWS_LOOKED_AT }),
           (counters.late ?? 0) === 0
             ? { items: before.late }
-            : processors.late(name, { limit: LATE_LOOKED_AT }),
+            : client.processors.late(name, { limit: LATE_LOOKED_AT }),
         ]);
         windowed = { ...windowed, [name]: { open: open.items, late: late.items } };
       }),

@@ -1,5 +1,5 @@
 // How the User Service fares just now, and making it fare otherwise.
-import { users } from '../../../lib/api.ts';
+import { client } from '../../../lib/api.ts';
 import { poll } from '../../../lib/poll.svelte.ts';
 import type { Playground } from '../playground.svelte.ts';
 
@@ -9,7 +9,7 @@ export type PlayedFaults = ReturnType<typeof createFaults>;
 
 /** Must be called while a component is set up. */
 export function createFaults(playground: Playground) {
-  const shown = poll(users.faults, POLL_MS);
+  const shown = poll(client.users.faults, POLL_MS);
   return {
     get value() {
       return shown.value;

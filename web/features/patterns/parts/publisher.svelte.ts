@@ -1,6 +1,6 @@
 // Publishes events of an example, once or again and again, and says what the edge answered.
 import type { Appended, EventInput } from '../../../../shared/schemas/stream.ts';
-import { streams } from '../../../lib/api.ts';
+import { client } from '../../../lib/api.ts';
 import { plural } from '../../../lib/format.ts';
 import { publish } from '../examples/example.ts';
 import type { Playground } from '../playground.svelte.ts';
@@ -21,7 +21,7 @@ export function createPublisher(
   $effect(() => {
     if (!flowing) return;
     const timer = setInterval(() => {
-      streams.publish(stream, flow()).catch((error: unknown) => {
+      client.streams.append(stream, flow()).catch((error: unknown) => {
         flowing = false;
         void playground.act('publishing', () => Promise.reject(error));
       });

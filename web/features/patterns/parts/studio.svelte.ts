@@ -2,7 +2,7 @@
 // it, and publish what they made. Each of the three can be held back, sent twice, or sent in another order.
 import type { Claim } from '../../../../shared/schemas/claim.ts';
 import type { Appended, EventInput } from '../../../../shared/schemas/stream.ts';
-import { claims, request } from '../../../lib/api.ts';
+import { client } from '../../../lib/api.ts';
 import { plural } from '../../../lib/format.ts';
 import { ImageEncoder } from '../encoders/image-encoder.ts';
 import type { EncodedPicture } from '../encoders/messages.ts';
@@ -78,7 +78,7 @@ export function createStudio(playground: Playground) {
     await unlessHeld(encoder, id);
     change(id, { [encoder]: 'working' });
     try {
-      const response = await request(claims.path(original.token), { cache: 'no-store' });
+      const response = await client.claims.bytes(original.token);
       // The shelf serves bytes; what they are says the ticket.
       const picture = new Blob([await response.arrayBuffer()], { type: original.contentType });
       if (encoder === 'images') {
@@ -108,7 +108,7 @@ export function createStudio(playground: Playground) {
     },
     /** The original's way; the encoders go on by themselves. */
     async upload(id: string, picture: Blob): Promise<void> {
-      const original = await claims.upload(picture);
+      const original = await client.claims.store(picture);
       const begun: Production = {
         id,
         original: 'waits',
@@ -144,5 +144,5 @@ export function createStudio(playground: Playground) {
 const wordsOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 async function shelve({ blob, width, height }: EncodedPicture): Promise<Media> {
-  return { ...(await claims.upload(blob)), width, height };
+  return { ...(await client.claims.store(blob)), width, height };
 }

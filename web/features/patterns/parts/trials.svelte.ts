@@ -1,7 +1,7 @@
 // Changes an address and sends a mail at the same moment, and follows what becomes of the mail at both mailers. One
 // trial of a user at a time, so that "when did the store know" has one answer.
 import type { StreamEvent } from '../../../../shared/schemas/stream.ts';
-import { processors, streams } from '../../../lib/api.ts';
+import { client } from '../../../lib/api.ts';
 import { addressOf, changeAddress, mailTo } from '../examples/letters.ts';
 import { publish } from '../examples/example.ts';
 import { USERS } from '../examples/mail.ts';
@@ -57,7 +57,7 @@ export function createTrials(playground: Playground) {
     const { output } = MAILERS[mailer];
     const from = read[mailer];
     if (from === null) return;
-    const { events, next } = await streams.events(output, { partition: 0, from });
+    const { events, next } = await client.streams.events(output, { partition: 0, from });
     read[mailer] = Math.max(read[mailer] ?? 0, next);
     for (const event of events) deliver(mailer, event);
   }
@@ -80,7 +80,7 @@ export function createTrials(playground: Playground) {
   async function begin(): Promise<void> {
     for (const mailer of ['fromStore', 'byAsking'] as const) {
       if (read[mailer] !== null) continue;
-      read[mailer] = (await streams.get(MAILERS[mailer].output)).partitions[0]?.next ?? 0;
+      read[mailer] = (await client.streams.get(MAILERS[mailer].output)).partitions[0]?.next ?? 0;
     }
   }
 
@@ -129,7 +129,7 @@ export function createTrials(playground: Playground) {
   }
 
   async function askStore({ mail, userId, newAddress }: Trial): Promise<void> {
-    const { state, changedAt } = await processors.state(MAILERS.fromStore.processor, userId);
+    const { state, changedAt } = await client.processors.state(MAILERS.fromStore.processor, userId);
     const known = state as { email: string; update: Place } | null;
     if (known?.email !== newAddress || changedAt === null) return;
     change(mail, { applied: { place: known.update, atMs: Date.parse(changedAt) } });
@@ -164,7 +164,7 @@ export function createTrials(playground: Playground) {
     },
     /** Marks those that ended as dead letters of a mailer. */
     async lookAtDeadLetters(mailer: Mailer): Promise<void> {
-      const { items } = await processors.deadLetters(MAILERS[mailer].processor, {
+      const { items } = await client.processors.deadLetters(MAILERS[mailer].processor, {
         limit: DEAD_LETTERS_LOOKED_AT,
       });
       const isDead = ({ mail }: Trial) => items.some(({ event }) => event?.id === mail);

@@ -3,7 +3,7 @@
 import type { DagSpecInput } from '../../../../shared/schemas/dag.ts';
 import { RECORD_MAX_BYTES } from '../../../../shared/limits.ts';
 import type { Problem } from '../../../../shared/schemas/problem.ts';
-import { asProblem, claims, runs } from '../../../lib/api.ts';
+import { asProblem, client } from '../../../lib/api.ts';
 import { bytes } from '../../../lib/format.ts';
 import { router } from '../../../lib/router.svelte.ts';
 import { productUpload } from '../../../lib/dag/programs/product-upload.ts';
@@ -44,12 +44,12 @@ export function createUploads() {
       }
       busy = 'Uploading';
       const [pictureClaim, clipClaim] = await Promise.all([
-        claims.upload(picture),
-        clip ? claims.upload(clip) : null,
+        client.claims.store(picture),
+        clip ? client.claims.store(clip) : null,
       ]);
       busy = 'Submitting';
       const asked = productUpload({ productId, picture: pictureClaim, clip: clipClaim });
-      const { id } = await runs.submit(asked);
+      const { id } = await client.jobs.submit(asked);
       spec = asked;
       says = `${productId}: ${bytes(size)} on the shelf, the run is on its way`;
       router.setQuery({ run: id }, { replace: false });

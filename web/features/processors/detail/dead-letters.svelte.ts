@@ -1,7 +1,7 @@
 // The dead letters on the screen: the first pages, which of them are chosen, and sending them again.
 import type { DeadLetter, RedriveBody } from '../../../../shared/schemas/processor.ts';
 import type { Problem } from '../../../../shared/schemas/problem.ts';
-import { asProblem, processors } from '../../../lib/api.ts';
+import { asProblem, client } from '../../../lib/api.ts';
 
 const PAGE_ITEMS = 50;
 /** More are redriven by "all", not by choosing. */
@@ -31,7 +31,7 @@ export class DeadLetters {
 
   async load(): Promise<void> {
     try {
-      const page = await processors.deadLetters(this.processor, { limit: this.#limit });
+      const page = await client.processors.deadLetters(this.processor, { limit: this.#limit });
       this.items = page.items;
       this.next = page.next;
       this.loaded = true;
@@ -67,7 +67,7 @@ export class DeadLetters {
       ...(ratePerSecond !== null && ratePerSecond > 0 && { ratePerSecond }),
     };
     try {
-      const { redriven } = await processors.redrive(this.processor, body);
+      const { redriven } = await client.processors.redrive(this.processor, body);
       this.said = `${redriven} ${redriven === 1 ? 'is' : 'are'} on the way again`;
       this.#chosen = [];
       await this.load();

@@ -1,7 +1,7 @@
 // One processor, asked for again and again; what its charts show is collected while the page is open.
 import type { Problem } from '../../../../shared/schemas/problem.ts';
 import type { Processor } from '../../../../shared/schemas/processor.ts';
-import { processors } from '../../../lib/api.ts';
+import { client } from '../../../lib/api.ts';
 import { type Poll, poll } from '../../../lib/poll.svelte.ts';
 import { addSample, perSecondOf, type Sample } from '../../../lib/rate.ts';
 import { totalLag } from '../processor-figures.ts';
@@ -19,7 +19,7 @@ export class LiveProcessor {
   /** Call while a component is set up. */
   constructor(name: string) {
     this.name = name;
-    this.#poll = poll(async () => this.#read(await processors.get(name)), POLL_MS);
+    this.#poll = poll(async () => this.#read(await client.processors.get(name)), POLL_MS);
   }
 
   get processor(): Processor | null {

@@ -3,7 +3,7 @@ import type { ProgramError } from '../../../../shared/sandbox/program.ts';
 import { compileProgram } from '../../../../shared/mapreduce/program.ts';
 import { compileProcessor } from '../../../../shared/streaming/program.ts';
 import type { FieldError, Problem } from '../../../../shared/schemas/problem.ts';
-import { asProblem, processors } from '../../../lib/api.ts';
+import { asProblem, client } from '../../../lib/api.ts';
 import { fieldOf, marksOf, specOf, withTemplate } from './form-draft.ts';
 import type { ProcessorDraft } from '../kinds/draft.ts';
 import { rulesOf } from '../kinds/kinds.ts';
@@ -81,7 +81,7 @@ export class ProcessorFormState {
     if (this.marks.length > 0) return null;
     this.submitting = true;
     try {
-      return (await processors.put(specified.name, specified.spec)).name;
+      return (await client.processors.put(specified.name, specified.spec)).name;
     } catch (error) {
       const problem = asProblem(error);
       this.#serverErrors = problem.errors.filter(({ path }) => fieldOf(path) !== null);

@@ -2,7 +2,7 @@
 import type { Problem } from '../../../../shared/schemas/problem.ts';
 import type { PartitionLag } from '../../../../shared/schemas/processor.ts';
 import type { Stream } from '../../../../shared/schemas/stream.ts';
-import { processors, streams } from '../../../lib/api.ts';
+import { client } from '../../../lib/api.ts';
 import { type Poll, poll } from '../../../lib/poll.svelte.ts';
 import { addSample, perSecondOf, type Sample } from '../../../lib/rate.ts';
 import { totalsOf } from '../stream-figures.ts';
@@ -21,7 +21,7 @@ export class LiveStream {
   /** Call while a component is set up. */
   constructor(name: string) {
     this.name = name;
-    this.#poll = poll(async () => this.#sample(await streams.get(name)), POLL_MS);
+    this.#poll = poll(async () => this.#sample(await client.streams.get(name)), POLL_MS);
     this.#states = poll(() => this.#askStates(), STATES_MS);
   }
 
@@ -54,7 +54,7 @@ export class LiveStream {
   }
 
   async #askStates(): Promise<Record<string, PartitionLag>> {
-    const { items } = await processors.list({ limit: PROCESSORS_ASKED });
+    const { items } = await client.processors.list({ limit: PROCESSORS_ASKED });
     return Object.fromEntries(
       items.flatMap(({ name, lag }) =>
         lag

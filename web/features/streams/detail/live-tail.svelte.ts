@@ -2,12 +2,9 @@
 // (nothing is read; going on misses nothing).
 import type { Problem } from '../../../../shared/schemas/problem.ts';
 import type { PartitionStatus, StreamEvent } from '../../../../shared/schemas/stream.ts';
-import { asProblem, request, streams } from '../../../lib/api.ts';
-import { readMessages } from '../../../lib/event-follower.ts';
-import { isFinal, waitToRetry } from '../../../lib/live.ts';
+import { asProblem, client } from '../../../lib/api.ts';
+import { readInBatches } from '../../../lib/live.ts';
 import { addRows, backlogPlaces, type Places } from './tail-buffer.ts';
-
-const BATCH_MS = 120;
 
 export class LiveTail {
   readonly stream: string;
@@ -19,8 +16,6 @@ export class LiveTail {
   problem: Problem | null = $state.raw(null);
   #held: readonly StreamEvent[] = $state.raw([]);
   #places: Places;
-  #pending: StreamEvent[] = [];
-  #timer: ReturnType<typeof setTimeout> | undefined;
   #stop: AbortController | null = null;
 
   constructor(stream: string, partitions: readonly PartitionStatus[]) {
@@ -63,58 +58,31 @@ export class LiveTail {
 
   #open(): void {
     const stop = new AbortController();
+    const { signal } = stop;
     this.#stop = stop;
-    this.connection = 'connecting';
     this.problem = null;
-    void readMessages({
-      open: async () => {
-        const places = this.#places.toString();
-        const response = await request(streams.livePath(this.stream), {
-          headers: {
-            accept: 'text/event-stream',
-            ...(places !== '' && { 'last-event-id': places }),
-          },
-          signal: stop.signal,
-          cache: 'no-store',
-        });
-        this.connection = 'live';
-        return response;
+    const events = client.streams.follow(this.stream, {
+      signal,
+      lastEventId: this.#places.toString(),
+      onState: (state) => {
+        if (!signal.aborted) this.connection = state;
       },
-      take: ({ data }) => this.#take(data),
-      // A stream has no end: whatever closes the connection broke it.
-      isOver: () => false,
-      isFinal,
-      wait: (failures) => {
-        if (failures > 1) this.connection = 'broken';
-        return waitToRetry(failures, stop.signal);
-      },
-      isStopped: () => stop.signal.aborted,
-    }).catch((error: unknown) => {
-      if (stop.signal.aborted) return;
+    });
+    readInBatches(events, signal, (batch) => this.#take(batch)).catch((error: unknown) => {
+      if (signal.aborted) return;
       this.problem = asProblem(error);
       this.connection = 'broken';
     });
   }
 
-  #take(data: string): boolean {
-    const event = JSON.parse(data) as StreamEvent;
-    if (typeof event.offset !== 'number' || !this.#places.take(event)) return false;
-    this.#pending.push(event);
-    this.#timer ??= setTimeout(() => this.#flush(), BATCH_MS);
-    return true;
+  #take(batch: StreamEvent[]): void {
+    const events = batch.filter((event) => this.#places.take(event));
+    this.rows = addRows(this.rows, events);
+    if (this.mode !== 'following') this.unseen += events.length;
   }
 
-  #flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#pending.length === 0) return;
-    this.rows = addRows(this.rows, this.#pending);
-    if (this.mode !== 'following') this.unseen += this.#pending.length;
-    this.#pending = [];
-  }
-
+  /** What was read and not yet taken is read again. */
   #close(): void {
-    this.#flush();
     this.#stop?.abort();
     this.#stop = null;
   }

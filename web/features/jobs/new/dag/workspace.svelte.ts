@@ -1,7 +1,7 @@
 // The state of the editor of a DAG job: the text, what it comes to, the step whose code is open, and submitting it.
 import type { DagSpecInput } from '../../../../../shared/schemas/dag.ts';
 import type { Problem } from '../../../../../shared/schemas/problem.ts';
-import { asProblem, runs } from '../../../../lib/api.ts';
+import { asProblem, client } from '../../../../lib/api.ts';
 import { readStored, store } from '../../../../lib/stored.ts';
 import type { CodePlace } from '../../../../lib/ui/code-place.ts';
 import { checkDefinition, codePath, type Definition, mistakeMarks } from './definition.ts';
@@ -55,7 +55,7 @@ export class Workspace {
 
   async copy(id: string): Promise<void> {
     try {
-      const { spec } = await runs.get(id);
+      const { spec } = await client.jobs.dag(id);
       this.#replace(definitionText(spec));
     } catch (error) {
       this.problem = asProblem(error);
@@ -108,7 +108,7 @@ export class Workspace {
     if (spec === null || this.submitting) return null;
     this.submitting = true;
     try {
-      return (await runs.submit(spec as DagSpecInput)).id;
+      return (await client.jobs.submit(spec as DagSpecInput)).id;
     } catch (error) {
       this.problem = asProblem(error);
       return null;

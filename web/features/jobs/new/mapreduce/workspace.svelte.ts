@@ -4,7 +4,7 @@ import { compileProgram } from '../../../../../shared/mapreduce/program.ts';
 import type { DryRunResult } from '../../../../../shared/mapreduce/dry-run.ts';
 import type { Job } from '../../../../../shared/schemas/job.ts';
 import type { FieldError, Problem } from '../../../../../shared/schemas/problem.ts';
-import { asProblem, datasets, jobs, streams } from '../../../../lib/api.ts';
+import { asProblem, client } from '../../../../lib/api.ts';
 import { dryRun } from '../../../../volunteer/dry-run.ts';
 import {
   type Draft,
@@ -16,6 +16,7 @@ import {
   specOf,
 } from './draft.ts';
 import { dryRunInput } from './dry-run-input.ts';
+import { firstBytes } from './first-bytes.ts';
 import { readStored, store } from '../../../../lib/stored.ts';
 import { TEMPLATES, type Template } from '../../../../lib/jobs/templates.ts';
 
@@ -110,9 +111,9 @@ export class Workspace {
     const startMs = performance.now();
     try {
       const input = await dryRunInput(spec.input, {
-        dataset: datasets.sample,
-        stream: streams.get,
-        events: streams.events,
+        dataset: firstBytes,
+        stream: client.streams.get,
+        events: client.streams.events,
       });
       const { code, params = {}, skipBadRecords = 0 } = spec;
       const ran = await dryRun({ code, params, input, skipBadRecords });
@@ -144,7 +145,7 @@ export class Workspace {
     }
     this.submitting = true;
     try {
-      return (await jobs.submit(this.specified.spec)).id;
+      return (await client.jobs.submit(this.specified.spec)).id;
     } catch (error) {
       const problem = asProblem(error);
       this.#serverErrors = problem.errors.filter(({ path }) => nearestField(path) !== null);

@@ -1,11 +1,11 @@
 // The event stream's parser gives the same messages however the bytes are cut.
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createSseParser, type SseMessage } from '../../../web/lib/sse.ts';
+import { type SseMessage, SseParser } from '../../../shared/client/sse.ts';
 
 const parse = (...chunks: string[]): SseMessage[] => {
-  const feed = createSseParser();
-  return chunks.flatMap((chunk) => feed(chunk));
+  const parser = new SseParser();
+  return chunks.flatMap((chunk) => parser.take(chunk));
 };
 
 test('id, event and data of several lines come out; comments do not', () => {
