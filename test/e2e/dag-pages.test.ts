@@ -196,7 +196,7 @@ test('what failed says why and is tried again from the page; a run that goes on 
     },
     NARROW,
   );
-  await expect(runOf(id)).rejects.toThrow('not_found');
+  await expect(runOf(id)).rejects.toMatchObject({ problem: { code: 'not_found' } });
 });
 
 test('a thousand steps are three boxes, and each one can be found', async () => {

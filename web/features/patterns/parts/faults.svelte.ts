@@ -19,7 +19,7 @@ export function createFaults(playground: Playground) {
       return (shown.value?.errorRate ?? 0) > 0 ? 'The service still fails: heal it first.' : '';
     },
     async set(latencyMs: number, errorRate: number, why: string): Promise<void> {
-      const path = '/api/services/users/_faults';
+      const path = client.users.setFaults.url();
       await playground.do({ method: 'PUT', path, body: { latencyMs, errorRate }, why });
       await shown.refresh();
     },
