@@ -1,9 +1,13 @@
 // The client over the network, from Node: as a package would be imported, through a break, and with bytes counted.
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ApiProblem, createClient } from '../../shared/client.ts';
+import { ROOT } from '../../worker/local/build.ts';
+import { buildClient } from '../../worker/local/client-package.ts';
 import { startTestEdge, type TestEdge } from '../support/edge.ts';
 
 const MIB = 1024 * 1024;
@@ -24,6 +28,22 @@ test('a token opens what is closed without', async () => {
   const refused: unknown = await edge.client.jobs.list().catch((error: unknown) => error);
   expect(refused).toMatchObject({ problem: { status: 401, code: 'unauthorized' } });
   expect((await client().jobs.list()).items).toEqual([]);
+});
+
+test('a program that imports the package talks to the edge, and loads nothing else with it', async () => {
+  const files = await buildClient();
+  expect(files).toContain('shared/client/calls.ts');
+  expect(
+    files.filter((file) => !/^shared\/(client|api\/routes|limits|backoff)\b/.test(file)),
+  ).toEqual([]);
+  const program = `
+    import { ApiProblem, createClient } from 'manyhands/client';
+    const [url, token] = process.argv.slice(1);
+    console.log((await createClient(url, { token }).swarm.health()).ok);
+    console.log(await createClient(url).jobs.list().catch((e) => e instanceof ApiProblem && e.problem.code));`;
+  const node = ['--input-type=module', '--eval', program, edge.url, TOKEN];
+  const { stdout } = await promisify(execFile)(process.execPath, node, { cwd: ROOT });
+  expect(stdout).toBe('true\nunauthorized\n');
 });
 
 test('a large file goes in parts, and tells how far it is', async () => {

@@ -5,6 +5,7 @@ import { buildRuntime, ROOT } from './build.ts';
 
 const PROJECTS = [
   'shared',
+  'shared/client',
   'worker',
   'worker/local',
   'test',
