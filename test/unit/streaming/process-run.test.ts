@@ -220,6 +220,14 @@ export async function process({ payload }, ctx) {
     ]);
   });
 
+  it('takes too long, which is looked at late', async () => {
+    const code = 'export const process = () => new Promise(() => {})';
+    const running = run(code, numbers(1), { bounds: { timeoutMs: 20, quietMs: 60 } });
+    setTimeout(holdThread, 1, 120);
+    const error = { code: 'deadline', message: 'process took longer than 20 ms' };
+    expect((await running).failures).toEqual([{ offset: 10, error }]);
+  });
+
   it('does not load: no event fails for that', async () => {
     const result = await runResult(
       'const a = null\nconst b = a.b\nexport const process = () => b',
@@ -514,3 +522,8 @@ describe('services and payloads', () => {
     expect(most).toBe(1);
   });
 });
+
+function holdThread(ms: number): void {
+  const untilMs = performance.now() + ms;
+  while (performance.now() < untilMs);
+}
