@@ -1,13 +1,16 @@
-// Three layers of tests: pure files in Node; objects, routes and queues inside workerd; the whole
-// system, with a local edge and real Chromium, from Node. The last layer runs alone and one file at a
-// time: it needs both cores for its browsers.
+// Three layers of tests: pure files in Node; objects, routes and queues inside workerd; the whole system, with a local
+// edge and real Chromium, from Node. Files share their process and its modules: a test file leaves nothing behind that
+// another one could meet. The first two layers run side by side, the last one alone: it needs both cores.
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
+    isolate: false,
+    maxWorkers: 2,
     projects: [
       {
+        extends: true,
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts', 'test/property/**/*.test.ts'],
@@ -18,23 +21,26 @@ export default defineConfig({
         },
       },
       {
+        extends: true,
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' } })],
         test: {
           name: 'worker',
           include: ['test/worker/**/*.test.ts'],
+          setupFiles: ['test/worker/fresh-objects.ts'],
           testTimeout: 30_000,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 1 },
         },
       },
       {
+        extends: true,
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           environment: 'node',
-          fileParallelism: false,
+          globalSetup: ['test/support/e2e-setup.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],
