@@ -1,47 +1,32 @@
 // Writing DAG jobs in the page, and the product upload on its pattern's page: pictures and clips are really uploaded,
 // this tab lends itself, and what the encoders made is looked at as a person would: by the browser that shows it.
-import type { Browser, Locator, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Locator, Page } from 'playwright-core';
+import { expect, test } from 'vitest';
 import { compileStep } from '../../shared/dag/program.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import type { DagJob } from '../../shared/schemas/dag.ts';
 import type { CreatedProduct } from '../../web/lib/dag/programs/product-upload.ts';
 import { VIDEO_ENCODER } from '../../web/lib/dag/programs/video-encoder.ts';
-import { launchChromium } from '../support/chromium.ts';
-import { startTestEdge } from '../support/edge.ts';
-import type { TestEdge } from '../support/edge.ts';
+import { browserOfFile, edgeOfFile } from '../support/suite.ts';
 import { writeGif } from '../support/gif.ts';
-import { DIAGONAL_LOOKS, overflowPx, takePicture, violations, visit } from '../support/visit.ts';
+import { expectFit, settled, takePicture, Visitor } from '../support/visit.ts';
 
-const WIDE = { scheme: 'light', width: 1280 } as const;
 /** A run in a browser that has one core for everything. */
 const PATIENCE = { timeout: 60_000 };
 
-let browser: Browser;
-let edge: TestEdge;
-
-beforeAll(async () => {
-  [browser, edge] = await Promise.all([launchChromium(), startTestEdge()]);
-});
-afterAll(async () => {
-  await browser?.close();
-  await edge?.stop();
-});
+const edge = edgeOfFile();
+const browser = await browserOfFile();
+const visitor = new Visitor(browser, edge);
 
 const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
 const editor = (page: Page, name: string) => page.getByRole('textbox', { name, exact: true });
 const runShown = (page: Page) => new URL(page.url()).searchParams.get('run') ?? '';
 
-async function withPage(path: string, work: (page: Page) => Promise<void>): Promise<void> {
-  const { context, page, errors } = await visit(browser, edge.url + path, WIDE);
-  try {
-    await page.locator('.spinner').first().waitFor({ state: 'detached' });
+const withPage = (path: string, work: (page: Page) => Promise<void>) =>
+  visitor.visit(path, async (page) => {
+    await settled(page);
     await work(page);
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-  }
-}
+  });
 
 /** Types over what is there. */
 async function write(field: Locator, text: string): Promise<void> {
@@ -50,26 +35,20 @@ async function write(field: Locator, text: string): Promise<void> {
   await field.page().keyboard.insertText(text);
 }
 
-describe.each([
-  ['editor', '/jobs/new?kind=dag'],
-  ['pattern', '/patterns/dag'],
-])('the %s', (name, path) => {
-  test.each(DIAGONAL_LOOKS)('$scheme at $width px', async (look) => {
-    const { context, page, errors } = await visit(browser, edge.url + path, look);
-    try {
-      await page.getByRole('button', { name: /^ProductCreator/ }).waitFor();
-      if (name === 'editor') {
-        await write(editor(page, 'Definition'), '{"kind":"dag","steps":{"a":{"run":"edge"}}}');
-        await page.getByRole('list', { name: 'Mistakes' }).waitFor();
-      }
-      expect(await violations(page)).toEqual([]);
-      expect(await overflowPx(page)).toBeLessThanOrEqual(0);
-      expect(errors).toEqual([]);
-    } finally {
-      await context.close();
-    }
-  });
-});
+const creatorDrawn = (page: Page) =>
+  page.getByRole('button', { name: /^ProductCreator/ }).waitFor();
+visitor.looksRight([
+  {
+    name: 'the editor',
+    path: () => '/jobs/new?kind=dag',
+    ready: async (page) => {
+      await creatorDrawn(page);
+      await write(editor(page, 'Definition'), '{"kind":"dag","steps":{"a":{"run":"edge"}}}');
+      await page.getByRole('list', { name: 'Mistakes' }).waitFor();
+    },
+  },
+  { name: 'the pattern', path: () => '/patterns/dag', ready: creatorDrawn },
+]);
 
 test('a definition is drawn as it is typed, its mistakes lead to their place, and it runs', async () => {
   await withPage('/jobs/new', async (page) => {
@@ -180,7 +159,7 @@ test('the product upload: encoded by this tab once it lends itself, and shown fr
     const parts = page.getByRole('list', { name: 'Parts of the product' });
     await parts.waitFor();
     expect(await widths(parts.getByRole('img'), 4)).toEqual([64, 64, 64, 64]);
-    expect(await violations(page)).toEqual([]);
+    await expectFit(page);
   });
 });
 

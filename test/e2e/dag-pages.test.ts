@@ -1,20 +1,15 @@
 // The page of a run of a DAG, against a real edge: every kind of step is on it, a step shows what it was given and came
 // to, a signal is sent from it, what failed is tried again; and a thousand steps stay something to look at.
-import type { Browser, Locator, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import type { Locator, Page } from 'playwright-core';
+import { beforeAll, expect, test, vi } from 'vitest';
 import type { DagJob, DagSpecInput } from '../../shared/schemas/dag.ts';
-import { launchChromium } from '../support/chromium.ts';
-import { startTestEdge } from '../support/edge.ts';
-import type { TestEdge } from '../support/edge.ts';
-import { overflowPx, takePicture, violations, visit } from '../support/visit.ts';
-import type { Look } from '../support/visit.ts';
+import { browserOfFile, edgeOfFile } from '../support/suite.ts';
+import { expectFit, NARROW, takePicture, Visitor } from '../support/visit.ts';
 
-const WIDE = { scheme: 'light', width: 1280 } as const;
-const NARROW = { scheme: 'dark', width: 360 } as const;
 const WAIT = { timeout: 30_000, interval: 50 };
 
-let browser: Browser;
-let edge: TestEdge;
+const edge = edgeOfFile();
+const visitor = new Visitor(await browserOfFile(), edge);
 
 const submit = async (name: string, steps: DagSpecInput['steps'], input: DagSpecInput['input']) =>
   (await edge.client.jobs.submit({ kind: 'dag', name, input, steps })).id;
@@ -70,29 +65,8 @@ const PRODUCT: DagSpecInput['steps'] = {
 };
 
 beforeAll(async () => {
-  [browser, edge] = await Promise.all([launchChromium(), startTestEdge()]);
   await edge.client.streams.put('products', { partitions: 1 });
 });
-afterAll(async () => {
-  await browser?.close();
-  await edge?.stop();
-});
-
-async function expectFit(page: Page): Promise<void> {
-  expect(await violations(page)).toEqual([]);
-  expect(await overflowPx(page)).toBeLessThanOrEqual(0);
-}
-
-/** A visit whose page must not complain. */
-async function onPage(path: string, act: (page: Page) => Promise<void>, look: Look = WIDE) {
-  const { context, page, errors } = await visit(browser, `${edge.url}${path}`, look);
-  try {
-    await act(page);
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-  }
-}
 
 const graphOf = (page: Page): Locator => page.getByRole('group', { name: 'Steps of this run' });
 const node = (page: Page, words: RegExp): Locator =>
@@ -109,7 +83,7 @@ test('a run is watched to its end: steps open, a signal is sent, what comes out 
     key: 'p1',
     payload: {},
   });
-  await onPage(`/jobs/${id}`, async (page) => {
+  await visitor.visit(`/jobs/${id}`, async (page) => {
     await node(page, /^approve .*running/).waitFor();
     await node(page, /^image edge step .*done.*2 attempts/).waitFor();
     await node(page, /^video edge step, for each item .*done.*3\/3/).waitFor();
@@ -153,7 +127,7 @@ test('a run is watched to its end: steps open, a signal is sent, what comes out 
     await page.getByRole('button', { name: 'All as JSON' }).click();
     expect((await saved).suggestedFilename()).toBe(`${id}.json`);
   });
-  await onPage(
+  await visitor.visit(
     `/jobs/${id}`,
     async (page) => {
       await page.getByRole('region', { name: 'Output of product' }).waitFor();
@@ -177,7 +151,7 @@ test('what failed says why and is tried again from the page; a run that goes on 
     null,
   );
   await ends(id, 'failed');
-  await onPage(
+  await visitor.visit(
     `/jobs/${id}`,
     async (page) => {
       await page.getByRole('alert').getByText('Error: not yet', { exact: true }).waitFor();
@@ -211,7 +185,7 @@ test('a thousand steps are three boxes, and each one can be found', async () => 
     },
     null,
   );
-  await onPage(`/jobs/${id}`, async (page) => {
+  await visitor.visit(`/jobs/${id}`, async (page) => {
     await node(page, /^998 steps of level 2 .*998 done/).waitFor();
     expect(await graphOf(page).getByRole('button').count()).toBe(3);
     await page.getByRole('region', { name: 'Output of end' }).getByText('998').waitFor();

@@ -1,29 +1,22 @@
 // Volunteer steps in a real browser: a picture comes in as a claim, is decoded, drawn in three sizes and written as WebP
 // in the sandbox of somebody who lends a core, and comes back as claims.
 import { deflateSync } from 'node:zlib';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { beforeAll, expect, test } from 'vitest';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import type { DagJob, DagSpecInput } from '../../shared/schemas/dag.ts';
-import { launchChromium } from '../support/chromium.ts';
-import { startTestEdge, type TestEdge } from '../support/edge.ts';
 import { waitForVolunteers } from '../support/jobs.ts';
+import { browserOfFile, edgeOfFile } from '../support/suite.ts';
 
-let edge: TestEdge;
-let browser: Browser;
+const edge = edgeOfFile();
+const browser = await browserOfFile();
 let page: Page;
 
 beforeAll(async () => {
-  edge = await startTestEdge();
-  browser = await launchChromium();
   page = await browser.newPage();
   await page.goto(`${edge.url}/volunteer`);
   await page.getByRole('main').getByRole('button', { name: 'Start' }).click();
   await waitForVolunteers(edge.client, 1);
-});
-afterAll(async () => {
-  await browser?.close();
-  await edge?.stop();
 });
 
 const runDag = async (spec: Omit<DagSpecInput, 'kind'>): Promise<DagJob> => {

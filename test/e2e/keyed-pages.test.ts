@@ -1,24 +1,17 @@
 // The pages of processors that keep something by key, against a real edge: states and how fresh they are, what a
 // join waits for, windows that are open and events that came too late; and the form that makes them.
-import { readFile } from 'node:fs/promises';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import type { ProcessorSpecInput, StateEntry } from '../../shared/schemas/processor.ts';
 import type { EventInput } from '../../shared/schemas/stream.ts';
-import { launchChromium } from '../support/chromium.ts';
-import { startTestEdge } from '../support/edge.ts';
-import type { TestEdge } from '../support/edge.ts';
-import { overflowPx, violations, visit } from '../support/visit.ts';
-import type { Look } from '../support/visit.ts';
+import { browserOfFile, edgeOfFile } from '../support/suite.ts';
+import { expectFit, NARROW, savedText, Visitor } from '../support/visit.ts';
 import { TEMPLATES } from '../../web/features/processors/kinds/templates.ts';
 
-const WIDE = { scheme: 'light', width: 1280 } as const;
-const NARROW = { scheme: 'dark', width: 360 } as const;
 const WAIT = { timeout: 60_000, interval: 100 };
 const HOUR_MS = 3_600_000;
 
-let browser: Browser;
-let edge: TestEdge;
+const edge = edgeOfFile();
+const visitor = new Visitor(await browserOfFile(), edge);
 
 const publish = (stream: string, events: EventInput[]) =>
   edge.client.streams.append(stream, events);
@@ -40,7 +33,6 @@ const view = (page: string, afterMs: number): EventInput => ({
 });
 
 beforeAll(async () => {
-  [browser, edge] = await Promise.all([launchChromium(), startTestEdge()]);
   for (const name of ['visits', 'products', 'created', 'views']) {
     await edge.client.streams.put(name, { partitions: name === 'visits' ? 2 : 1 });
   }
@@ -95,10 +87,6 @@ beforeAll(async () => {
     expect((await edge.client.processors.late('views')).items).toHaveLength(1);
   }, WAIT);
 });
-afterAll(async () => {
-  await browser?.close();
-  await edge?.stop();
-});
 
 const PAGES: [name: string, path: string, there: RegExp][] = [
   ['states', '/processors/counter?key=ann', /^applied \d of \d$/],
@@ -106,7 +94,7 @@ const PAGES: [name: string, path: string, there: RegExp][] = [
   ['open windows', '/processors/views?key=%2Fhome', /of event time to go/],
 ];
 test.each(PAGES)('%s fit a phone, and axe finds nothing', async (_name, path, there) => {
-  await onPage(
+  await visitor.visit(
     path,
     async (page) => {
       await page.getByText(there).first().waitFor();
@@ -116,24 +104,8 @@ test.each(PAGES)('%s fit a phone, and axe finds nothing', async (_name, path, th
   );
 });
 
-async function expectFit(page: Page): Promise<void> {
-  expect(await violations(page)).toEqual([]);
-  expect(await overflowPx(page)).toBeLessThanOrEqual(0);
-}
-
-/** A visit whose page must not complain. */
-async function onPage(path: string, act: (page: Page) => Promise<void>, look: Look = WIDE) {
-  const { context, page, errors } = await visit(browser, `${edge.url}${path}`, look);
-  try {
-    await act(page);
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-  }
-}
-
 test('a state is found by its key, says what is not in it yet, and grows while one looks', async () => {
-  await onPage('/processors/counter', async (page) => {
+  await visitor.visit('/processors/counter', async (page) => {
     await page.getByRole('searchbox', { name: 'Key to find' }).fill('ann');
     await page.keyboard.press('Enter');
     await page.waitForURL(/key=ann/);
@@ -157,16 +129,16 @@ test('a state is found by its key, says what is not in it yet, and grows while o
     await page.getByRole('searchbox', { name: /begin with/ }).fill('b');
     await page.waitForURL(/prefix=b/);
     await table.getByRole('button', { name: 'cy' }).waitFor({ state: 'detached' });
-    const saved = page.waitForEvent('download');
-    await page.getByRole('button', { name: 'Export these' }).click();
-    const lines = await readFile(await (await saved).path(), 'utf8');
+    const lines = await savedText(page, () =>
+      page.getByRole('button', { name: 'Export these' }).click(),
+    );
     const entry = JSON.parse(lines) as StateEntry;
     expect(entry).toMatchObject({ key: 'bob', state: { count: 3 } });
   });
 });
 
 test('the board says what waits for what, and a key leaves it when all has come', async () => {
-  await onPage('/processors/catalogue', async (page) => {
+  await visitor.visit('/processors/catalogue', async (page) => {
     const board = page.getByRole('list', { name: 'Keys that wait', exact: true });
     await page.getByRole('button', { name: /^ImageEncoded 1/ }).click();
     await page.waitForURL(/missing=ImageEncoded/);
@@ -194,7 +166,7 @@ test('the board says what waits for what, and a key leaves it when all has come'
 });
 
 test('a late event says why it is late, and shows itself; a drain closes the windows', async () => {
-  await onPage('/processors/views', async (page) => {
+  await visitor.visit('/processors/views', async (page) => {
     await page.getByText('every window that it belongs to had closed').waitFor();
     await page.getByRole('button', { name: 'View /home' }).click();
     await page.getByRole('region', { name: 'Payload' }).getByText('"page": "/home"').waitFor();
@@ -205,7 +177,7 @@ test('a late event says why it is late, and shows itself; a drain closes the win
 });
 
 test('the form refuses at the field, makes a processor by key, and keeps fixed what is fixed', async () => {
-  await onPage(
+  await visitor.visit(
     '/processors/new?stream=visits',
     async (page) => {
       await page.getByText('On windows of event time').click();

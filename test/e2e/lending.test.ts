@@ -1,23 +1,14 @@
 // The person who lends a tab decides: reload, snooze, finish, stop, several tabs, and a lobby that refuses or
 // goes away, in real Chromium with the built page.
-import type { Browser, BrowserContext, Page, WebSocketRoute } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { launchChromium } from '../support/chromium.ts';
-import { startTestEdge, type TestEdge } from '../support/edge.ts';
+import type { BrowserContext, Page, WebSocketRoute } from 'playwright-core';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { tasksOf, volunteersOf, waitFor, waitForVolunteers, waitUntil } from '../support/jobs.ts';
+import { browserOfFile, edgeOfFile } from '../support/suite.ts';
 
-let edge: TestEdge;
-let browser: Browser;
+const edge = edgeOfFile();
+const browser = await browserOfFile();
 let context: BrowserContext;
 
-beforeAll(async () => {
-  edge = await startTestEdge();
-  browser = await launchChromium();
-});
-afterAll(async () => {
-  await browser?.close();
-  await edge?.stop();
-});
 beforeEach(async () => {
   context = await browser.newContext();
 });

@@ -1,36 +1,25 @@
 // Every page in both colour schemes and at both ends of width, against a real edge with a real job: no
 // error in the console, nothing that axe finds, nothing wider than the window. Then the way of a newcomer:
 // a template, a dry run, a job, its result.
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { generateLog } from '../../worker/local/log-generator.ts';
 import { HITS_PER_PAGE } from '../../worker/local/hits-per-page.ts';
 import { openVolunteer } from '../../worker/local/volunteers.ts';
 import type { LentBrowser } from '../../worker/local/volunteers.ts';
-import { launchChromium } from '../support/chromium.ts';
-import { startTestEdge } from '../support/edge.ts';
-import type { TestEdge } from '../support/edge.ts';
-import {
-  DIAGONAL_LOOKS,
-  LOOKS,
-  overflowPx,
-  takePicture,
-  violations,
-  visit,
-} from '../support/visit.ts';
 import { waitFor, waitForVolunteers } from '../support/jobs.ts';
+import { browserOfFile, edgeOfFile } from '../support/suite.ts';
+import { LOOKS, takePicture, Visitor } from '../support/visit.ts';
 
 const MIB = 1024 * 1024;
-const WIDE = { scheme: 'light', width: 1280 } as const;
 
-let browser: Browser;
-let edge: TestEdge;
+const edge = edgeOfFile();
+const browser = await browserOfFile();
+const visitor = new Visitor(browser, edge);
 let lent: LentBrowser;
 /** One that is done and one that failed, by page name. */
 const jobs = { done: '', failed: '' };
 
 beforeAll(async () => {
-  [browser, edge] = await Promise.all([launchChromium(), startTestEdge()]);
   await edge.client.datasets.put('access.log', generateLog({ bytes: 8 * MIB }));
   lent = await openVolunteer(browser, edge.url);
   await waitForVolunteers(edge.client, 1);
@@ -51,59 +40,32 @@ beforeAll(async () => {
   await waitFor(edge.client, failed.id, 'failed');
   Object.assign(jobs, { done: done.id, failed: failed.id });
 });
-afterAll(async () => {
-  await browser?.close();
-  await edge?.stop();
-});
 
-const PAGES: [name: string, path: () => string][] = [
-  ['home', () => '/'],
-  ['jobs', () => '/jobs'],
-  ['new-job', () => '/jobs/new?template=page-hits'],
-  ['job-done', () => `/jobs/${jobs.done}`],
-  ['job-failed', () => `/jobs/${jobs.failed}`],
-  ['volunteer', () => '/volunteer'],
-  ['not-found', () => '/no/such/page'],
-  ['api-docs', () => '/api/docs'],
-];
-
-describe.each(PAGES)('%s', (name, path) => {
+visitor.looksRight([
+  { name: 'home', path: () => '/', looks: LOOKS },
+  { name: 'jobs', path: () => '/jobs', looks: LOOKS },
+  { name: 'new-job', path: () => '/jobs/new?template=page-hits', looks: LOOKS },
+  { name: 'job-done', path: () => `/jobs/${jobs.done}`, looks: LOOKS },
+  { name: 'job-failed', path: () => `/jobs/${jobs.failed}`, looks: LOOKS },
+  { name: 'volunteer', path: () => '/volunteer', looks: LOOKS },
+  { name: 'not-found', path: () => '/no/such/page', looks: LOOKS },
   // The documentation is one very long page.
-  test.each(name === 'api-docs' ? DIAGONAL_LOOKS : LOOKS)('$scheme at $width px', async (look) => {
-    const { context, page, errors } = await visit(browser, `${edge.url}${path()}`, look);
-    try {
-      expect(await violations(page)).toEqual([]);
-      expect(await overflowPx(page)).toBeLessThanOrEqual(0);
-      expect(errors).toEqual([]);
-    } finally {
-      await context.close();
-    }
-  });
-});
+  { name: 'api-docs', path: () => '/api/docs' },
+]);
 
 test('a dry run shows what comes out, before anything is submitted', async () => {
-  const address = `${edge.url}/jobs/new?template=page-hits`;
-  const { context, page, errors } = await visit(browser, address, WIDE);
-  try {
+  await visitor.visit('/jobs/new?template=page-hits', async (page) => {
     await page.getByRole('button', { name: /dry run/i }).click();
     await page.getByRole('heading', { name: /emitted by map/i }).waitFor();
     await page.getByRole('textbox', { name: 'Program' }).evaluate((editor) => {
       window.scrollTo(0, editor.getBoundingClientRect().top + window.scrollY - 120);
     });
     await takePicture(page, 'new-job');
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-  }
+  });
 });
 
 test('a template is tried on its first records, then submitted, and its result is shown', async () => {
-  const { context, page, errors } = await visit(
-    browser,
-    `${edge.url}/jobs/new?template=mandelbrot`,
-    WIDE,
-  );
-  try {
+  await visitor.visit('/jobs/new?template=mandelbrot', async (page) => {
     await page.getByRole('button', { name: /dry run/i }).click();
     // Rows are the keys: the first of them comes out of this tab's sandbox, before anything is submitted.
     await page.getByText('00000', { exact: true }).first().waitFor();
@@ -116,10 +78,7 @@ test('a template is tried on its first records, then submitted, and its result i
     await picture.waitFor();
     await picture.scrollIntoViewIfNeeded();
     await takePicture(page, 'mandelbrot');
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-  }
+  });
 });
 
 test('a job is watched while two browsers map it', async () => {
@@ -133,8 +92,7 @@ test('a job is watched while two browsers map it', async () => {
     code: HITS_PER_PAGE.replace(') {\n', ') {\n  for (let i = 0; i < 150_000; i++) ctx.params;\n'),
     splitBytes: Math.ceil((8 * MIB) / 48),
   });
-  const { context, page, errors } = await visit(browser, `${edge.url}/jobs/${id}`, WIDE);
-  try {
+  await visitor.visit(`/jobs/${id}`, async (page) => {
     await page
       .getByText(/^(1[6-9]|[23]\d) \/ 48/)
       .first()
@@ -145,17 +103,13 @@ test('a job is watched while two browsers map it', async () => {
     await takePicture(lent.page, 'volunteer');
     await page.getByText('48 / 48').first().waitFor();
     await page.getByRole('heading', { name: 'Result' }).waitFor();
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-    await second.context.close();
-  }
+  });
+  await second.context.close();
 });
 
 test('a dry run of a program that throws shows the error and submits nothing', async () => {
   const before = await edge.client.jobs.list();
-  const { context, page } = await visit(browser, `${edge.url}/jobs/new?template=word-count`, WIDE);
-  try {
+  await visitor.visit('/jobs/new?template=word-count', async (page) => {
     const editor = page.getByRole('textbox', { name: /program|code/i });
     await editor.fill("export function map(line) { throw new Error('not today') }");
     await page.getByRole('button', { name: /dry run/i }).click();
@@ -165,7 +119,5 @@ test('a dry run of a program that throws shows the error and submits nothing', a
       .waitFor();
     const after = await edge.client.jobs.list();
     expect(after.items.length).toBe(before.items.length);
-  } finally {
-    await context.close();
-  }
+  });
 });

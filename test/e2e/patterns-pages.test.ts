@@ -1,65 +1,31 @@
 // The pages of patterns and schedules, as somebody uses them: each example is set up, worked and broken through the
 // page against a real edge, and what the page says is compared with what the edge says. Every page in both colour
 // schemes and at both ends of width, empty and full.
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
 import type { Stream } from '../../shared/schemas/stream.ts';
-import { launchChromium } from '../support/chromium.ts';
-import { startTestEdge } from '../support/edge.ts';
-import type { TestEdge } from '../support/edge.ts';
+import { browserOfFile, edgeOfFile } from '../support/suite.ts';
+import { NARROW, takePicture, Visitor, WIDE } from '../support/visit.ts';
 import type { Look } from '../support/visit.ts';
-import { DIAGONAL_LOOKS, overflowPx, takePicture, violations, visit } from '../support/visit.ts';
 
-const WIDE = { scheme: 'light', width: 1280 } as const;
 /** Some things are meant to take a while: back-off, windows, jobs at the edge. */
 const PATIENCE = { timeout: 60_000 };
 
-let browser: Browser;
-let edge: TestEdge;
+const edge = edgeOfFile();
+const visitor = new Visitor(await browserOfFile(), edge);
 
-beforeAll(async () => {
-  [browser, edge] = await Promise.all([launchChromium(), startTestEdge()]);
-});
-afterAll(async () => {
-  await browser?.close();
-  await edge?.stop();
-});
-
-function looksRight(
-  pages: [name: string, path: string][],
-  looks: readonly Look[] = DIAGONAL_LOOKS,
-): void {
-  describe.each(pages)('%s', (_name, path) => {
-    test.each(looks)('$scheme at $width px', async (look) => {
-      const { context, page, errors } = await visit(browser, `${edge.url}${path}`, look);
-      try {
-        await settled(page);
-        expect(await violations(page)).toEqual([]);
-        expect(await overflowPx(page)).toBeLessThanOrEqual(0);
-        expect(errors).toEqual([]);
-      } finally {
-        await context.close();
-      }
-    });
-  });
-}
-
-/** Nothing on the page says that it is still loading. */
-async function settled(page: Page): Promise<void> {
-  await page.locator('.spinner').first().waitFor({ state: 'detached' });
-}
+const looksRight = (screens: [name: string, path: string][], looks?: readonly Look[]) =>
+  visitor.looksRight(
+    screens.map(([name, path]) => ({ name, path: () => path, ...(looks && { looks }) })),
+  );
 
 /** Opens a pattern's page and sets its example up. Errors in the console fail the test, also late ones. */
 async function withExample(pattern: string, work: (page: Page) => Promise<void>): Promise<void> {
-  const { context, page, errors } = await visit(browser, `${edge.url}/patterns/${pattern}`, WIDE);
-  try {
+  await visitor.visit(`/patterns/${pattern}`, async (page) => {
     await button(page, 'Set up this example').click();
     await page.getByText('The example is set up').waitFor();
     await work(page);
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-  }
+  });
 }
 
 const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
@@ -119,8 +85,7 @@ test('stateless: with the service gone nothing is lost, and a redrive brings it 
 });
 
 test('setting an example up again changes nothing of what is there', async () => {
-  const { context, page, errors } = await visit(browser, `${edge.url}/patterns/stateless`, WIDE);
-  try {
+  await visitor.visit('/patterns/stateless', async (page) => {
     const before = await processor('mailer');
     await page.getByText('The example is set up').click();
     await button(page, 'Set up again').click();
@@ -129,10 +94,7 @@ test('setting an example up again changes nothing of what is there', async () =>
     const after = await processor('mailer');
     expect(after.version).toBe(before.version);
     expect(after.counters).toEqual(before.counters);
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-  }
+  });
 });
 
 test('batching: windows fire by events and when they are closed; a job runs over a window', async () => {
@@ -335,8 +297,7 @@ test('windows: clicks are counted where they happened, and one from the future i
 });
 
 test('a schedule is written with a live preview, run, paused and deleted', async () => {
-  const { context, page, errors } = await visit(browser, `${edge.url}/schedules/new`, WIDE);
-  try {
+  await visitor.visit('/schedules/new', async (page, errors) => {
     const cron = page.getByLabel('Cron pattern');
     await cron.fill('often');
     await page.getByText(/five, six, or seven space separated parts/).waitFor();
@@ -376,10 +337,7 @@ test('a schedule is written with a live preview, run, paused and deleted', async
     await page.waitForURL(/\/schedules$/);
     const { items } = await edge.client.schedules.list();
     expect(items.map(({ name }) => name)).toEqual(['dashboard']);
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-  }
+  });
 });
 
 describe('when everything is set up', () => {
@@ -393,14 +351,13 @@ describe('when everything is set up', () => {
     ['schedule', '/schedules/dashboard'],
   ]);
   // One look each: what they share with the others is seen above in both.
-  looksRight([['stateful', '/patterns/stateful']], DIAGONAL_LOOKS.slice(1));
-  looksRight([['join', '/patterns/join']], DIAGONAL_LOOKS.slice(0, 1));
-  looksRight([['windows', '/patterns/windows']], DIAGONAL_LOOKS.slice(1));
+  looksRight([['stateful', '/patterns/stateful']], [NARROW]);
+  looksRight([['join', '/patterns/join']], [WIDE]);
+  looksRight([['windows', '/patterns/windows']], [NARROW]);
 });
 
 test('taking an example down leaves nothing of it', async () => {
-  const { context, page, errors } = await visit(browser, `${edge.url}/patterns/kappa`, WIDE);
-  try {
+  await visitor.visit('/patterns/kappa', async (page) => {
     await page.getByText('The example is set up').click();
     await button(page, 'Take it down').click();
     await page.getByRole('heading', { name: 'Set up this example' }).waitFor();
@@ -409,8 +366,5 @@ test('taking an example down leaves nothing of it', async () => {
     const names = lists.flatMap(({ items }) => items.map(({ name }) => name));
     for (const name of ['dashboard', 'recommendation', 'orders', 'recommendations'])
       expect(names).not.toContain(name);
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-  }
+  });
 });

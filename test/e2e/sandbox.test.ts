@@ -1,27 +1,24 @@
 // What a stranger's program can reach from a volunteer's sandbox: nothing. Real Chromium, the page's own code
 // (minified as the page is), and servers that write down whatever got out.
-import type { Browser, Page } from 'playwright-core';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { launchChromium } from '../support/chromium.ts';
 import { ALLOWED_GLOBALS, BROWSER_GLOBALS } from '../../shared/sandbox/realm.ts';
 import type { StepPlan } from '../../shared/mapreduce/task.ts';
 import { type SandboxPage, serveSandboxPage } from '../support/sandbox-page.ts';
+import { browserOfFile } from '../support/suite.ts';
 
+const browser = await browserOfFile();
 let served: SandboxPage;
-let browser: Browser;
 let page: Page;
 
 beforeAll(async () => {
   served = await serveSandboxPage();
-  browser = await launchChromium();
   page = await browser.newPage();
   await page.goto(served.origin);
 });
 
-afterAll(async () => {
-  await browser?.close();
-  await served?.stop();
-});
+afterAll(() => served?.stop());
 
 beforeEach(() => {
   served.requests.length = 0;
@@ -159,6 +156,30 @@ const run = (code: string, input?: string, plan?: object) =>
     input,
     plan,
   ] as const);
+
+const ENDLESS = 'export function map() { for (;;) {} }';
+
+/** With a page of its own, whose clock can be moved on. */
+async function withClock<Value>(act: (page: Page) => Promise<Value>): Promise<Value> {
+  const context = await browser.newContext();
+  try {
+    const page = await context.newPage();
+    await page.clock.install();
+    await page.goto(served.origin);
+    return await act(page);
+  } finally {
+    await context.close();
+  }
+}
+
+/** Lets time pass until it has come. */
+async function passing<Value>(coming: Promise<Value>, pass: () => Promise<void>): Promise<Value> {
+  let over = false;
+  const end = () => (over = true);
+  coming.then(end, end);
+  while (!over) await pass();
+  return coming;
+}
 
 /** A request that left the browser is recorded before one that the page itself sends afterwards. */
 async function requestsThatGotOut(): Promise<string[]> {
@@ -447,9 +468,18 @@ describe('a program that fails', () => {
   });
 
   test('by standing still for 30 s is ended by the sandbox itself', async () => {
-    const ran = await run('export function map() { for (;;) {} }');
-    expect(ran.error).toMatchObject({ code: 'deadline' });
-    expect(ran.error?.message).toContain('no progress for 30 s');
+    const ended = await withClock(async (page) => {
+      await page.evaluate(() => window.sandboxTest.run('export function map() {}'));
+      const running = page.evaluate((code) => window.sandboxTest.run(code), ENDLESS);
+      // In steps: a page that misses many seconds at once takes it that the machine slept.
+      return passing(running, async () => {
+        const ticked = page.evaluate(() => window.sandboxTest.ticked());
+        await page.clock.runFor(4_000);
+        await ticked;
+      });
+    });
+    expect(ended.error).toMatchObject({ code: 'deadline' });
+    expect(ended.error?.message).toContain('no progress for 30 s');
   });
 });
 
@@ -505,13 +535,18 @@ describe('a dry run', () => {
   });
 
   test('of an endless loop ends after ten seconds and says so', async () => {
-    const answer = await page.evaluate(() =>
-      window.sandboxTest.dryRun({
-        code: 'export function map() { while (true) {} }',
-        params: {},
-        input: { kind: 'text', format: 'lines', text: 'a' },
-      }),
-    );
+    const answer = await withClock(async (page) => {
+      const dryRun = (code: string) =>
+        page.evaluate((code) => {
+          const input = { kind: 'text', format: 'lines', text: 'a' } as const;
+          return window.sandboxTest.dryRun({ code, params: {}, input });
+        }, code);
+      await dryRun('export function map() {}');
+      return passing(dryRun(ENDLESS), async () => {
+        await pause(200);
+        await page.clock.fastForward(10_000);
+      });
+    });
     expect(answer).toMatchObject({
       ok: true,
       result: { error: { code: 'deadline', message: 'ran longer than 10 s: an endless loop?' } },

@@ -1,17 +1,13 @@
 // The pages of streams and processors, in both colour schemes and at both ends of width, against a real edge
 // with real events, dead letters and windows: no error in the console, nothing that axe finds, nothing wider
 // than the window. Then what one does there: create, publish, follow, write a processor, mend it, redrive, replay.
-import { readFile } from 'node:fs/promises';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Page } from 'playwright-core';
+import { beforeAll, expect, test, vi } from 'vitest';
 import type { ProcessorSpecInput } from '../../shared/schemas/processor.ts';
 import type { EventInput } from '../../shared/schemas/stream.ts';
-import { launchChromium } from '../support/chromium.ts';
-import { startTestEdge } from '../support/edge.ts';
-import type { TestEdge } from '../support/edge.ts';
-import { DIAGONAL_LOOKS, overflowPx, takePicture, violations, visit } from '../support/visit.ts';
+import { browserOfFile, edgeOfFile } from '../support/suite.ts';
+import { savedText, takePicture, Visitor } from '../support/visit.ts';
 
-const WIDE = { scheme: 'light', width: 1280 } as const;
 const WAIT = { timeout: 60_000, interval: 200 };
 
 const MAILER = `export async function process(event, ctx) {
@@ -28,8 +24,8 @@ const DIGEST = `export async function process(batch) {
 }
 `;
 
-let browser: Browser;
-let edge: TestEdge;
+const edge = edgeOfFile();
+const visitor = new Visitor(await browserOfFile(), edge);
 
 const processor = (name: string) => edge.client.processors.get(name);
 const publish = (stream: string, events: EventInput[]) =>
@@ -45,7 +41,6 @@ function mailEvents(count: number, from = 0): EventInput[] {
 }
 
 beforeAll(async () => {
-  [browser, edge] = await Promise.all([launchChromium(), startTestEdge()]);
   const { client } = edge;
   for (const [name, partitions] of [
     ['mail-events', 3],
@@ -86,10 +81,6 @@ beforeAll(async () => {
     expect(items.filter(({ state }) => state === 'done')).toHaveLength(2);
   }, WAIT);
 });
-afterAll(async () => {
-  await browser?.close();
-  await edge?.stop();
-});
 
 const PAGES: [name: string, path: string, there: RegExp][] = [
   ['streams', '/streams', /mail-events/],
@@ -103,42 +94,30 @@ const PAGES: [name: string, path: string, there: RegExp][] = [
   ['new processor', '/processors/new?stream=mail-events', /leaves the editor/],
 ];
 
-describe.each(PAGES)('%s', (_name, path, there) => {
-  test.each(DIAGONAL_LOOKS)('$scheme at $width px', async (look) => {
-    const { context, page, errors } = await visit(browser, `${edge.url}${path}`, look);
-    try {
-      await page.getByText(there).first().waitFor();
-      expect(await violations(page)).toEqual([]);
-      expect(await overflowPx(page)).toBeLessThanOrEqual(0);
-      // The browser itself reports what is asked for and not there.
-      expect(errors.filter((error) => !(path.endsWith('nope') && error.includes('404')))).toEqual(
-        [],
-      );
-    } finally {
-      await context.close();
-    }
-  });
-});
+visitor.looksRight(
+  PAGES.map(([name, path, there]) => ({
+    name,
+    path: () => path,
+    ready: (page) => page.getByText(there).first().waitFor(),
+    // The browser itself reports what is asked for and not there.
+    ...(path.endsWith('nope') && { expectedError: '404' }),
+  })),
+);
 
 test('pictures of a stream and of a processor', async () => {
   for (const [name, path, there] of [
     ['stream', '/streams/mail-events', /nobody/],
     ['processor', '/processors/mailer', /no user nobody/],
   ] as const) {
-    const { context, page, errors } = await visit(browser, `${edge.url}${path}`, WIDE);
-    try {
+    await visitor.visit(`${path}`, async (page) => {
       await page.getByText(there).first().waitFor();
       await takePicture(page, name);
-      expect(errors).toEqual([]);
-    } finally {
-      await context.close();
-    }
+    });
   }
 });
 
 test('a list is filtered by what is in the address, and walked with the arrow keys', async () => {
-  const { context, page } = await visit(browser, `${edge.url}/streams`, WIDE);
-  try {
+  await visitor.visit('/streams', async (page) => {
     await page.getByRole('searchbox', { name: /filter/i }).fill('mail');
     await page.waitForURL(/q=mail/);
     const rows = page.getByRole('list', { name: 'Streams' }).getByRole('link');
@@ -147,14 +126,11 @@ test('a list is filtered by what is in the address, and walked with the arrow ke
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('Enter');
     await page.waitForURL(/\/streams\/mail-events$/);
-  } finally {
-    await context.close();
-  }
+  });
 });
 
 test('a stream is created, an event published, and it is there, live', async () => {
-  const { context, page, errors } = await visit(browser, `${edge.url}/streams`, WIDE);
-  try {
+  await visitor.visit('/streams', async (page) => {
     await page.getByRole('button', { name: 'New stream' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByRole('button', { name: 'Create stream' }).click();
@@ -192,34 +168,26 @@ test('a stream is created, an event published, and it is there, live', async () 
     await page.getByText(/^2 events appended/).waitFor();
     await page.getByRole('button', { name: '2 new, follow' }).click();
     await page.getByText('following', { exact: true }).waitFor();
-    expect(errors).toEqual([]);
     const { partitions } = await edge.client.streams.get('greetings');
     expect(partitions.reduce((sum, { next }) => sum + next, 0)).toBe(3);
-  } finally {
-    await context.close();
-  }
+  });
 });
 
 test('a payload that lies in R2 is a ticket, and the ticket fetches it', async () => {
-  const { context, page, errors } = await visit(browser, `${edge.url}/streams/mail-events`, WIDE);
-  try {
+  await visitor.visit('/streams/mail-events', async (page) => {
     await page.getByRole('button', { name: /Note.*120 kB/ }).click();
     await page.getByText('Payload in R2').waitFor();
-    const saved = page.waitForEvent('download');
-    await page.getByRole('button', { name: 'Fetch it' }).click();
-    const text = await readFile(await (await saved).path(), 'utf8');
+    const text = await savedText(page, () =>
+      page.getByRole('button', { name: 'Fetch it' }).click(),
+    );
     expect(JSON.parse(text)).toEqual({ text: 'x'.repeat(120_000) });
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-  }
+  });
 });
 
 test('scrolling up pins the end of a stream; what comes is counted; pausing misses nothing', async () => {
   await edge.client.streams.put('busy', { partitions: 1 });
   await publish('busy', mailEvents(120));
-  const { context, page, errors } = await visit(browser, `${edge.url}/streams/busy`, WIDE);
-  try {
+  await visitor.visit('/streams/busy', async (page) => {
     const rows = page.getByRole('region', { name: 'Newest events' });
     await rows.getByText('0:119').waitFor();
     await rows.hover();
@@ -241,10 +209,7 @@ test('scrolling up pins the end of a stream; what comes is counted; pausing miss
     await page.waitForURL(/type=late/);
     await rows.getByText('0:149').waitFor({ state: 'detached' });
     expect(await rows.getByText('0:150').count()).toBe(1);
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-  }
+  });
 });
 
 /** Replaces all of the code in an editor. */
@@ -255,9 +220,7 @@ async function write(page: Page, label: string, code: string): Promise<void> {
 test('a processor is written, fails, is mended in the page, and its dead letter goes well', async () => {
   await edge.client.streams.put('numbers', { partitions: 1 });
   await edge.client.streams.put('doubled', { partitions: 1 });
-  const address = `${edge.url}/processors/new?stream=numbers`;
-  const { context, page, errors } = await visit(browser, address, WIDE);
-  try {
+  await visitor.visit('/processors/new?stream=numbers', async (page) => {
     await page.getByLabel('Name', { exact: true }).fill('doubler');
     await page.getByLabel('Writes to').fill('doubled');
     await page.getByLabel('Attempts').fill('1');
@@ -296,10 +259,7 @@ test('a processor is written, fails, is mended in the page, and its dead letter 
     await page.getByRole('button', { name: /^Redrive all/ }).click();
     await page.getByText(/None\. An event that still fails/).waitFor();
     await expect.poll(async () => (await processor('doubler')).counters.redriven, WAIT).toBe(1);
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-  }
+  });
 });
 
 test('a processor is paused and resumed, and a replay takes over', async () => {
@@ -309,8 +269,7 @@ test('a processor is paused and resumed, and a replay takes over', async () => {
     startFrom: 'earliest',
     code: 'export function process() {}',
   });
-  const { context, page, errors } = await visit(browser, `${edge.url}/processors/copier`, WIDE);
-  try {
+  await visitor.visit('/processors/copier', async (page) => {
     await page
       .getByText(/caught up/)
       .first()
@@ -330,15 +289,11 @@ test('a processor is paused and resumed, and a replay takes over', async () => {
     await page.getByRole('button', { name: 'Delete' }).first().click();
     await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
     await page.waitForURL(/\/processors$/);
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-  }
+  });
 });
 
 test('an open window is drained in the page, and its run is listed', async () => {
-  const { context, page, errors } = await visit(browser, `${edge.url}/processors/digest`, WIDE);
-  try {
+  await visitor.visit('/processors/digest', async (page) => {
     const windows = page.getByRole('region', { name: /windows, newest first/i });
     await windows.getByText('events').first().waitFor();
     await publish('mail-events', mailEvents(1));
@@ -346,8 +301,5 @@ test('an open window is drained in the page, and its run is listed', async () =>
     await drain.and(page.locator(':enabled')).waitFor();
     await drain.click();
     await windows.getByText('drained').waitFor();
-    expect(errors).toEqual([]);
-  } finally {
-    await context.close();
-  }
+  });
 });

@@ -1,11 +1,11 @@
 // Volunteers that an honest page never is: they lie, hang, vanish, forge and speak other versions, over the
 // real protocol. The result stays right, and nothing else is disturbed.
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { SpillWriter } from '../../shared/mapreduce/spill.ts';
 import { DIGEST_HEADER, type Grant } from '../../shared/protocol.ts';
-import { startTestEdge, type TestEdge } from '../support/edge.ts';
 import { type Behaviour, ProtocolVolunteer } from '../support/protocol-volunteer.ts';
 import { eventsOf, recordsOf, submit, tasksOf, volunteersOf, waitFor } from '../support/jobs.ts';
+import { edgeOfFile } from '../support/suite.ts';
 
 const CODE = `export function map(line, emit) { emit(line.split(' ')[0], 1) }
 export const combine = 'sum'
@@ -23,14 +23,9 @@ const spec = {
   mappers: 'volunteers' as const,
 };
 
-let edge: TestEdge;
+const edge = edgeOfFile();
 let volunteers: ProtocolVolunteer[] = [];
 let count = 0;
-
-beforeAll(async () => {
-  edge = await startTestEdge();
-});
-afterAll(() => edge.stop());
 
 const idOf = (name: string) => `${name}-${String(++count).padStart(8, '0')}`;
 

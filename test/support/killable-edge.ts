@@ -7,7 +7,8 @@ import { afterEach, beforeEach } from 'vitest';
 import type { EventInput, StreamEvent } from '../../shared/schemas/stream.ts';
 import type { Client } from '../../shared/client.ts';
 import { until as untilHolds } from '../../worker/local/waiting.ts';
-import { startTestEdge, type TestEdge } from './edge.ts';
+import type { TestEdge } from './edge.ts';
+import { startBundledEdge } from './suite.ts';
 
 export const POLL_MS = 100;
 export const WAIT_MAX_MS = 90_000;
@@ -27,7 +28,7 @@ export function killableEdge(): KillableEdge {
   let persistDir: string;
   beforeEach(async () => {
     persistDir = await mkdtemp(join(tmpdir(), 'manyhands-killed-'));
-    edge = await startTestEdge({ persistDir });
+    edge = await startBundledEdge({ persistDir });
   });
   afterEach(async () => {
     await edge?.stop();
@@ -40,7 +41,7 @@ export function killableEdge(): KillableEdge {
     async restart() {
       const port = Number(new URL(edge.url).port);
       await edge.stop();
-      edge = await startTestEdge({ persistDir, port });
+      edge = await startBundledEdge({ persistDir, port });
     },
     publish: (stream, events) => edge.client.streams.append(stream, events),
     async eventsOf(stream) {

@@ -24,7 +24,11 @@ const PLAN: MapPlan = {
 };
 
 let sandbox: Promise<Sandbox> | null = null;
-const open = () => (sandbox ??= openSandbox());
+const open = () => (sandbox ??= openSandbox({ onTick: () => onTick() }));
+
+let onTick = (): void => undefined;
+/** Resolves when the sandbox next says that it is alive. */
+const ticked = () => new Promise<void>((resolve) => (onTick = resolve));
 
 function mapText(code: string): string {
   const compiled = compileProgram(code);
@@ -155,6 +159,7 @@ const sandboxTest = {
   runBehindTheWallOnly,
   runUnprotected,
   dryRun,
+  ticked,
 };
 export type SandboxTest = typeof sandboxTest;
 

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { chromium } from 'playwright-core';
-import type { Browser } from 'playwright-core';
+import type { Browser, BrowserServer } from 'playwright-core';
 
 const COMMANDS = [
   'chromium',
@@ -75,7 +75,20 @@ function candidates(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string[]
 }
 
 export function launchChromiumAt(executablePath: string): Promise<Browser> {
-  // Signals are the command's own affair (shutdown.ts): Playwright would end the process before the edge.
-  const signals = { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false };
-  return chromium.launch({ executablePath, args: FLAGS, headless: true, ...signals });
+  return chromium.launch(launchOptions(executablePath));
 }
+
+/** For several processes: each connects to `wsEndpoint()`, and its contexts end with its connection. */
+export function serveChromiumAt(executablePath: string): Promise<BrowserServer> {
+  return chromium.launchServer(launchOptions(executablePath));
+}
+
+// Signals are the command's own affair (shutdown.ts): Playwright would end the process before the edge.
+const launchOptions = (executablePath: string) => ({
+  executablePath,
+  args: FLAGS,
+  headless: true,
+  handleSIGINT: false,
+  handleSIGTERM: false,
+  handleSIGHUP: false,
+});

@@ -32,6 +32,14 @@ export interface EdgeOptions {
   apiTokens?: string;
   /** Says only errors. */
   quiet?: boolean;
+  /** Absent: bundled anew. */
+  bundle?: WorkerBundle;
+}
+
+/** The whole worker as one module. */
+export interface WorkerBundle {
+  code: string;
+  sourceMap: string;
 }
 
 export interface Edge {
@@ -54,16 +62,14 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
   const port = options.port ?? 0;
   if (port !== 0 && !(await isFree(port))) throw new PortBusyError(port);
 
-  const config = unstable_readConfig({ config: join(ROOT, 'wrangler.toml') });
-  const { workerOptions: read, main } = workerOptionsOf(config);
+  const config = readConfig();
   // The published type is an Omit over an index signature, which forgets every property.
-  const workerOptions = read as V4WorkerOptionsShape;
-  if (main === undefined) throw new Error('wrangler.toml names no main');
+  const workerOptions = workerOptionsOf(config).workerOptions as V4WorkerOptionsShape;
   // The assets binding refuses a directory that is not there; without a page the API still serves.
   const directory = workerOptions.assets?.directory;
   if (directory !== undefined) await mkdir(directory, { recursive: true });
 
-  const { code, sourceMap } = await bundleWorker(main);
+  const { code, sourceMap } = options.bundle ?? (await bundleWorker());
   const persistDir = options.persistDir ?? (await mkdtemp(join(tmpdir(), 'manyhands-edge-')));
   await mkdir(persistDir, { recursive: true });
 
@@ -127,6 +133,8 @@ export async function startEdgeOnFreePort(options: EdgeOptions & { port: number 
   throw new PortBusyError(options.port);
 }
 
+const readConfig = () => unstable_readConfig({ config: join(ROOT, 'wrangler.toml') });
+
 /** Each class with the key that its objects are kept under, whatever the class was called before. */
 function withKeys(
   objects: NonNullable<V4WorkerOptionsShape['durableObjects']>,
@@ -144,7 +152,10 @@ function withKeys(
   );
 }
 
-async function bundleWorker(main: string): Promise<{ code: string; sourceMap: string }> {
+/** Bundles the runtimes and the worker around them. Throws esbuild's BuildFailure. */
+export async function bundleWorker(): Promise<WorkerBundle> {
+  const { main } = workerOptionsOf(readConfig());
+  if (main === undefined) throw new Error('wrangler.toml names no main');
   await buildRuntime();
   const result = await bundle({
     entryPoints: [main],
