@@ -1,20 +1,14 @@
 // The main job, end to end: a local edge, real Chromium tabs as volunteers, REST from outside; the result
 // is always compared with a count made without the system.
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { JobEvent } from '../../shared/schemas/job.ts';
 import { ROOT } from '../../worker/local/build.ts';
 import { generateLog } from '../../worker/local/log-generator.ts';
 import { openVolunteer } from '../../worker/local/volunteers.ts';
 import type { LentBrowser } from '../../worker/local/volunteers.ts';
-import { countPages, HITS_PER_PATH } from '../support/access-log.ts';
-import { launchChromium } from '../support/chromium.ts';
-import { startTestEdge } from '../support/edge.ts';
-import type { TestEdge } from '../support/edge.ts';
+import { countPages, HITS_PER_PATH, SLOW_HITS_PER_PATH } from '../support/access-log.ts';
 import {
   eventsOf,
   recordsOf,
@@ -23,6 +17,7 @@ import {
   waitForVolunteers,
   waitUntil,
 } from '../support/jobs.ts';
+import { browserOfFile, edgeOfFile } from '../support/suite.ts';
 
 const MIB = 1024 * 1024;
 /** Beside the repository, where a real server's log may lie. */
@@ -31,19 +26,8 @@ const REAL_LOG = join(ROOT, '../shared/data/apache_logs');
 const log = Buffer.concat([...generateLog({ bytes: 16 * MIB })]);
 const truth = countPages(log);
 
-/** A program slow enough that something can happen in its middle, by work, not by waiting. */
-const SLOW_HITS_PER_PATH = `
-export function map(line, emit) {
-  let spin = 0;
-  for (let i = 0; i < 20000; i++) spin = (spin + i) | 0;
-  if (spin === 1) emit('never', 1);
-  emit(line.split(' ')[6], 1);
-}
-export const combine = 'sum'
-export const reduce = 'sum'`;
-
-let browser: Browser;
-let edge: TestEdge;
+const edge = edgeOfFile();
+const browser = await browserOfFile();
 let volunteers: LentBrowser[] = [];
 
 const volunteer = async () => {
@@ -54,23 +38,14 @@ const volunteer = async () => {
 const ofType = (events: JobEvent[], type: JobEvent['type']) =>
   events.filter((event) => event.type === type);
 
-beforeAll(async () => {
-  browser = await launchChromium();
-});
-afterAll(async () => {
-  await browser?.close();
-});
-beforeEach(async () => {
-  edge = await startTestEdge();
-  volunteers = [];
-});
+beforeAll(() => edge.client.datasets.put('access.log', log));
 afterEach(async () => {
   await Promise.all(volunteers.map(({ context }) => context.close()));
-  await edge.stop();
+  volunteers = [];
+  await expect.poll(async () => (await edge.client.swarm.now()).volunteers).toBe(0);
 });
 
 test('two volunteers finish a log, and the result is the independent count', async () => {
-  await edge.client.datasets.put('access.log', log);
   await Promise.all([volunteer(), volunteer()]);
   await waitForVolunteers(edge.client, 2);
   const { id } = await edge.client.jobs.submit({
@@ -97,7 +72,6 @@ test('two volunteers finish a log, and the result is the independent count', asy
 });
 
 test('a volunteer killed half-way: its leases return at once and the result is the same', async () => {
-  await edge.client.datasets.put('access.log', log);
   const [dying] = await Promise.all([volunteer(), volunteer()]);
   await waitForVolunteers(edge.client, 2);
   const { id } = await edge.client.jobs.submit({
@@ -123,7 +97,6 @@ test('a volunteer killed half-way: its leases return at once and the result is t
 });
 
 test('without any browser the edge maps, and the result is the same', async () => {
-  await edge.client.datasets.put('access.log', log);
   const { id } = await edge.client.jobs.submit({
     kind: 'mapreduce',
     input: { dataset: 'access.log', format: 'lines' },
@@ -139,7 +112,6 @@ test('without any browser the edge maps, and the result is the same', async () =
 });
 
 test('the last volunteer leaves in the middle and the edge finishes its work', async () => {
-  await edge.client.datasets.put('access.log', log);
   const only = await volunteer();
   await waitForVolunteers(edge.client, 1);
   const { id } = await edge.client.jobs.submit({
@@ -160,12 +132,12 @@ test('the last volunteer leaves in the middle and the edge finishes its work', a
 });
 
 test('a job with two copies of every task agrees with itself', async () => {
-  await edge.client.datasets.put('access.log', log.subarray(0, 4 * MIB));
+  await edge.client.datasets.put('beginning.log', log.subarray(0, 4 * MIB));
   await Promise.all([volunteer(), volunteer()]);
   await waitForVolunteers(edge.client, 2);
   const { id } = await edge.client.jobs.submit({
     kind: 'mapreduce',
-    input: { dataset: 'access.log', format: 'lines' },
+    input: { dataset: 'beginning.log', format: 'lines' },
     code: HITS_PER_PATH,
     splitBytes: 512 * 1024,
     verify: { mode: 'quorum', copies: 2 },
@@ -175,38 +147,6 @@ test('a job with two copies of every task agrees with itself', async () => {
   expect(await recordsOf(edge.client, id)).toEqual(countPages(log.subarray(0, 4 * MIB)));
   expect(job.counters.attempts).toBeGreaterThanOrEqual(16);
   expect(job.counters.disagreements).toBe(0);
-});
-
-describe('with storage that outlives the edge', () => {
-  test('an edge that restarts in the middle of a job still ends it right', async () => {
-    const persistDir = await mkdtemp(join(tmpdir(), 'manyhands-restart-'));
-    try {
-      await edge.stop();
-      edge = await startTestEdge({ persistDir });
-      await edge.client.datasets.put('access.log', log);
-      await volunteer();
-      await waitForVolunteers(edge.client, 1);
-      const { id } = await edge.client.jobs.submit({
-        kind: 'mapreduce',
-        input: { dataset: 'access.log', format: 'lines' },
-        code: SLOW_HITS_PER_PATH,
-        splitBytes: MIB,
-        partitions: 2,
-      });
-      await waitUntil(edge.client, id, 'some mapped', ({ progress }) => progress.mapped >= 3);
-      await edge.stop();
-      // The same port: the volunteer's page finds the edge again by itself.
-      edge = await startTestEdge({ persistDir, port: Number(new URL(edge.url).port) });
-      const job = await waitFor(edge.client, id, 'done');
-
-      expect(await recordsOf(edge.client, id)).toEqual(truth);
-      expect(job.progress).toEqual({ splits: 16, mapped: 16, partitions: 2, reduced: 2 });
-      expect(job.counters.bytesIn).toBe(log.length);
-    } finally {
-      await edge.stop();
-      await rm(persistDir, { recursive: true, force: true });
-    }
-  });
 });
 
 describe.skipIf(!existsSync(REAL_LOG))('a real server’s log (skipped where it is not)', () => {

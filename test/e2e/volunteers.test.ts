@@ -117,13 +117,13 @@ it('a volunteer step of a DAG is outvoted the same way, and its output is the tr
       },
     },
   });
-  await expect
-    .poll(async () => (await edge.client.jobs.get(id)).state, { timeout: 30_000 })
-    .toBe('done');
+  await edge.client.jobs.waitFor(id);
+  const run = await edge.client.jobs.dag(id);
+  expect(run).toMatchObject({ state: 'done', error: null });
   const { squares } = await edge.client.jobs.outputs(id);
   expect(squares).toEqual([0, 1, 4, 9, 16, 25, 36, 49, 64, 81]);
   expect(lying.mapped.length).toBeGreaterThan(0);
-  const { job } = (await edge.client.jobs.dag(id)).steps['squares'] ?? {};
+  const { job } = run.steps['squares'] ?? {};
   const blamed = (await tasksOf(edge.client, job ?? '')).flatMap(({ attempts }) =>
     attempts.filter(({ error }) => error?.code === 'disagreement').map(({ by }) => by),
   );

@@ -39,6 +39,8 @@ beforeAll(async () => {
       PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env['PATH'] ?? ''}`,
       CI: '1',
       WRANGLER_SEND_METRICS: 'false',
+      // An edge of this process asks for less.
+      WRANGLER_LOG: 'log',
     },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true, // A process group of its own, so that its children can be ended with it.

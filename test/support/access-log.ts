@@ -17,3 +17,14 @@ export const HITS_PER_PATH = `
 export function map(line, emit) { emit(line.split(' ')[6], 1) }
 export const combine = 'sum'
 export const reduce = 'sum'`;
+
+/** A program slow enough that something can happen in its middle, by work, not by waiting. */
+export const SLOW_HITS_PER_PATH = `
+export function map(line, emit) {
+  let spin = 0;
+  for (let i = 0; i < 20000; i++) spin = (spin + i) | 0;
+  if (spin === 1) emit('never', 1);
+  emit(line.split(' ')[6], 1);
+}
+export const combine = 'sum'
+export const reduce = 'sum'`;

@@ -14,6 +14,8 @@ export const POLL_MS = 100;
 export const WAIT_MAX_MS = 90_000;
 
 export interface KillableEdge {
+  /** The same after a restart: a page finds its edge again. */
+  readonly url: string;
   /** Of the edge as it is at the moment. */
   readonly client: Client;
   restart(): Promise<void>;
@@ -35,6 +37,9 @@ export function killableEdge(): KillableEdge {
     await rm(persistDir, { recursive: true, force: true });
   });
   return {
+    get url() {
+      return edge.url;
+    },
     get client() {
       return edge.client;
     },
