@@ -124,12 +124,14 @@ export class Visitor {
 }
 
 async function show(page: Page, { scheme, width }: Look): Promise<void> {
+  await page.evaluate(() => {
+    // A colour on its way to another one has no contrast to check.
+    const still = new CSSStyleSheet();
+    still.replaceSync('*, *::before, *::after { transition: none !important; }');
+    document.adoptedStyleSheets = [still];
+  });
   await page.emulateMedia({ colorScheme: scheme });
   await page.setViewportSize({ width, height: width > 600 ? 900 : 740 });
-  // Even without motion a colour takes a frame to become another one.
-  await page.waitForFunction(
-    () => !document.getAnimations().some((animation) => animation instanceof CSSTransition),
-  );
 }
 
 /** Nothing on the page says that it is still loading. */
