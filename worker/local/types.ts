@@ -1,27 +1,31 @@
 // `npm run types`: every part is checked by its own tsconfig, so that shared/ is proven to need neither
 // DOM nor Cloudflare, and the worker no DOM.
-import { spawnSync } from 'node:child_process';
-import { buildRuntime, ROOT } from './build.ts';
+import { buildRuntime } from './build.ts';
+import { runSteps } from './steps.ts';
+import type { Step } from './steps.ts';
 
-const PROJECTS = [
-  'shared',
-  'shared/client',
-  'worker',
-  'worker/local',
-  'test',
-  'test/property/log',
-  'test/property/platform',
-  'test/property/keyed',
-  'test/property/dag',
-  'test/worker',
+const svelteCheck = ['--workspace', 'web', '--tsconfig', './tsconfig.json', '--fail-on-warnings'];
+const typesOf = (project: string): Step => ({
+  name: `types of ${project}`,
+  command: 'tsc',
+  args: ['--project', `${project}/tsconfig.json`],
+});
+
+/** They need the built runtime. */
+export const TYPE_STEPS: readonly Step[] = [
+  { name: 'types of web', command: 'svelte-check', args: svelteCheck },
+  ...[
+    'test',
+    'test/worker',
+    'test/property',
+    'worker',
+    'worker/local',
+    'shared',
+    'shared/client',
+  ].map(typesOf),
 ];
 
-await buildRuntime();
-let failed = false;
-const run = (command: string, args: string[]) => {
-  console.log(`types: ${command} ${args.join(' ')}`);
-  failed = spawnSync(command, args, { cwd: ROOT, stdio: 'inherit' }).status !== 0 || failed;
-};
-for (const project of PROJECTS) run('tsc', ['--project', `${project}/tsconfig.json`]);
-run('svelte-check', ['--workspace', 'web', '--tsconfig', './tsconfig.json', '--fail-on-warnings']);
-process.exitCode = failed ? 1 : 0;
+if (import.meta.main) {
+  await buildRuntime();
+  process.exitCode = (await runSteps(TYPE_STEPS)) ? 0 : 1;
+}
