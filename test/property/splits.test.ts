@@ -82,7 +82,7 @@ async function recordsBySplit(
 /** Lines by the contract, written down a second time over bytes. */
 function linesOf(bytes: Uint8Array): { text: string; offset: number }[] {
   const lines: { text: string; offset: number }[] = [];
-  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: false });
   const mark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
   if (mark && bytes.length === 3) return [];
   let start = 0;
@@ -214,7 +214,7 @@ describe('splits', () => {
           expect(boundaries[0]).toBe(0);
           expect(boundaries.at(-1)).toBe(bytes.length);
           const csvHeader = readHeader(
-            new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes),
+            new TextDecoder('utf-8', { ignoreBOM: true, fatal: false }).decode(bytes),
             true,
           );
           const plan = planOf('csv', { csvHeader });
