@@ -2,17 +2,17 @@
 import { describe, expect, test } from 'vitest';
 import type { LateEvent, OpenEventWindow } from '../../../shared/schemas/processor.ts';
 import type { StreamEvent } from '../../../shared/schemas/stream.ts';
-import { fillOf } from '../../../web/features/patterns/drum.ts';
+import { fillOf } from '../../../web/features/patterns/model/drum.ts';
 import { writeAnimation } from '../../../web/features/patterns/encoders/animated-webp.ts';
 import { fitBox, fitWidth, panAt } from '../../../web/features/patterns/encoders/sizes.ts';
-import { productCard } from '../../../web/features/patterns/product-card.ts';
+import { productCard } from '../../../web/features/patterns/model/product-card.ts';
 import {
   type Delivery,
   tallyOf,
   type Trial,
   verdictOf,
   whyOf,
-} from '../../../web/features/patterns/staleness.ts';
+} from '../../../web/features/patterns/model/staleness.ts';
 import {
   boxesOf,
   closedBoxes,
@@ -20,7 +20,7 @@ import {
   openBoxes,
   place,
   ticksOf,
-} from '../../../web/features/patterns/timeline.ts';
+} from '../../../web/features/patterns/model/timeline.ts';
 
 const OLD = 'ada+1@example.com';
 const NEW = 'ada+2@example.com';

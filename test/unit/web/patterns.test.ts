@@ -27,7 +27,7 @@ import {
   productUploaded,
   videoEncoded,
 } from '../../../web/features/patterns/examples/products.ts';
-import { balanceOf, whyWaiting } from '../../../web/features/patterns/balance.ts';
+import { balanceOf, whyWaiting } from '../../../web/features/patterns/model/balance.ts';
 import { BATCHING, readings } from '../../../web/features/patterns/examples/batching.ts';
 import {
   BREAK_AGAIN,
@@ -45,15 +45,15 @@ import {
 } from '../../../web/features/patterns/examples/example.ts';
 import { MAIL, mailEvents } from '../../../web/features/patterns/examples/mail.ts';
 import { IMPROVE, orders, SHOP } from '../../../web/features/patterns/examples/shop.ts';
-import { lagLine, LAG_SAMPLES_MAX } from '../../../web/features/patterns/lag-line.ts';
-import { movedBetween } from '../../../web/features/patterns/moved.ts';
-import { PATTERN_IDS, patternOf, PATTERNS } from '../../../web/features/patterns/patterns.ts';
-import { recommendationText } from '../../../web/features/patterns/recommendation-text.ts';
-import { revenueBars } from '../../../web/features/patterns/revenue.ts';
-import { eventText, sha256Hex } from '../../../web/features/patterns/ticket.ts';
-import { shareOfWait } from '../../../web/features/patterns/timer.ts';
-import { lanesOf, SLOTS, travellers } from '../../../web/features/patterns/tube-layout.ts';
-import { versionsOf } from '../../../web/features/patterns/versions.ts';
+import { lagLine, LAG_SAMPLES_MAX } from '../../../web/features/patterns/model/lag-line.ts';
+import { movedBetween } from '../../../web/features/patterns/model/moved.ts';
+import { PATTERN_IDS, patternOf, PATTERNS } from '../../../web/features/patterns/model/patterns.ts';
+import { recommendationText } from '../../../web/features/patterns/model/recommendation-text.ts';
+import { revenueBars } from '../../../web/features/patterns/model/revenue.ts';
+import { eventText, sha256Hex } from '../../../web/features/patterns/model/ticket.ts';
+import { shareOfWait } from '../../../web/features/patterns/model/timer.ts';
+import { lanesOf, SLOTS, travellers } from '../../../web/features/patterns/model/tube-layout.ts';
+import { versionsOf } from '../../../web/features/patterns/model/versions.ts';
 import { metersOf } from '../../../web/lib/processors/window-meters.ts';
 
 const EXAMPLES: [string, Example][] = [

@@ -2,7 +2,7 @@
 import type { LateEvent, OpenEventWindow } from '../../../../shared/schemas/processor.ts';
 import type { StreamEvent } from '../../../../shared/schemas/stream.ts';
 import { client } from '../../../lib/api.ts';
-import type { Playground } from '../playground.svelte.ts';
+import type { Playground } from '../model/playground.svelte.ts';
 
 const KEPT_MAX = 400;
 const BACKLOG = 100;

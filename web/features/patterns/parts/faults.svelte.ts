@@ -1,7 +1,7 @@
 // How the User Service fares just now, and making it fare otherwise.
 import { client } from '../../../lib/api.ts';
 import { poll } from '../../../lib/poll.svelte.ts';
-import type { Playground } from '../playground.svelte.ts';
+import type { Playground } from '../model/playground.svelte.ts';
 
 const POLL_MS = 3_000;
 

@@ -3,7 +3,7 @@ import type { Appended, EventInput } from '../../../../shared/schemas/stream.ts'
 import { client } from '../../../lib/api.ts';
 import { plural } from '../../../lib/format.ts';
 import { publish } from '../examples/example.ts';
-import type { Playground } from '../playground.svelte.ts';
+import type { Playground } from '../model/playground.svelte.ts';
 
 const FLOW_EVERY_MS = 1_000;
 

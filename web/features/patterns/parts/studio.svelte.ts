@@ -15,7 +15,7 @@ import {
   productUploaded,
   videoEncoded,
 } from '../examples/products.ts';
-import type { Playground } from '../playground.svelte.ts';
+import type { Playground } from '../model/playground.svelte.ts';
 
 export type Encoder = 'images' | 'clip';
 export type Repeat = 'once' | 'same id' | 'another id';

@@ -5,8 +5,8 @@ import { client } from '../../../lib/api.ts';
 import { addressOf, changeAddress, mailTo } from '../examples/letters.ts';
 import { publish } from '../examples/example.ts';
 import { USERS } from '../examples/mail.ts';
-import type { Playground } from '../playground.svelte.ts';
-import type { Delivery, Mailer, Place, Trial } from '../staleness.ts';
+import type { Playground } from '../model/playground.svelte.ts';
+import type { Delivery, Mailer, Place, Trial } from '../model/staleness.ts';
 
 const LOOK_MS = 150;
 /** What is not there after this long is looked for less often. */

@@ -1,8 +1,8 @@
 // What moved between two looks: events into a stream, through a processor, out of it, to the dead letters. A counter
 // that began anew moved nothing. Pure.
-import type { Processor } from '../../../shared/schemas/processor.ts';
-import type { ScheduleRun } from '../../../shared/schemas/schedule.ts';
-import type { Stream } from '../../../shared/schemas/stream.ts';
+import type { Processor } from '../../../../shared/schemas/processor.ts';
+import type { ScheduleRun } from '../../../../shared/schemas/schedule.ts';
+import type { Stream } from '../../../../shared/schemas/stream.ts';
 
 export interface Moved {
   /** Grows with each look, so that the same movement twice is seen twice. */

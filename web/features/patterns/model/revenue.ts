@@ -1,5 +1,5 @@
 // The dashboard's result, in cents by category, as bars. Pure.
-import type { ResultRecord } from '../../../shared/schemas/job.ts';
+import type { ResultRecord } from '../../../../shared/schemas/job.ts';
 
 export interface RevenueBar {
   key: string;

@@ -1,7 +1,7 @@
 // The books of a processor: every event that came in is done, passed over, lost to retention, dead, or waits. All the
 // numbers are of one answer of the API, so that the sum is of one moment. Pure.
-import type { PartitionLag, Processor } from '../../../shared/schemas/processor.ts';
-import type { Kind } from '../../lib/theme/kinds.ts';
+import type { PartitionLag, Processor } from '../../../../shared/schemas/processor.ts';
+import type { Kind } from '../../../lib/theme/kinds.ts';
 
 export interface Entry {
   label: string;

@@ -1,6 +1,6 @@
 // A change of address and a mail sent at the same moment: which mailbox each of the two mailers chose, and why. A
 // service that is asked has every change that it took in; a store has what has reached it. Pure.
-import { duration } from '../../lib/format.ts';
+import { duration } from '../../../lib/format.ts';
 
 export interface Place {
   partition: number;

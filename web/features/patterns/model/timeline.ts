@@ -1,7 +1,11 @@
 // Event time as a picture: clicks as dots where they happened, windows as boxes around them, the watermark as a line.
 // What a box holds is the edge's word (its open windows, and the outputs of those that closed). Pure.
-import type { LateEvent, LateReason, OpenEventWindow } from '../../../shared/schemas/processor.ts';
-import type { StreamEvent } from '../../../shared/schemas/stream.ts';
+import type {
+  LateEvent,
+  LateReason,
+  OpenEventWindow,
+} from '../../../../shared/schemas/processor.ts';
+import type { StreamEvent } from '../../../../shared/schemas/stream.ts';
 
 export interface Span {
   fromMs: number;

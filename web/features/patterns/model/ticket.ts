@@ -1,5 +1,5 @@
 // An event as text, with a long payload cut; and the hash of what a ticket stood for.
-import type { StreamEvent } from '../../../shared/schemas/stream.ts';
+import type { StreamEvent } from '../../../../shared/schemas/stream.ts';
 
 const TEXT_MAX_CHARS = 240;
 

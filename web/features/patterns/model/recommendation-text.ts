@@ -1,5 +1,5 @@
 // A recommendation as a sentence. Pure.
-import type { StreamEvent } from '../../../shared/schemas/stream.ts';
+import type { StreamEvent } from '../../../../shared/schemas/stream.ts';
 
 export function recommendationText({ payload }: Pick<StreamEvent, 'payload'>): string {
   const { customer, product, because } = (payload ?? {}) as Record<string, unknown>;

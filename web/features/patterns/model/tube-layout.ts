@@ -1,5 +1,5 @@
 // A stream as a tube: which of a lane's events are drawn, and which of them wait. Pure.
-import type { Stream } from '../../../shared/schemas/stream.ts';
+import type { Stream } from '../../../../shared/schemas/stream.ts';
 
 export interface Dot {
   offset: number;

@@ -1,12 +1,12 @@
 // An example that is set up, looked at and poked: what the edge says of its streams, processors and schedules, and the
 // calls that this page made. The numbers on the screen are the edge's; only the differences are made here.
-import type { Processor } from '../../../shared/schemas/processor.ts';
-import type { Problem } from '../../../shared/schemas/problem.ts';
-import type { Schedule } from '../../../shared/schemas/schedule.ts';
-import type { Stream } from '../../../shared/schemas/stream.ts';
-import { asProblem, client } from '../../lib/api.ts';
-import { poll } from '../../lib/poll.svelte.ts';
-import { type Example, type RestCall, takeDownOf } from './examples/example.ts';
+import type { Processor } from '../../../../shared/schemas/processor.ts';
+import type { Problem } from '../../../../shared/schemas/problem.ts';
+import type { Schedule } from '../../../../shared/schemas/schedule.ts';
+import type { Stream } from '../../../../shared/schemas/stream.ts';
+import { asProblem, client } from '../../../lib/api.ts';
+import { poll } from '../../../lib/poll.svelte.ts';
+import { type Example, type RestCall, takeDownOf } from '../examples/example.ts';
 import { type Moved, movedBetween } from './moved.ts';
 
 export interface Shown {

@@ -1,7 +1,7 @@
 // A ProductCreated event as a card: its largest picture, its other sizes, its clip, and what it had to do without. Pure.
-import type { Claim } from '../../../shared/schemas/claim.ts';
-import type { StreamEvent } from '../../../shared/schemas/stream.ts';
-import type { Media } from './examples/products.ts';
+import type { Claim } from '../../../../shared/schemas/claim.ts';
+import type { StreamEvent } from '../../../../shared/schemas/stream.ts';
+import type { Media } from '../examples/products.ts';
 
 export interface ProductCard {
   id: string;

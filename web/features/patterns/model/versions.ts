@@ -1,5 +1,5 @@
 // The versions of a processor that read just now: the one that serves, and the one that is rebuilt. Pure.
-import type { PartitionLag, Processor } from '../../../shared/schemas/processor.ts';
+import type { PartitionLag, Processor } from '../../../../shared/schemas/processor.ts';
 import { waitingOf } from './balance.ts';
 
 export interface Version {

@@ -1,8 +1,8 @@
 // What the ProductCreator of a run made, as far as it is what this page's definition makes: the same page may be opened
 // with another run's id. Pure.
-import { Claim } from '../../../shared/schemas/claim.ts';
-import type { DagJob } from '../../../shared/schemas/dag.ts';
-import type { CreatedProduct } from '../../lib/dag/programs/product-upload.ts';
+import { Claim } from '../../../../shared/schemas/claim.ts';
+import type { DagJob } from '../../../../shared/schemas/dag.ts';
+import type { CreatedProduct } from '../../../lib/dag/programs/product-upload.ts';
 
 export function createdProduct({ steps }: Pick<DagJob, 'steps'>): CreatedProduct | null {
   const { output } = steps['ProductCreator'] ?? {};

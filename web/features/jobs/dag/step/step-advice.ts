@@ -1,5 +1,5 @@
 // What to do about a step that failed: one sentence a code. Exhaustive by type.
-import type { TaskError, TaskErrorCode } from '../../../../shared/schemas/job.ts';
+import type { TaskError, TaskErrorCode } from '../../../../../shared/schemas/job.ts';
 
 const RETRY = 'Retry: what is done stays done.';
 
