@@ -1,7 +1,7 @@
 // What the platform calls: requests, queue messages, and the Durable Objects' classes. Nothing else.
 import { app } from './app.ts';
 import { answerWakeUps } from './queue.ts';
-import { guardBindings } from './platform/bindings.ts';
+import { guardBindings } from './platform/bindings.edge.ts';
 import type { MapWakeUp, ReduceWakeUp, StreamWakeUp } from './contracts/wake-ups.ts';
 import type { Env } from './platform/env.ts';
 

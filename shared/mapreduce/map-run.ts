@@ -7,7 +7,7 @@ import type { BadRecord, TaskError } from '../schemas/job.ts';
 import { isBuiltin } from './builtins.ts';
 import { installDeterminism, seededRandom } from '../sandbox/determinism.ts';
 import { openRecords, type RecordSource } from './records.ts';
-import { isThenable } from '../sandbox/intrinsics.ts';
+import { isThenable, realNow } from '../sandbox/intrinsics.ts';
 import { settle } from '../sandbox/settle.ts';
 import { SideOutput } from '../sandbox/side-output.ts';
 import { SpillTooLargeError, SpillWriter } from './spill.ts';
@@ -61,9 +61,6 @@ export type StepMap = (
   step: StepPlan,
   alive: () => void,
 ) => ProgramExports['map'];
-
-/** Kept before user code runs in this realm. */
-const realNow = Date.now.bind(Date);
 
 /** Never rejects. */
 export async function runMap(run: MapRun, stepMap?: StepMap): Promise<MapResult> {

@@ -2,6 +2,7 @@
 // compare. Random numbers are seeded by program and split; the clock stands at the job's creation; times
 // are UTC and dates are written as in the United States, wherever the volunteer lives. Intl itself is left
 // as it is: a program that uses it without naming locale and time zone may disagree with itself.
+import { RealDate } from './intrinsics.ts';
 
 /** sfc32, a small fast generator of good quality (C. Doty-Humphrey, PractRand), seeded from text. */
 export function seededRandom(seed: string): () => number {
@@ -34,8 +35,6 @@ interface Realm {
   performance?: { now?: () => number };
   crypto?: object;
 }
-
-const RealDate = Date;
 
 /** Patches the realm that user code runs in, anew for each task. */
 export function installDeterminism(realm: Realm, random: () => number, nowMs: number): void {

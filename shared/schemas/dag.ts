@@ -86,6 +86,7 @@ export const VolunteerStep = z
     verify: Verify.default({ mode: 'none' }),
   })
   .meta({ id: 'VolunteerStep' });
+export type VolunteerStep = z.infer<typeof VolunteerStep>;
 
 export const MapReduceStep = z
   .strictObject({
@@ -98,6 +99,7 @@ export const MapReduceStep = z
     }),
   })
   .meta({ id: 'MapReduceStep' });
+export type MapReduceStep = z.infer<typeof MapReduceStep>;
 
 export const WaitStep = z
   .strictObject({

@@ -1,4 +1,4 @@
 // Processors: user code attached to streams.
-export * from './processor/reads.ts';
-export * from './processor/spec.ts';
-export * from './processor/view.ts';
+export * from './processor-reads.ts';
+export * from './processor-spec.ts';
+export * from './processor-view.ts';

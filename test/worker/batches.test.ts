@@ -7,7 +7,7 @@ import { BatchSpec } from '../../shared/schemas/processor.ts';
 import { runWindow } from '../../worker/processors/batch/run-batch.edge.ts';
 import type { BatchObject } from '../../worker/processors/batch/batch.object.ts';
 import type { BatchRpc } from '../../worker/contracts/batch.rpc.ts';
-import { newId } from '../../worker/platform/ids.ts';
+import { newId } from '../../worker/platform/new-id.edge.ts';
 import { logObject, batchObject } from '../../worker/stubs.ts';
 import { type StreamDefinition, batchName } from '../../worker/contracts/names.ts';
 import { storeProgram } from '../../worker/isolates/processor-program.edge.ts';

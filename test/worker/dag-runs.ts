@@ -5,7 +5,7 @@ import { needsOf, readGraph } from '../../shared/dag/graph.ts';
 import { DagSpec, type DagJob, type DagSpecInput } from '../../shared/schemas/dag.ts';
 import { storeStepProgram } from '../../worker/jobs/dag/steps/step-program.edge.ts';
 import type { RunRpc, RunSubmission } from '../../worker/contracts/run.rpc.ts';
-import { newId } from '../../worker/platform/ids.ts';
+import { newId } from '../../worker/platform/new-id.edge.ts';
 import { runObject } from '../../worker/stubs.ts';
 
 export interface NewRun {

@@ -9,7 +9,7 @@ import type { Problem } from '../../shared/schemas/problem.ts';
 import { byteRange } from '../../worker/datasets/byte-range.ts';
 import { partErrors } from '../../worker/datasets/part-sizes.ts';
 import { storeDataset } from '../../worker/datasets/upload.edge.ts';
-import { partBytesFor } from '../../worker/platform/body-writer.ts';
+import { partBytesFor } from '../../worker/platform/body-writer.edge.ts';
 import { catalog } from '../../worker/stubs.ts';
 import { call as callApi, problemOf } from './rest.ts';
 

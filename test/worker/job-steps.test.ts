@@ -26,7 +26,7 @@ import type {
   VolunteerStepCall,
 } from '../../worker/contracts/job-steps.rpc.ts';
 import type { Output } from '../../worker/contracts/run.rpc.ts';
-import { newId } from '../../worker/platform/ids.ts';
+import { newId } from '../../worker/platform/new-id.edge.ts';
 import { jobPrefix } from '../../worker/platform/keys.ts';
 import { jobObject } from '../../worker/stubs.ts';
 import { sha256Hex } from '../../worker/platform/sha256.ts';

@@ -6,7 +6,7 @@ import { SpillWriter } from '../../shared/mapreduce/spill.ts';
 import { DIGEST_HEADER, INPUT_START_HEADER, RANGE_HEADER } from '../../shared/protocol.ts';
 import { app } from '../../worker/app.ts';
 import { type NewLease, openReceipt, signLease } from '../../worker/jobs/mapreduce/lease.ts';
-import { meterBucket } from '../../worker/platform/bindings.ts';
+import { meterBucket } from '../../worker/platform/bindings.edge.ts';
 import { leaseSecret } from '../../worker/catalog/lease-secret.edge.ts';
 import { ORIGIN, problemOf } from './rest.ts';
 

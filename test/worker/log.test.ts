@@ -11,7 +11,7 @@ import { SEGMENT_BYTES } from '../../shared/limits.ts';
 import { claimShard, claimShardOf, logObject } from '../../worker/stubs.ts';
 import type { Append, LogConfig } from '../../worker/contracts/log.rpc.ts';
 import { PartitionLog } from '../../worker/log/partition/partition.store.ts';
-import type { LogPorts } from '../../worker/log/partition/ports.ts';
+import type { LogPorts } from '../../worker/log/partition/ports.store.ts';
 
 const batch = (ids: (string | null)[], more: Partial<Append> = {}, pad = 0): Append => ({
   text: ids

@@ -10,7 +10,7 @@ import {
 import type { Operation } from '../../shared/pricing.ts';
 import { type Held, NO_TOTALS } from '../../worker/processors/state/states.ts';
 import { StateStore } from '../../worker/processors/state/state.store.ts';
-import { Sql } from '../../worker/platform/sql.ts';
+import { Sql } from '../../worker/platform/sql.store.ts';
 
 const NOW = 1_000_000;
 

@@ -6,10 +6,10 @@ import type { List } from '../../shared/schemas/common.ts';
 import type { Dataset } from '../../shared/schemas/dataset.ts';
 import type { AnyJobSummary } from '../../shared/schemas/jobs.ts';
 import type { StreamSpec } from '../../shared/schemas/stream.ts';
-import { guardBindings } from '../platform/bindings.ts';
+import { guardBindings } from '../platform/bindings.edge.ts';
 import type { Env } from '../platform/env.ts';
-import { Sql } from '../platform/sql.ts';
-import { Timers } from '../platform/timers.ts';
+import { Sql } from '../platform/sql.store.ts';
+import { Timers } from '../platform/timers.store.ts';
 import { base64url } from '../platform/token.ts';
 import type { StreamDefinition } from '../contracts/names.ts';
 import type {

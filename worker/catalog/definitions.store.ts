@@ -3,8 +3,8 @@
 import { isoTime } from '../../shared/iso-time.ts';
 import type { List } from '../../shared/schemas/common.ts';
 import { STREAM_DEFAULTS, type StreamSpec } from '../../shared/schemas/stream.ts';
-import { newId } from '../platform/ids.ts';
-import type { Migration } from '../platform/migrations.ts';
+import { newId } from '../platform/new-id.edge.ts';
+import type { Migration } from '../platform/migrations.store.ts';
 import type { StreamDefinition } from '../contracts/names.ts';
 import type {
   Deleted,
@@ -16,7 +16,7 @@ import type {
 } from '../contracts/catalog.rpc.ts';
 import { cycleWith } from './cycles.ts';
 import { page } from '../platform/page.ts';
-import type { Sql } from '../platform/sql.ts';
+import type { Sql } from '../platform/sql.store.ts';
 
 export const DEFINITIONS_MIGRATION: Migration = {
   id: 'definitions-1',

@@ -6,7 +6,7 @@ import type { AnyJobSummary } from '../../shared/schemas/jobs.ts';
 import { ageOf, JOB_PREFIXES } from '../platform/ids.ts';
 import type { JobFilter } from '../contracts/catalog.rpc.ts';
 import { page } from '../platform/page.ts';
-import type { Sql } from '../platform/sql.ts';
+import type { Sql } from '../platform/sql.store.ts';
 
 export function listJobs(sql: Sql, filter: JobFilter): List<AnyJobSummary> {
   const { kind, limit } = filter;

@@ -3,7 +3,7 @@
 import { APPEND_MAX_CLAIMS, CONNECTIONS_MAX } from '../../shared/limits.ts';
 import { utf8Length } from '../../shared/sandbox/strict-json.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
-import { R2_DELETE_MAX_KEYS } from '../platform/bindings.ts';
+import { R2_DELETE_MAX_KEYS } from '../platform/bindings.edge.ts';
 import type { Env } from '../platform/env.ts';
 import { claimKey } from '../platform/keys.ts';
 import { ProblemError } from '../platform/problem.ts';

@@ -2,10 +2,10 @@
 // carries tokens; the bytes go between R2 and whoever reads, past it.
 import { DurableObject } from 'cloudflare:workers';
 import type { Claim } from '../../shared/schemas/claim.ts';
-import { guardBindings, R2_DELETE_MAX_KEYS } from '../platform/bindings.ts';
+import { guardBindings, R2_DELETE_MAX_KEYS } from '../platform/bindings.edge.ts';
 import type { Env } from '../platform/env.ts';
 import { claimKey } from '../platform/keys.ts';
-import { Timers } from '../platform/timers.ts';
+import { Timers } from '../platform/timers.store.ts';
 import { ClaimStore } from './claim.store.ts';
 import type { ClaimRpc, FoundClaim } from '../contracts/claim.rpc.ts';
 

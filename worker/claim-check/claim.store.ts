@@ -7,7 +7,7 @@ import {
 } from '../../shared/limits.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import { claimKey } from '../platform/keys.ts';
-import { Sql } from '../platform/sql.ts';
+import { Sql } from '../platform/sql.store.ts';
 import type { FoundClaim } from '../contracts/claim.rpc.ts';
 
 const MIGRATIONS = [

@@ -2,10 +2,10 @@
 // world after its bytes do, so that whoever has one can read them.
 import { PAYLOAD_MAX_BYTES } from '../../shared/limits.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
-import { type IncomingBody, storeBody } from '../platform/body-writer.ts';
+import { type IncomingBody, storeBody } from '../platform/body-writer.edge.ts';
 import { largeChunks, streamOf } from '../platform/byte-stream.ts';
 import type { Env } from '../platform/env.ts';
-import { newId } from '../platform/ids.ts';
+import { newId } from '../platform/new-id.edge.ts';
 import { claimKey } from '../platform/keys.ts';
 import { claimObject, claimShard, claimShardOf } from '../stubs.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';

@@ -10,7 +10,6 @@ import type {
   RetrySpec,
   ServiceSpec,
 } from '../../shared/schemas/processor.ts';
-import type { z } from 'zod';
 import type { Routing } from './shard.rpc.ts';
 import type { Point } from './log.rpc.ts';
 import type { ConsumerRef } from './names.ts';
@@ -26,7 +25,7 @@ export interface ConsumerConfig {
   guard: boolean;
   types: string[] | null;
   output: string | null;
-  services: Record<string, z.infer<typeof ServiceSpec>>;
+  services: Record<string, ServiceSpec>;
   params: Json;
   retry: RetrySpec;
   paused: boolean;

@@ -3,7 +3,6 @@
 // `this.ctx.exports.JobSteps`.
 import type { MapReduceStep, VolunteerStep } from '../../shared/schemas/dag.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
-import type { z } from 'zod';
 import type { Output } from './run.rpc.ts';
 import type { NeededOutput } from './step-runner.rpc.ts';
 
@@ -17,7 +16,7 @@ interface StepJobCall {
 }
 
 export interface VolunteerStepCall extends StepJobCall {
-  spec: z.infer<typeof VolunteerStep>;
+  spec: VolunteerStep;
   /** JSON of the run's input. */
   input: string;
   needs: NeededOutput[];
@@ -26,7 +25,7 @@ export interface VolunteerStepCall extends StepJobCall {
 }
 
 export interface MapReduceStepCall extends StepJobCall {
-  spec: z.infer<typeof MapReduceStep>;
+  spec: MapReduceStep;
 }
 
 export type StepJobSubmitted =

@@ -3,9 +3,9 @@
 import { isoTime } from '../../shared/iso-time.ts';
 import type { Dataset } from '../../shared/schemas/dataset.ts';
 import type { StoredDataset } from '../contracts/catalog.rpc.ts';
-import { type IncomingBody, storeBody } from '../platform/body-writer.ts';
+import { type IncomingBody, storeBody } from '../platform/body-writer.edge.ts';
 import type { Env } from '../platform/env.ts';
-import { newId } from '../platform/ids.ts';
+import { newId } from '../platform/new-id.edge.ts';
 import { datasetKey } from '../platform/keys.ts';
 import { catalog } from '../stubs.ts';
 

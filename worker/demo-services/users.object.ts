@@ -4,11 +4,11 @@ import { DurableObject } from 'cloudflare:workers';
 import { backoffMs } from '../../shared/backoff.ts';
 import { USER_EVENTS_OWED_MAX, USER_EVENTS_TOLD_AT_ONCE } from '../../shared/limits.ts';
 import type { Faults, User } from '../../shared/schemas/service.ts';
-import { guardBindings } from '../platform/bindings.ts';
+import { guardBindings } from '../platform/bindings.edge.ts';
 import type { Env } from '../platform/env.ts';
-import { Sql } from '../platform/sql.ts';
+import { Sql } from '../platform/sql.store.ts';
 import { Failures } from '../platform/failures.ts';
-import { Timers } from '../platform/timers.ts';
+import { Timers } from '../platform/timers.store.ts';
 import { tellChanges, type UserChange } from './user-events.edge.ts';
 import type { UserServiceRpc } from '../contracts/user-service.rpc.ts';
 

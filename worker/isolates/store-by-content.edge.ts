@@ -1,5 +1,5 @@
 // Compiled programs lie in R2 by their content, so that the same code is one object, and one isolate.
-import { IF_ABSENT } from '../platform/bindings.ts';
+import { IF_ABSENT } from '../platform/bindings.edge.ts';
 import type { Env } from '../platform/env.ts';
 import { sha256Hex } from '../platform/sha256.ts';
 

@@ -7,7 +7,7 @@ import type { Claim } from '../../shared/schemas/claim.ts';
 import type { Appended } from '../../shared/schemas/stream.ts';
 import { checkIn } from '../claim-check/check-in.edge.ts';
 import type { Env } from '../platform/env.ts';
-import { newId } from '../platform/ids.ts';
+import { newId } from '../platform/new-id.edge.ts';
 import { logObject } from '../stubs.ts';
 import { ProblemError } from '../platform/problem.ts';
 import { sha256Hex } from '../platform/sha256.ts';

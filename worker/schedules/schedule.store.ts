@@ -1,7 +1,7 @@
 // A schedule's tables: what it is, the versions of its specification that runs still need, and its youngest runs.
 import { SCHEDULE_RUNS_KEPT } from '../../shared/limits.ts';
 import type { ScheduleSpec } from '../../shared/schemas/schedule.ts';
-import { Sql } from '../platform/sql.ts';
+import { Sql } from '../platform/sql.store.ts';
 import { type Insertion, isOver, isWaiting, newRun, type RunRecord } from './firings.ts';
 import type { ScheduleRecord } from './schedule-record.ts';
 

@@ -22,8 +22,8 @@ import {
 } from '../../shared/protocol.ts';
 import type { Credit, Exchanged, Report, Want } from '../contracts/job.rpc.ts';
 import { openLease } from '../jobs/mapreduce/lease.ts';
-import { Alarm } from '../platform/alarm.ts';
-import { guardBindings } from '../platform/bindings.ts';
+import { Alarm } from '../platform/alarm.store.ts';
+import { guardBindings } from '../platform/bindings.edge.ts';
 import type { Env } from '../platform/env.ts';
 import { catalog, jobObject } from '../stubs.ts';
 import { leaseSecret } from '../catalog/lease-secret.edge.ts';

@@ -6,7 +6,12 @@ import { compareKeys } from '../../../shared/mapreduce/order.ts';
 import type { LateReason, RetrySpec, JoinRules } from '../../../shared/schemas/processor.ts';
 import type { FireCall, FireOutcome } from '../../../shared/streaming/process.ts';
 import { JoinOperator } from '../../../worker/processors/join/join-operator.ts';
-import { JOIN_MIGRATIONS, type JoinSql } from '../../../worker/processors/join/join.store.ts';
+import { DueRows } from '../../../worker/processors/join/due-rows.store.ts';
+import {
+  JOIN_MIGRATIONS,
+  type JoinSql,
+  JoinStore,
+} from '../../../worker/processors/join/join.store.ts';
 import { JOIN_SIZES, type JoinSizes } from '../../../worker/processors/join/parts.ts';
 import type { Arrival, Change, KeyedCode } from '../../../worker/processors/keyed/operator.ts';
 
@@ -92,7 +97,8 @@ export class JoinWorld {
     const sources = [0, 1].map((partition) => ({ stream: 's', uid: 'u', partition }));
     return new JoinOperator(
       {
-        sql,
+        store: new JoinStore(sql, this.rules.types),
+        rows: new DueRows(sql, this.#sizes),
         rules: this.rules,
         retry: this.#retry,
         code: this.#code,

@@ -10,7 +10,7 @@ import type {
   Output,
   Place,
 } from '../../../worker/processors/keyed/operator.ts';
-import type { Sql } from '../../../worker/platform/sql.ts';
+import type { Sql } from '../../../worker/platform/sql.store.ts';
 
 export type Deed =
   /** Is added to the state of its key, and emits so many outputs. */

@@ -7,7 +7,7 @@ import {
   WAITERS_MAX,
 } from '../../../shared/limits.ts';
 import type { Append, LogConfig } from '../../../worker/contracts/log.rpc.ts';
-import { LOG_SIZES } from '../../../worker/log/partition/ports.ts';
+import { LOG_SIZES } from '../../../worker/log/partition/ports.store.ts';
 import { LogWorld } from './log-world.ts';
 
 const SMALL = { segmentBytes: 400, segmentRows: 5, blockBytes: 100, rowBytes: 300, dedupIds: 1e6 };

@@ -2,10 +2,10 @@
 // moved by hand, and a process that can be killed at any of its calls. What was committed survives.
 import { DatabaseSync } from 'node:sqlite';
 import type { StreamWakeUp } from '../../../worker/contracts/wake-ups.ts';
-import type { LogPorts } from '../../../worker/log/partition/ports.ts';
+import type { LogPorts } from '../../../worker/log/partition/ports.store.ts';
 import { PartitionLog } from '../../../worker/log/partition/partition.store.ts';
-import type { LogSizes } from '../../../worker/log/partition/ports.ts';
-import type { SqlSource } from '../../../worker/platform/sql.ts';
+import type { LogSizes } from '../../../worker/log/partition/ports.store.ts';
+import type { SqlSource } from '../../../worker/platform/sql.store.ts';
 import { sqliteStorage } from './sqlite-storage.ts';
 
 export class Killed extends Error {

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Append, Located } from '../../../worker/contracts/log.rpc.ts';
-import type { LogSizes } from '../../../worker/log/partition/ports.ts';
+import type { LogSizes } from '../../../worker/log/partition/ports.store.ts';
 import { Killed, LogWorld } from './log-world.ts';
 
 const SIZES: LogSizes = {

@@ -1,6 +1,6 @@
 // A Durable Object's storage on Node's own SQLite: as much of it as is used.
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
-import type { SqlSource } from '../../../worker/platform/sql.ts';
+import type { SqlSource } from '../../../worker/platform/sql.store.ts';
 
 /** `check` throws when whoever asks is dead. */
 export function sqliteStorage(db: DatabaseSync, check: () => void): SqlSource {

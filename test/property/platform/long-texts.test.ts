@@ -3,8 +3,8 @@ import { DatabaseSync } from 'node:sqlite';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { TEXT_PIECE_MAX_CHARS } from '../../../shared/limits.ts';
-import { LongTexts, textPieces } from '../../../worker/platform/long-texts.ts';
-import { Sql } from '../../../worker/platform/sql.ts';
+import { LongTexts, textPieces } from '../../../worker/platform/long-texts.store.ts';
+import { Sql } from '../../../worker/platform/sql.store.ts';
 import { sqliteStorage } from '../log/sqlite-storage.ts';
 
 test('pieces are whole characters, no longer than they may be, and make up the text', () => {

@@ -3,7 +3,11 @@
 import { DatabaseSync } from 'node:sqlite';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { HANDLER_DEAD_MS, Timers, type TimerStorage } from '../../../worker/platform/timers.ts';
+import {
+  HANDLER_DEAD_MS,
+  Timers,
+  type TimerStorage,
+} from '../../../worker/platform/timers.store.ts';
 import { sqliteStorage } from '../log/sqlite-storage.ts';
 
 const NAMES = ['a', 'b', 'c'] as const;

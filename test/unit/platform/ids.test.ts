@@ -1,6 +1,6 @@
 // Identifiers: sorted by age, safe in paths, not to be guessed.
 import { expect, test } from 'vitest';
-import { newId } from '../../../worker/platform/ids.ts';
+import { newId } from '../../../worker/platform/new-id.edge.ts';
 
 test('ids sort by the time they were made', () => {
   const times = [0, 1, 31, 32, 1e12, 1_795_000_000_000, 1_795_000_000_001, 9e12];

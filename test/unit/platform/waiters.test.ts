@@ -1,6 +1,6 @@
 // Live readers that wait in one object: as many as may, each for its time, and the others know that it is full.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { EventLog } from '../../../worker/platform/event-log.ts';
+import { EventLog } from '../../../worker/platform/event-log.store.ts';
 import { Waiters } from '../../../worker/platform/waiters.ts';
 import { WAITERS_MAX } from '../../../shared/limits.ts';
 

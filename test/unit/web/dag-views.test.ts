@@ -337,6 +337,7 @@ describe('items followed live', () => {
     let asked = 0;
     const told: string[] = [];
     const live = new LiveItems({
+      nowMs: () => performance.now(),
       load: (step, limit) => {
         asked++;
         expect([step, limit]).toEqual(['each', ITEMS_SHOWN]);

@@ -2,7 +2,8 @@
 // programs by their content, and hands the rest to the RunObject. Everything that can be refused is refused here.
 import type { DagJob, DagSpec } from '../../../shared/schemas/dag.ts';
 import type { Env } from '../../platform/env.ts';
-import { JOB_PREFIXES, newId } from '../../platform/ids.ts';
+import { JOB_PREFIXES } from '../../platform/ids.ts';
+import { newId } from '../../platform/new-id.edge.ts';
 import { catalog, runObject } from '../../stubs.ts';
 import { ProblemError } from '../../platform/problem.ts';
 import { sha256Hex } from '../../platform/sha256.ts';

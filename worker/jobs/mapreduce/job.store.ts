@@ -7,10 +7,9 @@ import type {
   MapReduceSpec,
   StreamRange,
   Task,
-  TaskError,
 } from '../../../shared/schemas/job.ts';
-import { LongTexts } from '../../platform/long-texts.ts';
-import { Sql } from '../../platform/sql.ts';
+import { LongTexts } from '../../platform/long-texts.store.ts';
+import { Sql } from '../../platform/sql.store.ts';
 import { spillKey } from '../../platform/keys.ts';
 import { type AttemptRecord, storedAttempt } from './attempts.ts';
 import type { JobRecord } from './job-record.ts';
@@ -267,30 +266,6 @@ export class JobStore implements JobRows {
 function shownAttempt(record: AttemptRecord): Attempt {
   const { attempt, by, state, ms, digest, error } = record;
   return { attempt, by, state, ms, digest, error };
-}
-
-/** A reduce partition as a task of stage `reduce`. */
-export function reduceTask(partition: number, row: PartRow | null): Task {
-  const error = row?.error ? (JSON.parse(row.error) as TaskError) : null;
-  const state = row ? row.state : 'waiting';
-  const attempts: Attempt[] = [];
-  for (let attempt = 1; attempt <= (row?.attempt ?? 0); attempt++) {
-    const last = attempt === row?.attempt;
-    attempts.push({
-      attempt,
-      by: 'edge',
-      state:
-        last && state === 'committed'
-          ? 'committed'
-          : last && state === 'running'
-            ? 'leased'
-            : 'failed',
-      ms: last ? (row?.ms ?? null) : null,
-      digest: null,
-      error: last ? error : null,
-    });
-  }
-  return { task: partition, stage: 'reduce', state, attempts };
 }
 
 export const shownPart = (key: string, row: PartRow): Part => ({

@@ -8,7 +8,7 @@ import {
   type VerifiedSpill,
 } from '../../../shared/mapreduce/spill.ts';
 import type { LeaseClaims } from '../../../shared/mapreduce/task.ts';
-import { IF_ABSENT } from '../../platform/bindings.ts';
+import { IF_ABSENT } from '../../platform/bindings.edge.ts';
 import { spillKey } from '../../platform/keys.ts';
 import { ProblemError } from '../../platform/problem.ts';
 import { alignRange } from './align.ts';

@@ -10,7 +10,7 @@ import {
 import type { RecordBlock } from '../../../shared/mapreduce/blocks.ts';
 import { merge } from '../../../shared/mapreduce/merge.ts';
 import { ProblemError } from '../../platform/problem.ts';
-import { RangeReader } from '../../platform/range-reader.ts';
+import { RangeReader } from '../../platform/range-reader.edge.ts';
 import { keyEnd, keyOf } from './result-line.ts';
 import { type LongLine, type PartObject, wholeLines } from './result-lines.ts';
 

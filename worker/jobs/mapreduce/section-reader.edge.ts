@@ -2,7 +2,7 @@
 // block being merged, each chunk is one range read, and at most CONNECTIONS_MAX of them are open at once.
 import { CONNECTIONS_MAX, KIB, MERGE_CHUNK_BYTES, MERGE_FAN_IN } from '../../../shared/limits.ts';
 import { BlockReader, type RecordBlock } from '../../../shared/mapreduce/blocks.ts';
-import { RangeReader } from '../../platform/range-reader.ts';
+import { RangeReader } from '../../platform/range-reader.edge.ts';
 
 /** A sorted run of framed blocks within an object. */
 export interface Section {

@@ -4,9 +4,10 @@
 import { PARAMS_MAX_BYTES } from '../../../shared/limits.ts';
 import { type CompiledProgram, compileProgram } from '../../../shared/mapreduce/program.ts';
 import type { Job, JobInput, MapReduceSpec } from '../../../shared/schemas/job.ts';
-import { IF_ABSENT } from '../../platform/bindings.ts';
+import { IF_ABSENT } from '../../platform/bindings.edge.ts';
 import type { Env } from '../../platform/env.ts';
-import { JOB_PREFIXES, newId } from '../../platform/ids.ts';
+import { JOB_PREFIXES } from '../../platform/ids.ts';
+import { newId } from '../../platform/new-id.edge.ts';
 import { inlineInputKey, programKey } from '../../platform/keys.ts';
 import { catalog, jobObject } from '../../stubs.ts';
 import { notFound, ProblemError } from '../../platform/problem.ts';

@@ -1,7 +1,8 @@
 // A job's tasks as one list: its map tasks, then one reduce task a partition. The cursor is a position in it.
 import type { List } from '../../../shared/schemas/common.ts';
-import type { Task } from '../../../shared/schemas/job.ts';
-import { type JobStore, reduceTask } from './job.store.ts';
+import type { Attempt, Task, TaskError } from '../../../shared/schemas/job.ts';
+import type { PartRow } from './job-rows.ts';
+import type { JobStore } from './job.store.ts';
 
 export function listTasks(
   store: JobStore,
@@ -19,4 +20,28 @@ export function listTasks(
     next++;
   }
   return { items, next: next < splits + partitions ? String(next) : null };
+}
+
+/** A reduce partition as a task of stage `reduce`. */
+function reduceTask(partition: number, row: PartRow | null): Task {
+  const error = row?.error ? (JSON.parse(row.error) as TaskError) : null;
+  const state = row ? row.state : 'waiting';
+  const attempts: Attempt[] = [];
+  for (let attempt = 1; attempt <= (row?.attempt ?? 0); attempt++) {
+    const last = attempt === row?.attempt;
+    attempts.push({
+      attempt,
+      by: 'edge',
+      state:
+        last && state === 'committed'
+          ? 'committed'
+          : last && state === 'running'
+            ? 'leased'
+            : 'failed',
+      ms: last ? (row?.ms ?? null) : null,
+      digest: null,
+      error: last ? error : null,
+    });
+  }
+  return { task: partition, stage: 'reduce', state, attempts };
 }

@@ -1,7 +1,7 @@
 // What hangs on events besides their text: the hashes of their ids, the tokens of their claims. They lie with the
 // tail's rows, are gathered into chunks when those are sealed, and outlive the events until they are dealt with.
 import type { IdHashes } from './id-index.ts';
-import type { Sql } from '../../platform/sql.ts';
+import type { Sql } from '../../platform/sql.store.ts';
 
 /** Chunks stay below the platform's 2 MB a value. */
 const CHUNK_HASHES = 65_536;

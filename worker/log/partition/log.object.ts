@@ -1,8 +1,8 @@
 // One partition of a stream. A thin shell: log-partition.ts does it, this gives it storage, R2, the queue, the
 // claims, and one alarm.
 import { DurableObject } from 'cloudflare:workers';
-import { Alarm } from '../../platform/alarm.ts';
-import { guardBindings } from '../../platform/bindings.ts';
+import { Alarm } from '../../platform/alarm.store.ts';
+import { guardBindings } from '../../platform/bindings.edge.ts';
 import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
 import type { Env } from '../../platform/env.ts';
 import { claimShard, claimShardOf } from '../../stubs.ts';

@@ -3,8 +3,8 @@
 import type { IdHashes, IdKey } from './id-index.ts';
 import { LogAttachments } from './attachments.store.ts';
 import type { ClaimOf, PackedRow } from './lines.ts';
-import { LOG_MIGRATIONS } from './schema.ts';
-import type { Sql, Row } from '../../platform/sql.ts';
+import { LOG_MIGRATIONS } from './schema.store.ts';
+import type { Sql, Row } from '../../platform/sql.store.ts';
 import type { LogConfig } from '../../contracts/log.rpc.ts';
 import {
   decodeIndex,

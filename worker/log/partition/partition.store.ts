@@ -7,16 +7,16 @@ import {
   WAITERS_MAX,
 } from '../../../shared/limits.ts';
 import type { Operation } from '../../../shared/pricing.ts';
-import { meterBucket, QUEUE_BATCH_MAX_MESSAGES } from '../../platform/bindings.ts';
+import { meterBucket, QUEUE_BATCH_MAX_MESSAGES } from '../../platform/bindings.edge.ts';
 import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
 import { Waiters } from '../../platform/waiters.ts';
 import { lastSequenceOf, rowsOf, dedupe, undoDedupe } from './append-rows.ts';
-import { LogMaintenance } from './maintenance.ts';
+import { LogMaintenance } from './maintenance.store.ts';
 import { LogClaims } from './claims.ts';
 import { KnownIds } from './ids.ts';
 import type { PackedRow } from './lines.ts';
 import { LogPins } from './pins.ts';
-import { LOG_SIZES, type LogPorts, type LogSizes } from './ports.ts';
+import { LOG_SIZES, type LogPorts, type LogSizes } from './ports.store.ts';
 import { LogReading } from './reading.store.ts';
 import { LogRecords } from './records.store.ts';
 import type {
@@ -30,7 +30,7 @@ import type {
   Point,
 } from '../../contracts/log.rpc.ts';
 import { LogSealing } from './sealing.store.ts';
-import { Sql } from '../../platform/sql.ts';
+import { Sql } from '../../platform/sql.store.ts';
 import { LogStore } from './log.store.ts';
 import { logName } from '../../contracts/names.ts';
 import { Subscriptions } from './subscriptions.ts';

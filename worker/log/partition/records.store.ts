@@ -1,6 +1,6 @@
 // Who deals with a partition: producers and their sequences, requests and their outcomes, readers, pins.
 import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
-import type { Sql, Row } from '../../platform/sql.ts';
+import type { Sql, Row } from '../../platform/sql.store.ts';
 
 export interface Subscriber {
   reader: string;

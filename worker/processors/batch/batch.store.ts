@@ -1,9 +1,9 @@
 // The BatchObject's tables. What changes with every look at the log is one row; a window is a row when it has
 // fired; outputs are kept, in pieces, between the run of the code and their append.
 import { BATCHES_KEPT } from '../../../shared/limits.ts';
-import type { Migration } from '../../platform/migrations.ts';
-import { LongTexts } from '../../platform/long-texts.ts';
-import { Sql } from '../../platform/sql.ts';
+import type { Migration } from '../../platform/migrations.store.ts';
+import { LongTexts } from '../../platform/long-texts.store.ts';
+import { Sql } from '../../platform/sql.store.ts';
 import type { BatchConfig, BatchEffects } from '../../contracts/batch.rpc.ts';
 import type { Windows } from './batch-machine.ts';
 import type { BatchRecord } from './batch-attempts.ts';

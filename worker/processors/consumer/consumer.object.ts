@@ -5,10 +5,10 @@ import { isoTime } from '../../../shared/iso-time.ts';
 import type { List } from '../../../shared/schemas/common.ts';
 import type { DeadLetter, RedriveBody } from '../../../shared/schemas/processor.ts';
 import { page } from '../../platform/page.ts';
-import { guardBindings } from '../../platform/bindings.ts';
+import { guardBindings } from '../../platform/bindings.edge.ts';
 import type { Env } from '../../platform/env.ts';
 import { logObject, processorObject } from '../../stubs.ts';
-import { Timers } from '../../platform/timers.ts';
+import { Timers } from '../../platform/timers.store.ts';
 import type {
   AdoptedLetter,
   ConsumerConfig,

@@ -16,16 +16,16 @@ import type {
   RedriveBody,
 } from '../../../shared/schemas/processor.ts';
 import type { StreamPoint } from '../../../shared/schemas/stream.ts';
-import { guardBindings } from '../../platform/bindings.ts';
+import { guardBindings } from '../../platform/bindings.edge.ts';
 import type { Env } from '../../platform/env.ts';
 import { logObject } from '../../stubs.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
-import { Timers } from '../../platform/timers.ts';
+import { Timers } from '../../platform/timers.store.ts';
 import { turns } from '../../platform/turns.ts';
-import { ConsumerCrew } from './consumer-generation.ts';
-import type { Crew } from './generation.ts';
+import { ConsumerCrew } from './consumer-generation.edge.ts';
+import type { Crew } from './generation.edge.ts';
 import { FIXED_KIND, FIXED_STREAMS, fixedField } from './fixed-fields.ts';
-import { KeyedCrew } from './keyed-generation.ts';
+import { KeyedCrew } from './keyed-generation.edge.ts';
 import { isKeyedKind } from './keyed-spec.ts';
 import type {
   KeyedPlaces,
@@ -47,7 +47,7 @@ import {
 } from './processor-record.ts';
 import { ProcessorStore } from './processor.store.ts';
 import { advance } from './cutover.ts';
-import { WindowCrew } from './batch-generation.ts';
+import { WindowCrew } from './batch-generation.edge.ts';
 
 const TIMER_RETRY_MS = 5_000;
 

@@ -1,7 +1,7 @@
 // The ProcessorObject's record, and the mark of a deleted one: a unique id is never used again, since producers'
 // sequences in output streams outlive the processor.
-import { LongTexts } from '../../platform/long-texts.ts';
-import { Sql } from '../../platform/sql.ts';
+import { LongTexts } from '../../platform/long-texts.store.ts';
+import { Sql } from '../../platform/sql.store.ts';
 import type { ProcessorRecord } from './processor-record.ts';
 
 const MIGRATIONS = [

@@ -1,5 +1,5 @@
 // What every change to joins has in common: the rows of the joins, and the rows that say when each is due.
-import type { DueRows } from './due-rows.ts';
+import type { DueRows } from './due-rows.store.ts';
 import type { JoinChange, JoinRecord, JoinStore } from './join.store.ts';
 
 /** Writes joins, and lists those that opened or ended in this commit for when they are due. */

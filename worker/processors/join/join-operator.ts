@@ -3,11 +3,11 @@
 import { JOIN_ROUNDS_MAX } from '../../../shared/limits.ts';
 import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { Arrival, Arrivals, Change, Late, Operator, Output } from '../keyed/operator.ts';
-import { DueRows } from './due-rows.ts';
+import type { DueRows } from './due-rows.store.ts';
 import { fireJoins, type Fired } from './fire.ts';
 import { arrive, ended, idAndType, type Join, type JoinEvent, type Moment } from './join.ts';
 import { writeChanges } from './commit.ts';
-import { type JoinChange, JoinStore } from './join.store.ts';
+import type { JoinChange, JoinStore } from './join.store.ts';
 import { JOIN_SIZES, type JoinParts, type JoinSizes } from './parts.ts';
 import { TimeOuts } from './time-outs.ts';
 import { Waiting } from './waiting.ts';
@@ -34,8 +34,8 @@ export class JoinOperator implements Operator {
   constructor(parts: JoinParts, sizes: JoinSizes = JOIN_SIZES) {
     this.#parts = parts;
     this.#callBytes = sizes.callBytes;
-    this.#store = new JoinStore(parts.sql, parts.rules.types);
-    this.#rows = new DueRows(parts.sql, sizes);
+    this.#store = parts.store;
+    this.#rows = parts.rows;
     this.#timeOuts = new TimeOuts(parts, sizes, this.#store, this.#rows);
     this.waiting = new Waiting(this.#store, this.#rows, parts.sources, sizes.pageLooks);
   }

@@ -5,11 +5,13 @@ import type { KeyedCode } from '../keyed/operator.ts';
 import { ShardObject } from '../keyed/shard.object.ts';
 import type { ShardConfig, ShardPage, ShardStatus } from '../../contracts/shard.rpc.ts';
 import type { Env } from '../../platform/env.ts';
-import type { Sql } from '../../platform/sql.ts';
+import type { Sql } from '../../platform/sql.store.ts';
 import { crashOf } from '../../isolates/isolate-run.ts';
 import { JoinOperator } from './join-operator.ts';
 import type { JoinRpc } from '../../contracts/join.rpc.ts';
-import { JOIN_MIGRATIONS } from './join.store.ts';
+import { DueRows } from './due-rows.store.ts';
+import { JOIN_MIGRATIONS, JoinStore } from './join.store.ts';
+import { JOIN_SIZES } from './parts.ts';
 
 export class JoinObject extends ShardObject<JoinOperator> implements JoinRpc {
   constructor(ctx: DurableObjectState, env: Env) {
@@ -40,7 +42,8 @@ function makeOperator(config: ShardConfig, code: KeyedCode, sql: Sql): JoinOpera
   if (work.kind !== 'join') throw new Error(`a JoinObject joins: it was given ${work.kind}`);
   sql.migrate(JOIN_MIGRATIONS);
   return new JoinOperator({
-    sql,
+    store: new JoinStore(sql, work.rules.types),
+    rows: new DueRows(sql, JOIN_SIZES),
     rules: work.rules,
     retry,
     code,

@@ -14,10 +14,12 @@ import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { JoinRules, RetrySpec } from '../../../shared/schemas/processor.ts';
 import type { KeyedCode } from '../keyed/operator.ts';
 import type { PartitionRef } from '../../contracts/names.ts';
-import type { JoinSql } from './join.store.ts';
+import type { DueRows } from './due-rows.store.ts';
+import type { JoinStore } from './join.store.ts';
 
 export interface JoinParts {
-  sql: JoinSql;
+  store: JoinStore;
+  rows: DueRows;
   rules: JoinRules;
   retry: RetrySpec;
   code: KeyedCode;

@@ -5,10 +5,11 @@ import { shownKey } from '../../../shared/sandbox/strict-json.ts';
 import type { Change, Lost, Output } from '../keyed/operator.ts';
 import { writeChanges } from './commit.ts';
 import type { JoinParts, JoinSizes } from './parts.ts';
-import { countOf, type DueKind, type DueRow, type DueRows, type Segment } from './due-rows.ts';
+import type { DueKind, DueRow, DueRows } from './due-rows.store.ts';
 import { fireJoins, type Fired } from './fire.ts';
 import { ended, type Join, lastTaken, timeOutError } from './join.ts';
 import type { Glance, JoinChange, JoinStore } from './join.store.ts';
+import { countOf, type Segment } from './segments.ts';
 
 type Ended = Change & { ended: number };
 

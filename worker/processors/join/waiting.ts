@@ -4,7 +4,7 @@ import { isoTime } from '../../../shared/iso-time.ts';
 import { compareKeys } from '../../../shared/mapreduce/order.ts';
 import type { WaitingKey } from '../../../shared/schemas/processor.ts';
 import type { ShardPage } from '../../contracts/shard.rpc.ts';
-import type { DueRows } from './due-rows.ts';
+import type { DueRows } from './due-rows.store.ts';
 import { missingOf } from './join.ts';
 import type { Glance, JoinStore } from './join.store.ts';
 import type { JoinParts } from './parts.ts';

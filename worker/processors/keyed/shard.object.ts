@@ -5,12 +5,12 @@
 // made anew whenever the shard is configured anew, over the same tables. Statements through `sql` are counted.
 import { DurableObject } from 'cloudflare:workers';
 import type { LateEvent } from '../../../shared/schemas/processor.ts';
-import { guardBindings } from '../../platform/bindings.ts';
+import { guardBindings } from '../../platform/bindings.edge.ts';
 import type { Env } from '../../platform/env.ts';
 import { consumerObject } from '../../stubs.ts';
-import { Timers } from '../../platform/timers.ts';
+import { Timers } from '../../platform/timers.store.ts';
 import { appendOutputs } from '../../outputs/append-outputs.edge.ts';
-import type { Sql } from '../../platform/sql.ts';
+import type { Sql } from '../../platform/sql.store.ts';
 import { crashOf } from '../../isolates/isolate-run.ts';
 import { keyedCode } from './code.edge.ts';
 import type { KeyedCode, Operator } from './operator.ts';

@@ -17,8 +17,8 @@ import type {
   ProcessorCounters,
 } from '../../../shared/schemas/processor.ts';
 import type { StreamEvent } from '../../../shared/schemas/stream.ts';
-import { LongTexts } from '../../platform/long-texts.ts';
-import { Sql, type SqlSource } from '../../platform/sql.ts';
+import { LongTexts } from '../../platform/long-texts.store.ts';
+import { Sql, type SqlSource } from '../../platform/sql.store.ts';
 import type { Late } from './operator.ts';
 import { type Outbox, outboxText, readOutbox } from './outbox.ts';
 import type { ShardConfig } from '../../contracts/shard.rpc.ts';

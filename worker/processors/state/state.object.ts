@@ -4,7 +4,7 @@ import type { KeyedCode } from '../keyed/operator.ts';
 import { ShardObject } from '../keyed/shard.object.ts';
 import type { ShardConfig, ShardPage } from '../../contracts/shard.rpc.ts';
 import type { Env } from '../../platform/env.ts';
-import type { Sql } from '../../platform/sql.ts';
+import type { Sql } from '../../platform/sql.store.ts';
 import { StateStore } from './state.store.ts';
 import type { StoredState, StateRpc } from '../../contracts/state.rpc.ts';
 import { StateOperator } from './state-operator.ts';

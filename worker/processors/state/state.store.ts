@@ -7,7 +7,7 @@ import type { Json } from '../../../shared/schemas/common.ts';
 import type { StateEntry } from '../../../shared/schemas/processor.ts';
 import type { ShardPage } from '../../contracts/shard.rpc.ts';
 import { jsonLists } from '../../platform/json-lists.ts';
-import type { Sql } from '../../platform/sql.ts';
+import type { Sql } from '../../platform/sql.store.ts';
 import type { StoredState } from '../../contracts/state.rpc.ts';
 import { type Held, NO_TOTALS, type Slice, type States, type Totals } from './states.ts';
 

@@ -4,7 +4,7 @@ import { ShardObject } from '../keyed/shard.object.ts';
 import type { KeyedCode } from '../keyed/operator.ts';
 import type { ShardConfig, ShardPage, ShardStatus } from '../../contracts/shard.rpc.ts';
 import type { Env } from '../../platform/env.ts';
-import type { Sql } from '../../platform/sql.ts';
+import type { Sql } from '../../platform/sql.store.ts';
 import { crashOf } from '../../isolates/isolate-run.ts';
 import type { WindowRpc } from '../../contracts/window.rpc.ts';
 import { WindowOperator } from './window-operator.ts';

@@ -5,12 +5,12 @@ import { CONNECTIONS_MAX, OUTPUTS_PAGE_MAX_CHARS, RUN_BEAT_MS } from '../../../.
 import type { Json, List } from '../../../../shared/schemas/common.ts';
 import type { DagJob, StepAttempt, StepItem, StepStatus } from '../../../../shared/schemas/dag.ts';
 import type { JobEvent } from '../../../../shared/schemas/job.ts';
-import { EventLog } from '../../../platform/event-log.ts';
-import { guardBindings } from '../../../platform/bindings.ts';
+import { EventLog } from '../../../platform/event-log.store.ts';
+import { guardBindings } from '../../../platform/bindings.edge.ts';
 import type { Env } from '../../../platform/env.ts';
 import { catalog } from '../../../stubs.ts';
 import { sideBySide } from '../../../platform/side-by-side.ts';
-import { Timers } from '../../../platform/timers.ts';
+import { Timers } from '../../../platform/timers.store.ts';
 import { outputsPage } from './outputs-page.ts';
 import { RunCoordinator } from './run-coordinator.ts';
 import { type Entrypoints, outsidePorts } from './outside.edge.ts';

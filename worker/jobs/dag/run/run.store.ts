@@ -7,8 +7,8 @@ import {
 } from '../../../../shared/limits.ts';
 import type { Operation } from '../../../../shared/pricing.ts';
 import type { JobEvent } from '../../../../shared/schemas/job.ts';
-import { LongTexts } from '../../../platform/long-texts.ts';
-import { Sql, type SqlSource } from '../../../platform/sql.ts';
+import { LongTexts } from '../../../platform/long-texts.store.ts';
+import { Sql, type SqlSource } from '../../../platform/sql.store.ts';
 import {
   type AttemptRecord,
   type Head,

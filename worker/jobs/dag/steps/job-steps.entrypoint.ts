@@ -1,7 +1,7 @@
 // JobSteps: a stateless Worker of its own, called by RunObjects, so that what steps' jobs read and write takes none of an
 // object's time and memory.
 import { WorkerEntrypoint } from 'cloudflare:workers';
-import { guardBindings } from '../../../platform/bindings.ts';
+import { guardBindings } from '../../../platform/bindings.edge.ts';
 import type { Env } from '../../../platform/env.ts';
 import {
   cancelStepJob,

@@ -11,7 +11,7 @@ import {
 import type { Claim } from '../../../../shared/schemas/claim.ts';
 import type { TaskError } from '../../../../shared/schemas/job.ts';
 import { openHeldClaim } from '../../../claim-check/claims.edge.ts';
-import { meterBucket } from '../../../platform/bindings.ts';
+import { meterBucket } from '../../../platform/bindings.edge.ts';
 import type { Env } from '../../../platform/env.ts';
 import { ProblemError } from '../../../platform/problem.ts';
 import { IsolateCrashError, notBelieved } from '../../../isolates/isolate-run.ts';

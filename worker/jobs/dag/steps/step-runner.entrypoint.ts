@@ -1,7 +1,7 @@
 // The StepRunner: a stateless Worker of its own, called by RunObjects, so that running code and moving bytes takes
 // none of an object's time and memory.
 import { WorkerEntrypoint } from 'cloudflare:workers';
-import { guardBindings } from '../../../platform/bindings.ts';
+import { guardBindings } from '../../../platform/bindings.edge.ts';
 import type { Env } from '../../../platform/env.ts';
 import { evaluateExpressions, runUnits } from './step-runner.edge.ts';
 import type {

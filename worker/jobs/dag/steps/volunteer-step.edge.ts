@@ -21,7 +21,7 @@ import { inlineInputKey, programKey } from '../../../platform/keys.ts';
 import { jobObject } from '../../../stubs.ts';
 import { ProblemError } from '../../../platform/problem.ts';
 import { sha256Hex } from '../../../platform/sha256.ts';
-import { SizedWriter } from '../../../platform/sized-writer.ts';
+import { SizedWriter } from '../../../platform/sized-writer.edge.ts';
 import type { VolunteerStepCall } from '../../../contracts/job-steps.rpc.ts';
 import { inputError, StepInput } from './step-input.ts';
 import { type LinePiece, tokensIn, volunteerLines } from './volunteer-lines.ts';

@@ -9,6 +9,7 @@ const PAUSE_MIN_MS = 300;
 const PAUSE_SHARE = 4;
 
 export interface LiveItemsPorts {
+  nowMs(): number;
   load(step: string, limit: number): Promise<readonly ItemTimes[]>;
   onTimes(step: string, times: readonly ItemTimes[]): void;
 }
@@ -38,7 +39,7 @@ export class LiveItems {
 
   async #loadAll(): Promise<void> {
     this.#busy = true;
-    const fromMs = performance.now();
+    const fromMs = this.#deps.nowMs();
     const asked = this.#outdated();
     for (const [step, of] of asked) {
       try {
@@ -52,7 +53,7 @@ export class LiveItems {
         this.#seen.set(step, of);
       }
     }
-    const pauseMs = Math.max(PAUSE_MIN_MS, PAUSE_SHARE * (performance.now() - fromMs));
+    const pauseMs = Math.max(PAUSE_MIN_MS, PAUSE_SHARE * (this.#deps.nowMs() - fromMs));
     if (asked.length > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     this.#busy = false;
     if (!this.#closed && this.#outdated().length > 0) void this.#loadAll();

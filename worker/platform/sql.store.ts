@@ -1,6 +1,6 @@
 // Statements on an object's tables, with the rows counted that they cost.
 import type { Operation } from '../../shared/pricing.ts';
-import { type Migration, migrate } from './migrations.ts';
+import { type Migration, migrate } from './migrations.store.ts';
 
 /** What of a DO's storage is needed; tests bring their own. */
 export type SqlSource = Pick<DurableObjectStorage, 'sql' | 'transactionSync'>;

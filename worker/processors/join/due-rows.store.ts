@@ -4,14 +4,12 @@
 import { compareKeys } from '../../../shared/mapreduce/order.ts';
 import type { JoinRecord, JoinSql } from './join.store.ts';
 import type { JoinSizes } from './parts.ts';
+import { countOf, packed, type Segment } from './segments.ts';
 
 /** `retry`: its lane is the time itself. */
 export type DueKind = 'timeOut' | 'retry' | 'forget';
 // What is stored: append only.
 const KINDS: readonly DueKind[] = ['timeOut', 'retry', 'forget'];
-
-/** Keys that opened, or ended, in one commit; sorted. */
-export type Segment = [startMs: number, keys: string[]];
 
 export interface DueRow {
   kind: DueKind;
@@ -216,32 +214,3 @@ const rowOf = (kind: DueKind, { lane, fromMs, n, segments }: StoredRow): DueRow 
   n,
   segments: JSON.parse(segments) as Segment[],
 });
-
-export const countOf = (segments: readonly Segment[]): number =>
-  segments.reduce((sum, [, keys]) => sum + keys.length, 0);
-
-/** Segments in as few rows as they fit in; a large one is cut. */
-export function packed(
-  segments: readonly Segment[],
-  { rowKeys, rowChars }: Pick<JoinSizes, 'rowKeys' | 'rowChars'>,
-): Segment[][] {
-  const rows: Segment[][] = [];
-  let row: Segment[] = [];
-  let [keys, chars] = [0, 0];
-  for (const [startMs, all] of segments) {
-    let few: string[] | null = null;
-    for (const key of all) {
-      const size = JSON.stringify(key).length + 1;
-      if (keys > 0 && (keys === rowKeys || chars + size > rowChars)) {
-        rows.push(row);
-        [row, few, keys, chars] = [[], null, 0, 0];
-      }
-      if (!few) row.push([startMs, (few = [])]);
-      few.push(key);
-      keys++;
-      chars += size;
-    }
-  }
-  if (keys > 0) rows.push(row);
-  return rows;
-}

@@ -10,7 +10,7 @@ import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
 import type { IdKey } from './id-index.ts';
 import type { ClaimShards } from './claims.ts';
 import type { SegmentSizes } from './sealing.store.ts';
-import type { SqlSource } from '../../platform/sql.ts';
+import type { SqlSource } from '../../platform/sql.store.ts';
 
 export interface LogPorts {
   storage: SqlSource;

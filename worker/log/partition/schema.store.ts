@@ -1,6 +1,6 @@
 // The tables of one partition. Every row written costs, and every index entry: events are packed, hashes and
 // tokens are blobs, and what can be lost without harm lies in one row that is written now and then.
-import type { Migration } from '../../platform/migrations.ts';
+import type { Migration } from '../../platform/migrations.store.ts';
 
 export const LOG_MIGRATIONS: readonly Migration[] = [
   {

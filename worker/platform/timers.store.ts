@@ -1,6 +1,6 @@
 // Named timers over a Durable Object's one alarm, each with its handler. A timer's row is deleted only after its handler
 // has succeeded. While the handler runs the row is moved ahead: when the isolate dies, the handler is called again.
-import { Alarm, ALARM_AHEAD_MS, type AlarmStorage, retryAtMs, systemClock } from './alarm.ts';
+import { Alarm, ALARM_AHEAD_MS, type AlarmStorage, retryAtMs, systemClock } from './alarm.store.ts';
 import { Failures } from './failures.ts';
 
 /** The other timers do not wait longer than this for one handler. */

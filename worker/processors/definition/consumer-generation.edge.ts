@@ -6,7 +6,7 @@ import { consumerObject } from '../../stubs.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import type { ConsumerConfig, ConsumerRpc } from '../../contracts/consumer.rpc.ts';
 import { addCounts, emptyCounters } from './counters.ts';
-import type { Crew, CrewOrders, CrewStatus } from './generation.ts';
+import type { Crew, CrewOrders, CrewStatus } from './generation.edge.ts';
 import { emptyLatency, mergeLatency } from '../../platform/latency.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
 import type { ConsumerRef, PartitionRef } from '../../contracts/names.ts';

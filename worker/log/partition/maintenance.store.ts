@@ -11,7 +11,7 @@ import { segmentKey } from '../../platform/keys.ts';
 import type { LogClaims } from './claims.ts';
 import type { KnownIds } from './ids.ts';
 import type { LogPins } from './pins.ts';
-import type { LogPorts } from './ports.ts';
+import type { LogPorts } from './ports.store.ts';
 import type { LogRecords } from './records.store.ts';
 import type { LogConfig } from '../../contracts/log.rpc.ts';
 import type { LogSealing } from './sealing.store.ts';

@@ -1,6 +1,6 @@
 // Texts that may be too long for one row, cut into pieces. A row takes 2 MB; a UTF-16 unit is three bytes at most.
 import { TEXT_PIECE_MAX_CHARS } from '../../shared/limits.ts';
-import type { Sql } from './sql.ts';
+import type { Sql } from './sql.store.ts';
 
 /** At least one piece. A character of two units stays whole: half of it cannot be written as UTF-8. */
 export function textPieces(text: string, maxChars: number): string[] {

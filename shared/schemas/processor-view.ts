@@ -1,9 +1,9 @@
 // What is shown of a processor: how far it is, what it counted, its windows and its dead letters.
 import * as z from 'zod';
-import { IsoTime } from '../common.ts';
-import { Cost, TaskError } from '../job.ts';
-import { StreamEvent } from '../stream.ts';
-import { PROCESSOR_KINDS, ProcessorSpec } from './spec.ts';
+import { IsoTime } from './common.ts';
+import { Cost, TaskError } from './job.ts';
+import { StreamEvent } from './stream.ts';
+import { PROCESSOR_KINDS, ProcessorSpec } from './processor-spec.ts';
 
 export const PROCESSOR_STATES = ['running', 'paused', 'replaying'] as const;
 export type ProcessorState = (typeof PROCESSOR_STATES)[number];

@@ -9,7 +9,7 @@ import type {
 import type { BatchRpc } from '../../contracts/batch.rpc.ts';
 import { batchObject } from '../../stubs.ts';
 import { emptyCounters } from './counters.ts';
-import type { Crew, CrewOrders, CrewStatus } from './generation.ts';
+import type { Crew, CrewOrders, CrewStatus } from './generation.edge.ts';
 import { emptyLatency } from '../../platform/latency.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
 import { batchName } from '../../contracts/names.ts';

@@ -8,10 +8,10 @@ import {
   UPLOAD_PART_HELD_MAX_BYTES,
   UPLOAD_PARTS_MAX,
 } from '../../shared/limits.ts';
-import { ObjectWriter } from './object-writer.ts';
+import { ObjectWriter } from './object-writer.edge.ts';
 import { ProblemError } from './problem.ts';
 import { hex } from './sha256.ts';
-import { SizedWriter } from './sized-writer.ts';
+import { SizedWriter } from './sized-writer.edge.ts';
 
 export interface IncomingBody {
   contentType: string;

@@ -36,9 +36,9 @@ import {
   WINDOW_WAIT_DEFAULT_MS,
   WINDOW_WAIT_MAX_MS,
   WINDOWS_PER_EVENT_MAX,
-} from '../../limits.ts';
-import { JsonValue, ResourceName, StreamPoint } from '../common.ts';
-import { MapReduceSpec } from '../job.ts';
+} from '../limits.ts';
+import { JsonValue, ResourceName, StreamPoint } from './common.ts';
+import { MapReduceSpec } from './job.ts';
 
 export const ServiceSpec = z.strictObject({
   url: z
@@ -47,6 +47,7 @@ export const ServiceSpec = z.strictObject({
     .regex(/^(https?:\/\/|\/api\/services\/)/, 'an http(s) address, or a path under /api/services/')
     .meta({ description: '{key} stands for the key that is asked for' }),
 });
+export type ServiceSpec = z.infer<typeof ServiceSpec>;
 
 export const RetrySpec = z
   .strictObject({

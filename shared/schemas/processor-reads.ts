@@ -1,8 +1,8 @@
 // What can be read of the state that keyed processors hold: by key, and as lists.
 import * as z from 'zod';
-import { EVENT_TYPE_MAX_CHARS, STATE_KEY_MAX_BYTES } from '../../limits.ts';
-import { IsoTime, JsonValue, ListQuery } from '../common.ts';
-import { StreamEvent } from '../stream.ts';
+import { EVENT_TYPE_MAX_CHARS, STATE_KEY_MAX_BYTES } from '../limits.ts';
+import { IsoTime, JsonValue, ListQuery } from './common.ts';
+import { StreamEvent } from './stream.ts';
 
 /** Everything up to `offset` (not included) has been applied; `end` is where the partition ends now. */
 export const AppliedOffset = z.object({
