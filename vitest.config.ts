@@ -13,7 +13,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['test/unit/**/*.test.ts', 'test/property/**/*.test.ts'],
+          include: ['test/{unit,property,structure}/**/*.test.ts'],
           environment: 'node',
           setupFiles: ['test/support/property-seed.ts'],
           testTimeout: 20_000,
