@@ -26,7 +26,7 @@ export const PUT_MAX_BYTES = 4096 * MIB;
 /** A streamed upload holds one part in memory. Longer bodies go in parts that the client makes. */
 export const UPLOAD_PART_HELD_MAX_BYTES = 32 * MIB;
 export const CONTENT_TYPE_MAX_CHARS = 255;
-/** An upload in parts that nobody completes is given up after this long. */
+/** An upload in parts that is not completed is given up after this long. */
 export const UPLOAD_KEEP_MS = 24 * 3600_000;
 
 // --- Planning -----------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ export const LATENCY_HALF_MS = 5 * 60_000;
 /** How often a replay is looked at, beside what its consumers announce: first so, then less and less often. */
 export const TAKEOVER_LOOK_MS = 1_000;
 export const TAKEOVER_LOOK_MAX_MS = 10_000;
-/** A wake-up that nobody answered is rung again after this long. */
+/** A wake-up that was not answered is sent again after this long. */
 export const BELL_RING_AGAIN_MS = 20_000;
 /** And after twice as long each time, up to this: it may be paused, and wake-ups cost money. */
 export const BELL_RING_AGAIN_MAX_MS = 10 * 60_000;
@@ -339,7 +339,7 @@ export const REDONE_MAX = 100_000;
 export const DAG_STEPS_MAX = 2_000;
 export const DAG_DEPTH_MAX = 1_000;
 export const DAG_EXPRESSION_MAX_CHARS = 4_000;
-/** A whole definition, code included: it is read whole by whoever runs it. */
+/** A whole definition, code included: each Worker that runs a part of it reads all of it. */
 export const DAG_SPEC_MAX_BYTES = 4 * MIB;
 export const FOR_EACH_ITEMS_MAX = 10_000;
 export const FOR_EACH_CONCURRENCY_DEFAULT = 32;
@@ -408,7 +408,7 @@ export const STEP_LOGS_LISTED_MAX_CHARS = 2 * MIB;
 export const STEP_ITEMS_PER_ROW = 50;
 /** JSON of the items that go into one call. */
 export const STEP_CALL_ITEMS_MAX_CHARS = 2 * MIB;
-/** An attempt that nobody knows the end of is made again after a pause that grows from the first to the second. */
+/** An attempt whose end is unknown is made again after a pause that grows from the first to the second. */
 export const STEP_LOST_PAUSE_MS = 500;
 export const STEP_LOST_PAUSE_MAX_MS = 30_000;
 /** A call that has not answered so long after the last moment at which it could is given up. */
@@ -416,7 +416,7 @@ export const STEP_LOST_GRACE_MS = 10_000;
 /** How often the job of a step is looked at: growing between the two. */
 export const STEP_JOB_POLL_MIN_MS = 250;
 export const STEP_JOB_POLL_MAX_MS = 5_000;
-/** While something is under way a run's alarm is never further off: whoever died is noticed then. */
+/** While something is under way a run's alarm is never further off: a call that died is noticed then. */
 export const RUN_BEAT_MS = 30_000;
 /** What an object asks of others, an isolate's start and its code included, is given up after this long and done again. */
 export const EFFECT_TIMEOUT_MS = 120_000;

@@ -31,7 +31,7 @@ export const Hello = z.object({
   type: z.literal('hello'),
   protocol: z.number().int(),
   volunteer: VolunteerId,
-  /** Made by the page and kept with the id: without it nobody else can speak as this volunteer. */
+  /** Made by the page and kept with the id: without it no other tab can speak as this volunteer. */
   secret: z.string().min(16).max(128),
   name: z.string().trim().min(1).max(NAME_MAX_CHARS),
   cores: z.number().int().min(1).max(1024),

@@ -176,7 +176,7 @@ const bytesOnly = (host: StepHost): StepHost => ({
 
 /** Reads what came back, and hands on what is large; a promise when that has to be waited for. */
 function keep(run: StepRun, slot: Slot<OneUnit>, calls: HostCalls, value: unknown): unknown {
-  // Its time was over: nobody wants it.
+  // Its time was over: its result is ignored.
   if (slot.ended) return null;
   const returned = readReturn(value, run.call.step);
   if (returned.kind === 'json' && !isLarge(returned.json)) return { json: returned.json };

@@ -56,7 +56,7 @@ export function stepMap(
   return (value, emit, { log: logHere }) => {
     const record = value as VolunteerRecord;
     const side = new SideOutput(STEP_LOG_LINES_MAX);
-    // To whoever submitted the run, and to whoever lends the machine.
+    // To the person who submitted the run, and to the person who lends the machine.
     const log = (...values: unknown[]) => {
       side.log(...values);
       logHere(...values);

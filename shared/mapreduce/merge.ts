@@ -148,7 +148,7 @@ export async function* merge(sources: AsyncIterator<RecordBlock>[]): AsyncGenera
     }
     if (batch.keys.length > 0) yield batch;
   } finally {
-    // One failed, or nobody reads on: the others' connections are let go.
+    // One failed, or the reader stopped: close the connections of the others.
     await Promise.allSettled(sources.map((source) => source.return?.()));
   }
 }

@@ -30,7 +30,7 @@ export class Gate {
     return this.#waiting.length;
   }
 
-  /** Calls `go`, now or later, when the call may begin; whoever went in calls `leave`, and `free` for bytes. */
+  /** Calls `go`, now or later, when the call may begin; that caller then calls `leave`, and `free` for bytes. */
   enter(order: number, bytes: number, go: () => void): void {
     this.#waiting[this.#waiting.length] = { order, bytes, go };
     this.look();
@@ -46,7 +46,7 @@ export class Gate {
     this.look();
   }
 
-  /** Lets in whoever may go: also called when the earliest event has become another one. */
+  /** Lets in the calls that may begin: also called when the earliest event has become another one. */
   look(): void {
     while (this.#open < this.#callsMax) {
       const next = this.#next();

@@ -22,7 +22,7 @@ import {
 } from './intrinsics.ts';
 import type { HostAnswer, ProcessHost } from './host.ts';
 
-/** One event, or one window: whoever calls. */
+/** The caller: one event, or one window. */
 export interface Caller {
   readonly order: number;
   /** Its outcome is settled, or no longer wanted: it may ask for nothing more. */
@@ -219,7 +219,7 @@ export class HostCalls {
     }
     this.gate.enter(order, bytes, () => {
       for (let i = 0; i < callers.length; i++) if (!callers[i]?.ended) return go();
-      // Nobody yet: the call begins at once, before its first caller is noted.
+      // No caller yet: the call begins at once, before its first caller is noted.
       if (callers.length === 0) return go();
       refuse(new RealError(ENDED));
       this.gate.free(bytes);

@@ -1,5 +1,5 @@
 // What the runner needs of the language, kept before user code runs in its realm: a program may replace
-// JSON.stringify or Promise.prototype.then, and must deceive nobody but itself. For the same reason the
+// JSON.stringify or Promise.prototype.then, and must deceive no code but its own. For the same reason the
 // runner's files use index loops and plain text instead of iterators and array methods.
 
 export const { parse, stringify } = JSON;

@@ -103,7 +103,7 @@ export class UserCalls<Own> {
   }
 
   /**
-   * Where the loop guard struck, whoever took the next step was stopped, which need not be the endless one. So
+   * The loop guard stops the call that takes the next step, which need not be the endless one. So
    * each call that was stopped is made again alone; the run ends after the first that is endless indeed.
    */
   async stopEndless(): Promise<void> {

@@ -110,7 +110,7 @@ function settled(
     if (!isThenable(returned)) return resolve(returned);
     const untilMs = realNow() + runMs;
     let timer: unknown = null;
-    /** Looks in a row at which nobody but the program itself could have moved it on. */
+    /** Looks in a row at which only the program itself could have moved it on. */
     let quietLooks = 0;
     const look = () => {
       quietLooks = state.reading || gate.open > 0 ? 0 : quietLooks + 1;

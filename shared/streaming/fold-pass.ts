@@ -205,7 +205,7 @@ export class FoldPass implements Work<FoldEvent> {
 
   #failed({ own, error, order }: Slot<FoldEvent>): void {
     if (error?.code === 'loop_guard') {
-      // Whoever takes the next step is stopped: another event, when several are under way.
+      // The call that takes the next step is stopped: another event, when several are under way.
       if (own.isAsync && this.#care !== 'alone') return this.#runAgain('alone');
       this.#events().endBefore(order + 1);
     } else if (!this.#call.keepGoing) this.#events().endBefore(order + 1);
