@@ -1,6 +1,6 @@
 // Who this tab is to the lobby. Two tabs are two volunteers: id and secret live as long as the tab and survive
-// a reload; the name is the browser's. A duplicated tab copies its session storage, so whoever finds the
-// id in use by a living tab makes a new one.
+// a reload; the name is the browser's. A duplicated tab copies its session storage, so a tab that finds
+// its id in use by a living tab makes a new one.
 import { NAME_MAX_CHARS } from '../../shared/limits.ts';
 import { recall, remember } from './memory.ts';
 

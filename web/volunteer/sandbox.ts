@@ -130,7 +130,7 @@ class Frame implements Sandbox {
     }
   }
 
-  /** A frame's process that dies tells nobody. A machine that slept is no death: then this look was late too. */
+  /** A frame's process dies without a message. A machine that slept is no death: then this look was late too. */
   #look(): void {
     const nowMs = performance.now();
     const late = nowMs - this.#lastLookMs > LOOK_MS + FRAME_SILENT_MS / 2;

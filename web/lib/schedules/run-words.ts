@@ -32,7 +32,7 @@ export function untilWords(iso: string, nowMs: number): string {
   return `in ${Math.round(hours / 24)} d`;
 }
 
-/** How late a run began: empty when nobody would call it late. */
+/** How late a run began: empty when the delay is too small to matter. */
 export function lateBy({ at, startedAt }: ScheduleRun): string {
   if (startedAt === null) return '';
   const ms = Date.parse(startedAt) - Date.parse(at);

@@ -1,5 +1,5 @@
 // A payload of the shelf as an address that a picture can show. The shelf serves bytes without a type, and wants the
-// person's token: so they are fetched here, and let go when nobody shows them any more.
+// person's token: so they are fetched here, and let go when no component shows them any more.
 import type { Claim } from '../../../shared/schemas/claim.ts';
 import { client } from '../api.ts';
 
@@ -10,7 +10,7 @@ export function createClaimUrl(claim: () => Claim) {
   let url = $state<string | null>(null);
   let gone = $state(false);
 
-  // Whoever polls has a new object each time, and the same payload.
+  // A component that polls passes a new object each time, with the same payload.
   const token = $derived(claim().token);
   const contentType = $derived(claim().contentType);
 

@@ -74,7 +74,7 @@ export class JobModel {
   planned = false;
   /** Codes of TASK_STATES, one a split. */
   taskStates = new Uint8Array(0);
-  /** Lane index + 1 of who holds or committed the split; 0 for nobody. */
+  /** Lane index + 1 of who holds or committed the split; 0 for no mapper. */
   taskOwners = new Uint16Array(0);
   /** Attempts granted, up to 255. */
   taskAttempts = new Uint8Array(0);

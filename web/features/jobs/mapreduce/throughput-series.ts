@@ -49,7 +49,7 @@ export class ThroughputSeries {
 
   /**
    * The same for a chart: averaged over neighbouring buckets where tasks are rarer than buckets, which would
-   * otherwise show as spikes that nobody's speed has.
+   * otherwise show as spikes that no mapper's speed has.
    */
   smoothed(of: keyof Amount): { seconds: number[]; perSecond: number[] } {
     const { seconds, perSecond } = this.rates(of);

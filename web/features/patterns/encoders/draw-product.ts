@@ -1,4 +1,4 @@
-// A picture of something to sell, drawn here: for whoever has none at hand.
+// A picture of something to sell, drawn here: for a person who has none at hand.
 import type { ProductIdea } from '../examples/products.ts';
 
 const WIDTH = 1_200;

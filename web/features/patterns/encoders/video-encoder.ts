@@ -55,7 +55,7 @@ async function record(
     setTimeout(() => reject(new Error('the clip was not recorded in time')), RECORD_MAX_MS);
   });
   const beganMs = performance.now();
-  // A timer and not the screen's own rhythm: that stands still in a tab that nobody sees.
+  // A timer and not the screen's own rhythm: that stands still in a hidden tab.
   const timer = setInterval(() => {
     const moment = (performance.now() - beganMs) / CLIP_MS;
     draw(Math.min(1, moment));

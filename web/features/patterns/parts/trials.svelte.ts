@@ -1,4 +1,4 @@
-// Changes an address and sends a mail at the same moment, and follows what becomes of the mail at both mailers. One
+// Changes an address and sends a mail at the same moment, and follows the mail through both mailers. One
 // trial of a user at a time, so that "when did the store know" has one answer.
 import type { StreamEvent } from '../../../../shared/schemas/stream.ts';
 import { client } from '../../../lib/api.ts';

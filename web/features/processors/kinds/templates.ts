@@ -173,6 +173,6 @@ export const reduce = 'sum';
   },
 };
 
-/** Code that nobody has written in may be replaced without asking. */
+/** Code that the person has not edited may be replaced without asking. */
 export const isTemplate = (code: string): boolean =>
   code.trim() === '' || Object.values(TEMPLATES).some((template) => template.code === code);

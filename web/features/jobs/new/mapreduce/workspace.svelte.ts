@@ -64,7 +64,7 @@ export class Workspace {
 
   readonly errors: readonly FieldError[] = $derived.by(() => {
     const own = this.specified.ok ? [] : this.specified.errors;
-    // Nobody has to be told at once that the first field is still empty.
+    // That the first field is still empty need not be said at once.
     const seen = own.filter(
       ({ path }) => this.#attempted || (path !== 'input.dataset' && path !== 'input.stream'),
     );
