@@ -1,5 +1,5 @@
 // What the steps of a DAG read that must be there already: streams that they wait on, and the inputs of nested jobs. Asked
-// at submission, so that nobody learns of a misspelt name from a step that begins an hour later.
+// at submission, so that a misspelt name is refused at once, and not by a step that begins an hour later.
 import type { DagSpec } from '../../../shared/schemas/dag.ts';
 import type { MapReduceSpec } from '../../../shared/schemas/job.ts';
 import { planSplits } from '../mapreduce/plan.ts';

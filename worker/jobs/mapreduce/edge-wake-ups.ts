@@ -1,5 +1,5 @@
 // Which wake-ups of the edge are out: a wake-up is a queue message that wakes an edge mapper. Queues may lose,
-// repeat and delay, so a wake-up nobody answers is rung again, and one too many finds nothing to do. Pure.
+// repeat and delay, so an unanswered wake-up is sent again, and a duplicate is a no-op. Pure.
 import {
   EDGE_MAPPERS_MAX,
   EDGE_RING_AGAIN_MS,

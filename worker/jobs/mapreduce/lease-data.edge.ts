@@ -1,4 +1,4 @@
-// The data plane of a lease: reading the split's exact bytes and storing the spill. Whoever maps, a
+// The data plane of a lease: reading the split's exact bytes and storing the spill. Every mapper, a
 // volunteer over HTTP or the edge in its own process, goes through these two functions. They hold no state.
 import { SPILL_MAX_BYTES } from '../../../shared/limits.ts';
 import {

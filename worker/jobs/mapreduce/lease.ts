@@ -1,4 +1,4 @@
-// Leases and receipts are signed texts: whoever holds a lease may read one range, read one program and
+// Leases and receipts are signed texts: the holder of a lease may read one range, read one program and
 // write one object, and the data routes need no look-up to know it. A receipt is the edge's signature
 // under what was stored, so that a mapper cannot report another digest than its upload had.
 import * as z from 'zod';

@@ -163,7 +163,7 @@ export class MapStage {
     return work;
   }
 
-  /** Tasks that nobody has now, and somebody must take. */
+  /** Tasks that no mapper has now, and one must take. */
   get unleased(): number {
     return this.tasks - this.#nextFresh + this.#wanting.size;
   }
@@ -215,7 +215,7 @@ export class MapStage {
     return changes;
   }
 
-  /** Given back unfinished: nobody's fault. */
+  /** Given back unfinished: this is not a failure. */
   returned(task: number, attempt: number, reason: string): Changes {
     const changes = noChanges();
     const record = this.#find(task, attempt);

@@ -1,5 +1,5 @@
 // Guided self-scheduling (C. D. Polychronopoulos, D. J. Kuck, 1987): a grant is at most a share of what is left,
-// so that grants shrink toward the end and nobody sits on the last tasks while others wait. Pure.
+// so that grants shrink toward the end, and no mapper keeps the last tasks while others wait. Pure.
 
 /** Shares never shrink below this: tasks being uploaded, run, downloaded and reported overlap. */
 const SHARE_MIN_TASKS = 4;

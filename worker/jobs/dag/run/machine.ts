@@ -1,4 +1,4 @@
-// The machine of a DAG run: which step may run, what becomes of what it comes to, when the run is over. Pure: the
+// The machine of a DAG run: which step may run, what its result means, when the run is over. Pure: the
 // RunObject stores its record, carries out its commands and tells it what happened; time and chance are arguments.
 //
 // Rules. A step is looked at when all that it needs is settled. If one of those failed or was cancelled, it is
@@ -243,7 +243,7 @@ export class Machine {
       for (const { unit } of items) if (unit.state === 'ready') unit.state = 'cancelled';
       this.#settle(name, record, 'failed', nowMs, '');
     } else if (progress.done === items.length) {
-      // Its output is the list of its items' outputs, which nobody writes down twice.
+      // Its output is the list of its items' outputs, which is not stored twice.
       this.#settle(name, record, 'done', nowMs, '');
     }
   }
@@ -371,7 +371,7 @@ export class Machine {
     this.#lively.add(name);
   }
 
-  /** False: this attempt is not the one that counts, and its output is nobody's. */
+  /** @returns false when `attempt` is stale: its output is ignored. */
   succeeded(unit: Unit, attempt: number, output: Output, nowMs: number): boolean {
     const record = this.#unitOf(unit);
     if (!record || record.state !== 'running' || record.attempt !== attempt) return false;
@@ -395,7 +395,7 @@ export class Machine {
   }
 
   /**
-   * Nobody knows what became of this attempt: another one is made after `pauseMs`, which does not count as a failure.
+   * The end of this attempt is unknown: another one is made after `pauseMs`, which does not count as a failure.
    * `why`: should it have been the last.
    */
   lost(unit: Unit, attempt: number, nowMs: number, pauseMs = 0, why = ''): boolean {
@@ -532,7 +532,7 @@ export class Machine {
     return true;
   }
 
-  /** After a restart: nobody knows what became of attempts that ran; expressions, jobs and watches are asked for again. */
+  /** After a restart the end of running attempts is unknown; expressions, jobs and watches are asked for again. */
   restart(nowMs: number): void {
     if (this.record.state !== 'running') return;
     for (const [name, record] of Object.entries(this.record.steps)) {

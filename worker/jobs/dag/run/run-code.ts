@@ -96,7 +96,7 @@ export class RunCode {
   async run(call: RunningCall): Promise<void> {
     let answer: StepRunAnswer | null = null;
     let why = 'it answered something else';
-    // Whoever begins calls is in the middle of a turn.
+    // The caller is in the middle of a turn.
     await Promise.resolve();
     if (this.#context.closed) return;
     const request = this.#request(call);
@@ -191,7 +191,7 @@ export class RunCode {
       const losses = this.#unitOf(unit)?.lost ?? 0;
       const pauseMs = backoffMs(LOST_PAUSE, losses, this.#context.ports.random());
       if (!this.#context.machine.lost(unit, attempt, nowMs, pauseMs, why)) continue;
-      const error: TaskError = { code: 'returned', message: `nobody knows its end: ${why}` };
+      const error: TaskError = { code: 'returned', message: `its end is unknown: ${why}` };
       this.#context.work.touch(unit);
       this.#context.work.failed(unit, attempt, error, this.#stateOf(unit) === 'ready');
       const ended = { item, attempt, startedAtMs, finishedAtMs: nowMs, error, log: [] };

@@ -7,7 +7,7 @@ export interface UnitRecord {
   state: StepState;
   /** The newest attempt's number, 0 before the first. Never used twice. */
   attempt: number;
-  /** Attempts that failed, and that were lost (nobody knows what became of them), since the step was begun anew. */
+  /** Attempts that failed, and that were lost (their end is unknown), since the step was begun anew. */
   failures: number;
   lost: number;
   /** Not begun again before. */

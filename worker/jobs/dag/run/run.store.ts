@@ -212,7 +212,7 @@ export class RunStore {
 
   // --- What others have to be told --------------------------------------------------------------------
 
-  /** The step's job is about to be submitted: from now on there may be one, whose id nobody was told. */
+  /** The step's job is about to be submitted: from now on there may be one whose id the run was never told. */
   saveSubmitting(step: string, attempt: number): void {
     this.#save('submitting', step, attempt, '');
   }
@@ -255,7 +255,7 @@ export class RunStore {
     );
     this.#save('claims', 'owed', (row?.n ?? -1) + 1, JSON.stringify(tokens));
   }
-  /** `owed`: nobody has told the claims yet. `held`: they know. */
+  /** `owed`: the ClaimObjects do not know yet. `held`: they know. */
   claims(state: 'owed' | 'held'): { n: number; tokens: string[] }[] {
     return [...this.#texts('claims', state)].map(({ n, text }) => ({
       n,

@@ -57,7 +57,7 @@ const submitted = (
     ? { kind: 'submitted', job, operations }
     : { kind: 'failed', error: job, operations };
 
-/** Null: nobody's fault. */
+/** Null: infrastructure failed. */
 function refusalOf(error: unknown): TaskError | null {
   if (!(error instanceof ProblemError) || problemOf(error).status >= 500) return null;
   const { message } = error;

@@ -1,5 +1,5 @@
 // Runs units of a step, and evaluates expressions, in isolates. What user code does wrong comes as a value. An isolate
-// that dies takes all units of its call along, and nobody knows which of them it was: each is run again alone.
+// that dies takes all units of its call along, and it is unknown which of them it was: each is run again alone.
 import type { StepOutcome, StepResult, StepUnit } from '../../../../shared/dag/step.ts';
 import {
   PROCESS_GRACE_MS,
@@ -74,7 +74,7 @@ class UnitRunner {
     return results;
   }
 
-  /** The results of the first of them, at least of one. Throws IsolateCrashError, and what is nobody's fault. */
+  /** The results of the first of them, at least of one. Throws IsolateCrashError, and failures of infrastructure. */
   async #together(units: StepUnit[]): Promise<UnitResult[]> {
     const { run, step, program, guard, services, timeoutMs } = this.#call;
     const { host, stored } = stepHost(this.#env, services, units.length, this.#now);

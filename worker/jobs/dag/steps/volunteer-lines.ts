@@ -2,7 +2,7 @@
 //
 // A line is a unit and a split of its own. Claims in an item bring their payload along, in its line; claims in `input`
 // and `steps` that are in no item travel with every item. Small ones go first: what does not fit stays behind, and
-// `ctx.payload` says so to whoever asks for it.
+// `ctx.payload` refuses it with that reason.
 import { base64Length } from '../../../../shared/base64.ts';
 import { RECORD_MAX_BYTES, VOLUNTEER_INPUT_MAX_BYTES } from '../../../../shared/limits.ts';
 import { utf8Length } from '../../../../shared/sandbox/strict-json.ts';

@@ -37,7 +37,7 @@ export const stepJobName = (runName: string, step: string): string =>
     NAME_MAX_CHARS,
   );
 
-/** The job's id. What is wrong with the step comes as its error; throws when it is nobody's fault. */
+/** The job's id. What is wrong with the step comes as its error; throws when infrastructure fails. */
 export async function submitVolunteer(
   env: Env,
   call: VolunteerStepCall,
@@ -122,7 +122,7 @@ async function givenText(
   return source.failure ? missing(source.failure) : text.trimEnd();
 }
 
-/** Throws what is nobody's fault. */
+/** Throws failures of infrastructure. */
 function missing(error: unknown): TaskError {
   if (!(error instanceof ProblemError)) throw error;
   const message = `a payload that it needs cannot be read: ${error.message}`;
@@ -200,7 +200,7 @@ function beginningOf(texts: readonly string[]): string {
 /** A place in the outputs is the offset of a unit's head and its number: there are fewer units than this. */
 const UNITS_MAX = 16_384;
 
-/** Throws BadOutputError, and what is nobody's fault. */
+/** Throws BadOutputError, and failures of infrastructure. */
 export async function collectVolunteer(
   env: Env,
   { id, progress }: Job,
