@@ -58,7 +58,7 @@ async function answerWakeUp(message: Message, env: Env, ctx: ExecutionContext): 
       return message.ack();
     }
     const reduce = ReduceWakeUpBody.safeParse(message.body);
-    if (!reduce.success) return message.ack(); // Not a wake-up of this version: nobody will ever understand it.
+    if (!reduce.success) return message.ack(); // Not a wake-up of this version: no later try would understand it.
     if ((await answerReduceWakeUp(env, reduce.data)) === 'ack') message.ack();
     else message.retry({ delaySeconds: RETRY_SECONDS });
   } catch (error) {

@@ -308,7 +308,7 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
     await this.#timers.run();
   }
 
-  /** Uploads that nobody completed: their parts would be stored, and paid for, for ever. */
+  /** Uploads that were not completed: their parts would be stored, and paid for, for ever. */
   async #abandonUploads(nowMs: number): Promise<void> {
     const rows = [
       ...this.#sql.all<{ name: string; upload: string; untilMs: number }>(

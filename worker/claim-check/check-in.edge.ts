@@ -84,7 +84,7 @@ function at(place: number, { code, message }: ProblemError): ProblemError {
 const isOver = (text: string, maxBytes: number) =>
   text.length > maxBytes || (text.length * 3 > maxBytes && utf8Length(text) > maxBytes);
 
-/** Objects that no claim came to stand for; should they be registered after all, nobody knows their tokens. */
+/** Objects that no claim came to stand for; should they be registered after all, no client knows their tokens. */
 async function discard(env: Env, claims: readonly Claim[]): Promise<void> {
   for (let i = 0; i < claims.length; i += R2_DELETE_MAX_KEYS) {
     const keys = claims.slice(i, i + R2_DELETE_MAX_KEYS).map(({ token }) => claimKey(token));

@@ -1,5 +1,5 @@
-// One shard of the claims: who holds a payload that lies in R2, and the end of those that nobody holds. It
-// carries tokens; the bytes go between R2 and whoever reads, past it.
+// One shard of the claims: which logs and runs hold a payload that lies in R2, and the end of those without a holder.
+// It carries tokens; the bytes go between R2 and the reader, past it.
 import { DurableObject } from 'cloudflare:workers';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import { guardBindings, R2_DELETE_MAX_KEYS } from '../platform/bindings.edge.ts';

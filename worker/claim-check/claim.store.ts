@@ -1,4 +1,4 @@
-// The ClaimObject's tables and every statement on them. A claim has a due time while nobody holds it: then it is
+// The ClaimObject's tables and every statement on them. A claim has a due time while it has no holder: then it is
 // collected. Held claims have none, so that the index is as small as what there is to do.
 import {
   CLAIM_ORPHAN_MS,
@@ -58,7 +58,7 @@ export class ClaimStore {
     return { kind: 'there', claim: row.claim, key: claimKey(token) };
   }
 
-  /** Finds, and sees to it that what nobody holds stays for half an orphan's time at least. */
+  /** Finds, and keeps a claim without a holder for at least half of an orphan's time. */
   touch(tokens: readonly string[], nowMs: number): FoundClaim[] {
     return this.#sql.transaction(() =>
       tokens.map((token) => {

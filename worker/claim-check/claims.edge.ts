@@ -1,5 +1,5 @@
 // Payloads that lie in R2: stored raw or out of an append, read back against their hash. A token comes into the
-// world after its bytes do, so that whoever has one can read them.
+// world after its bytes do, so that a client that has one can read them.
 import { PAYLOAD_MAX_BYTES } from '../../shared/limits.ts';
 import type { Claim } from '../../shared/schemas/claim.ts';
 import { type IncomingBody, storeBody } from '../platform/body-writer.edge.ts';
@@ -23,7 +23,7 @@ export async function storeClaim(env: Env, body: IncomingBody, nowMs: number): P
   try {
     await claimObject(env, token).register([claim]);
   } catch (error) {
-    // Should only the answer be lost: nobody was told the token, and it is collected as an orphan.
+    // When only the answer is lost, no client knows the token, and the claim is collected as an orphan.
     await env.BUCKET.delete(key);
     throw error;
   }

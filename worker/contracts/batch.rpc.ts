@@ -29,7 +29,7 @@ export interface BatchConfig {
   paused: boolean;
 }
 
-/** Work for whoever a wake-up woke. The lease is the number of the run: an older one reports nothing. */
+/** Work for the Worker that a wake-up started. The lease is the number of the run: an older one reports nothing. */
 export type BatchWork = { window: number; run: number } & (
   | {
       kind: 'function';

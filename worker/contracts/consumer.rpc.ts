@@ -45,7 +45,7 @@ export interface Outputs {
 
 /**
  * What a run decided: what is appended, and what is then reported. It is stored before anything is appended, so
- * that whoever comes after a crash finishes it instead of running the code again, which might decide otherwise.
+ * that the dispatcher after a crash finishes it instead of running the code again, which might decide otherwise.
  */
 export interface Effects {
   output: string;
@@ -54,7 +54,7 @@ export interface Effects {
   report: RanReport | RedrivenReport;
 }
 
-/** Work for whoever a wake-up woke. A lease is fenced by its number: an older one commits nothing. */
+/** Work for the dispatcher that a wake-up started. A lease is fenced by its number: an older one commits nothing. */
 export type ConsumerWork =
   | {
       kind: 'events';
@@ -122,7 +122,7 @@ export interface RedrivenReport {
 export type Report =
   | RanReport
   | RedrivenReport
-  /** The isolate died and nobody knows of which event; the batch had these bounds. `line`: of a single event. */
+  /** The isolate died, and it is unknown which event killed it; the batch had these bounds. `line`: of a single event. */
   | { kind: 'crashed'; from: number; to: number; error: TaskError; line: string | null }
   /** Retention took [from, to) before it was read. */
   | { kind: 'expired'; from: number; to: number }

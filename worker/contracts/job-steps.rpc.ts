@@ -41,7 +41,7 @@ export type StepJobState =
       kind: 'done';
       /**
        * Of a volunteer step with `forEach`: of its items, in order, those that come next. Else one. Claims among them
-       * are registered and held by nobody yet.
+       * are registered and have no holder yet.
        */
       outputs: Output[];
       /** There are more: ask again with this place (which is not the number of an item). */
@@ -51,7 +51,7 @@ export type StepJobState =
       operations: Record<string, number>;
     };
 
-/** What is wrong with a step comes as a value. All reject when it is nobody's fault; then they may be asked again. */
+/** What is wrong with a step comes as a value. All reject when infrastructure fails; then they may be asked again. */
 export interface JobStepsRpc {
   submitVolunteerStep(call: VolunteerStepCall): Promise<StepJobSubmitted>;
   /** `place`: 0, then `next` of the answer before. */

@@ -114,7 +114,7 @@ export interface LogRpc {
   claimRequest(key: string, bodyDigest: string): Promise<'new' | 'same' | 'conflict' | 'unknown'>;
   /**
    * Events from `from` on, at most `maxEvents` and about `maxBytes` (at least one event). Sealed ones are
-   * located, not sent: whoever reads gets them from R2.
+   * located, not sent: the reader gets them from R2.
    */
   locate(from: number, maxEvents: number, maxBytes: number): Promise<Located>;
   /** Resolves with the end of the log once it is past `after`, or after `waitMs`. `full`: too many wait already. */

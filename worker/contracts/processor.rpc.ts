@@ -29,7 +29,7 @@ export type Put =
   /** Its unique id is used up. */
   | { kind: 'deleted' };
 
-/** What whoever reads the state of a keyed processor has to know: of the generation that serves. */
+/** What a reader of a keyed processor's state has to know of the generation that serves. */
 export interface KeyedPlaces {
   kind: KeyedKind;
   version: number;

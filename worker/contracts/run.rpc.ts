@@ -83,7 +83,7 @@ export interface OutputsPage {
   claims: number;
 }
 
-/** What whoever reads a partition for a step has to know. */
+/** What the dispatcher has to know to read a partition for a step. */
 export interface Watching {
   from: number;
   types: string[];

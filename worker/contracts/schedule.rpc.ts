@@ -4,7 +4,7 @@ import type { Schedule, ScheduleRun, ScheduleSpec } from '../../shared/schemas/s
 export interface ScheduleRpc {
   /**
    * Creates or changes it: from now on by the new plan. A paused one stays paused. "forgotten": this unique id is
-   * used up, and would be a schedule that nobody finds.
+   * used up, and would be a schedule that the catalog does not know.
    */
   put(name: string, uid: string, spec: ScheduleSpec): Promise<Schedule | 'forgotten'>;
   /** With the states that the jobs have now. */

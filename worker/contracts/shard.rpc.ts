@@ -92,7 +92,7 @@ export type Routed =
    * batch ended: nothing from there on was applied. `stoppedAt`: nothing from there on was applied, for want of time.
    */
   | { kind: 'applied'; failures: { offset: number; error: TaskError }[]; stoppedAt: number | null }
-  /** The isolate died and nobody knows of which event; nothing was applied. */
+  /** The isolate died, and it is unknown which event killed it; nothing was applied. */
   | { kind: 'crashed'; error: TaskError }
   /** Not the events' fault: the output is full, the program cannot be read. */
   | { kind: 'blocked'; reason: string };
@@ -113,7 +113,7 @@ export interface ShardStatus {
   reason: string;
 }
 
-/** A page of something that lies spread over shards: each shard's own order, merged by whoever asks. */
+/** A page of something that lies spread over shards: each shard's own order, merged by the caller. */
 export interface ShardPage<Item> {
   /** `order`: items of all shards are merged by it (texts or numbers). `after` of the next question. */
   items: { order: string | number; item: Item }[];

@@ -36,7 +36,7 @@ export type UnitResult =
   | { kind: 'failed'; error: TaskError; log: string[] };
 
 export interface StepRunAnswer {
-  /** In the order of the units. Claims among them are registered and held by nobody yet. */
+  /** In the order of the units. Claims among them are registered and have no holder yet. */
   results: UnitResult[];
   /** Operations by kind, as Cost names them. */
   operations: Record<string, number>;
@@ -57,11 +57,11 @@ export interface EvaluateCall {
 export type EvaluateAnswer = ExpressionOutcome & { operations: Record<string, number> };
 
 /**
- * What user code does wrong comes as a value. Both reject when it is nobody's fault (the platform's trouble, a program
- * that cannot be read): then nobody knows what became of the attempts, and they are lost.
+ * What user code does wrong comes as a value. Both reject when infrastructure fails (the platform, a program that
+ * cannot be read): then the end of the attempts is unknown, and they count as lost.
  */
 export interface StepRunnerRpc {
-  /** `stopped` settles when nobody wants this call any more: it ends then, its code with it, without results. */
+  /** `stopped` settles when the run no longer needs this call: it ends then, its code with it, without results. */
   run(call: StepRunCall, stopped: () => Promise<void>): Promise<StepRunAnswer>;
   evaluate(call: EvaluateCall): Promise<EvaluateAnswer>;
 }

@@ -12,7 +12,7 @@ export interface ReduceWakeUp {
   partition: number;
 }
 
-/** Wakes whoever reads a partition. It names what to look at, and carries no event. */
+/** Wakes one reader of a partition. It names what to look at, and carries no event. */
 export type StreamWakeUp =
   | { kind: 'consume'; consumer: ConsumerRef }
   /** A batch processor's windows: count what came. */

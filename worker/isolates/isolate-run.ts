@@ -1,11 +1,11 @@
 // What it means when a call into a processor's isolate fails, or answers what cannot be. What user code does wrong
-// comes as a value; what is thrown is either a crash, when nobody knows which event killed the isolate, or
+// comes as a value; what is thrown is either a crash, when it is unknown which event killed the isolate, or
 // infrastructure.
 import { PROCESS_GRACE_MS, PROCESS_START_MS, PROCESS_TIMEOUT_MS } from '../../shared/limits.ts';
 import type { TaskError } from '../../shared/schemas/job.ts';
 import { isolateError } from './deadline.ts';
 
-/** The isolate died, or did not answer: some event's fault, nobody knows of which. */
+/** The isolate died, or did not answer: an event is at fault, and it is unknown which. */
 export class IsolateCrashError extends Error {
   readonly error: TaskError;
   constructor(error: TaskError) {

@@ -2,7 +2,7 @@
 // claims. The isolate has no network of its own; every call comes through here and is bounded here, whatever
 // the code in the isolate has done to the runner there.
 //
-// Services are fetched plainly: no credentials, no redirects followed. Whoever may define a processor may name
+// Services are fetched plainly: no credentials, no redirects followed. A person who may define a processor may name
 // any address that the deployment can reach; an event's key never chooses the host.
 import {
   EVENT_KEY_MAX_BYTES,

@@ -1,5 +1,5 @@
 // Runs a processor's code over events: a batch of them one by one, or a window as a whole. What user code does
-// wrong comes as a value; what is thrown here is either a crash, when nobody knows which event killed the
+// wrong comes as a value; what is thrown here is either a crash, when it is unknown which event killed the
 // isolate, or infrastructure.
 import { BATCH_RUN_MS, PROCESS_GRACE_MS } from '../../shared/limits.ts';
 import type { BatchOutcome, ProcessOutcome } from '../../shared/streaming/process.ts';

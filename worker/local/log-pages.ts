@@ -55,7 +55,7 @@ export function inventPages(count: number, random: () => number): Page[] {
   return pages;
 }
 
-/** Addresses out of 10.0.0.0/8: nobody's. */
+/** Addresses out of 10.0.0.0/8, which belong to no site. */
 export function inventAddresses(count: number, random: () => number): string[] {
   const byte = () => Math.floor(random() * 254) + 1;
   return Array.from({ length: count }, () => `10.${byte()}.${byte()}.${byte()}`);

@@ -22,7 +22,7 @@ export async function openVolunteerPage(
   url: string,
   machineCores?: number,
 ): Promise<LentBrowser> {
-  // Nobody looks at a headless page: what it does not animate or paint is left for computing.
+  // A headless page is not looked at: what it does not animate or paint is left for computing.
   const context = await browser.newContext({ reducedMotion: 'reduce', viewport: SMALL });
   if (machineCores !== undefined) {
     await context.addInitScript((cores) => {

@@ -100,7 +100,7 @@ export async function deleteStream(env: Env, name: string): Promise<void> {
 }
 
 /**
- * For whoever met "unknown" at a partition: what its name means now. When it is the same stream, its partition is
+ * For a caller that met "unknown" at a partition: what its name means now. When it is the same stream, its partition is
  * configured again, for something was cut off half-way. Throws `not_found`.
  */
 export async function streamAgain(

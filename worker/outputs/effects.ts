@@ -160,7 +160,7 @@ export interface OutputEvents {
 
 /**
  * Outputs as events to append. Ids come from the place of what they were made of, so that an event without a key
- * goes to the same partition whoever appends it.
+ * goes to the same partition at every append.
  */
 export function outputEvents(
   outputs: Outputs,

@@ -10,6 +10,6 @@ export function isRefusal(error: unknown, { events }: OutputEvents): error is Pr
   if (error.code === 'gone' || error.code === 'invalid_request' || error.code === 'too_large') {
     return true;
   }
-  // A claim that nobody knows. The stream itself was looked up before.
+  // A claim that does not exist. The stream itself was looked up before.
   return error.code === 'not_found' && events.some(({ claim }) => claim !== null);
 }

@@ -39,7 +39,7 @@ export async function storeBody(
       : new ObjectWriter(bucket, key, options, partBytes);
   const hash = new crypto.DigestStream('SHA-256');
   const hashing = hash.getWriter();
-  // An abandoned hash rejects its digest, which nobody then waits for.
+  // An abandoned hash rejects its digest, which is then not awaited.
   hash.digest.catch(() => undefined);
   try {
     for await (const chunk of chunksOf(body)) {

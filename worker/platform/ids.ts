@@ -4,7 +4,7 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const TIME_CHARS = 9;
 export const ID_RANDOM_BYTES = 11;
 
-/** Prefixes of jobs' ids by kind: so whoever has an id knows which object to ask. */
+/** Prefixes of jobs' ids by kind: so an id says which object to ask. */
 export const JOB_PREFIXES = { mapreduce: 'job', dag: 'run' } as const;
 
 export const isRunId = (job: string): boolean => job.startsWith(`${JOB_PREFIXES.dag}_`);

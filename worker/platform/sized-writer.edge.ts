@@ -11,7 +11,7 @@ export class SizedWriter {
     const stream = new FixedLengthStream(bytes);
     this.#writer = stream.writable.getWriter();
     this.#put = bucket.put(key, stream.readable, options);
-    // A failed put shows in the writes; until `finish` nobody waits for it.
+    // A failed put shows in the writes; until `finish` it is not awaited.
     this.#put.catch(() => undefined);
     this.#writer.closed.catch(() => undefined);
   }

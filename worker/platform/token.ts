@@ -1,5 +1,5 @@
-// Signed texts: base64url(JSON) "." base64url(HMAC-SHA-256). Whoever holds one may do what it says; nobody
-// can make or change one without the secret, and checking it needs no look-up.
+// Signed texts: base64url(JSON) "." base64url(HMAC-SHA-256). Its holder may do what it says; it cannot be made or
+// changed without the secret, and checking it needs no look-up.
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

@@ -1,5 +1,5 @@
 // What becomes of a batch: which of its events are new, and the rows they are packed into. Decides and counts
-// only; whoever calls it writes.
+// only; the caller writes.
 import type { IdHashes, IdKey } from './id-index.ts';
 import type { KnownIds } from './ids.ts';
 import { type NewLine, packRows, type PackedRow } from './lines.ts';

@@ -1,5 +1,5 @@
 // The event ids of a partition, as a set of 64-bit hashes in flat memory: two million ids take 20 to 32 MB, a Set
-// of the texts would take 200. The hash is keyed by a secret of the partition, so that nobody can choose ids that
+// of the texts would take 200. The hash is keyed by a secret of the partition, so that no client can choose ids that
 // collide; by chance a new id among n known ones is taken for a duplicate with n / 2⁶⁴: 1 in 10¹³ for two million.
 
 /** Hashes are kept, and stored, as pairs of 32-bit words: high, low, high, low … */

@@ -1,5 +1,5 @@
 // One partition of a stream: appends, what readers ask, and whom to ring. Knows the platform only through its
-// ports, so that it runs in a test as in a Durable Object; whoever owns it sets an alarm for `nextMs`.
+// ports, so that it runs in a test as in a Durable Object; its owner sets an alarm for `nextMs`.
 import {
   IDEMPOTENCY_MS,
   SUBSCRIBERS_MAX,
@@ -262,7 +262,7 @@ export class PartitionLog {
       await this.#chores.sealTo(next);
       return await this.#reading.pieces(this.#known(), first, next, pieceBytes);
     } catch (error) {
-      // Whoever asked knows of no pin that it would have to take away.
+      // The caller knows of no pin that it would have to take away.
       this.unpin(holder);
       throw error;
     }

@@ -17,7 +17,7 @@ export interface LogPorts {
   bucket: R2Bucket;
   claims: ClaimShards;
   ring(wakeUps: StreamWakeUp[]): Promise<void>;
-  /** Work that nobody waits for. */
+  /** Work that is not awaited. */
   later(work: Promise<void>): void;
   randomKey(): IdKey;
   now(): number;

@@ -1,5 +1,5 @@
 // Who is rung after an append, and when again. A reader with a wake-up out is not rung until it says that it has
-// caught up; a wake-up that nobody answers is rung again, less and less often: it may be lost, or its reader paused.
+// caught up; an unanswered wake-up is sent again, less and less often: it may be lost, or its reader paused.
 import { BELL_RING_AGAIN_MAX_MS, BELL_RING_AGAIN_MS } from '../../../shared/limits.ts';
 import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
 
@@ -70,7 +70,7 @@ export class Subscriptions {
   /** The reader has read up to `at`. True: that is all there is, and it rests. */
   caughtUp(reader: string, at: number, next: number, nowMs: number): boolean {
     const one = this.#readers.get(reader);
-    // Nobody would ring it: it has unsubscribed, or the stream is gone.
+    // It would never be woken: it has unsubscribed, or the stream is gone.
     if (!one) return true;
     one.place = at;
     one.againMs = BELL_RING_AGAIN_MS;
