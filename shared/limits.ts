@@ -153,7 +153,7 @@ export const DEDUP_IDS_MAX = 2_000_000;
 /** A job that pinned segments and never let go loses them after this long. */
 export const PINS_KEEP_MS = 7 * 24 * 3600_000;
 export const PINS_MAX = 1_000;
-/** Who is rung after an append to one partition. */
+/** Readers that are woken after an append to one partition. */
 export const SUBSCRIBERS_MAX = 1_000;
 /** Open calls that wait in one object for events of a log or a job, and how long others wait before they ask again. */
 export const WAITERS_MAX = 10_000;
@@ -229,7 +229,7 @@ export const RETRY_MAX_MS = 3600_000;
 export const CONSUME_LEASE_MS = 60_000;
 /** While a batch runs its lease is renewed this often. */
 export const CONSUME_RENEW_MS = 20_000;
-/** One wake-up consumes for about this long, then rings the next. */
+/** One wake-up consumes for about this long, then sends the next. */
 export const CONSUME_FOR_MS = 10_000;
 /** A batch is sized to run about this long; the first one, before any speed is known, has this many events. */
 export const CONSUME_AIM_MS = 2_000;
@@ -492,7 +492,7 @@ export const NETWORKS_REMEMBERED_MAX = 10_000;
 /** How long a job with `mappers: "any"` waits for a volunteer before the edge begins. */
 export const EDGE_GRACE_MS = 3_000;
 export const EDGE_MAPPERS_MAX = 4;
-/** One queue message maps for about this long, then leaves; the job rings the next. */
+/** One queue message maps for about this long, then leaves; the job sends the next. */
 export const EDGE_BATCH_MS = 5_000;
 export const EDGE_CPU_MS = 60_000;
 /** Wall time of one task or reduce call in an isolate. */

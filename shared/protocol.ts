@@ -1,5 +1,5 @@
 // The volunteer protocol: JSON text frames over one WebSocket, browser <-> LobbyObject.
-// A union a direction, a version, and a closed set of refusals. Bytes never travel here: a lease is
+// One union per direction, a version, and a closed set of refusals. Bytes never travel here: a lease is
 // a capability for the data routes /api/leases/:lease/{input,program,output}.
 import * as z from 'zod';
 import { GRANT_MAX_TASKS, NAME_MAX_CHARS, SLOTS_MAX } from './limits.ts';

@@ -1,5 +1,5 @@
 // The queue consumer: each message is a wake-up, and goes to the room that it is for. A wake-up is never the only record
-// of work to do: the object that rang it rings again what was lost, so giving one up loses nothing.
+// of work to do: the object that sent it sends again what was lost, so giving one up loses nothing.
 import * as z from 'zod';
 import { runWindow } from './processors/batch/run-batch.edge.ts';
 import { watchFor } from './jobs/dag/run/watch.edge.ts';
@@ -46,7 +46,7 @@ async function answerWakeUp(message: Message, env: Env, ctx: ExecutionContext): 
   const stream = StreamWakeUpBody.safeParse(message.body);
   if (stream.success) {
     // Acknowledged before the work is done: a wake-up says "look", and the next batch of wake-ups, which may be for
-    // others, should not wait for seconds until this one has worked. Its log rings again what is not answered.
+    // others, should not wait for seconds until this one has worked. Its log sends again what is not answered.
     message.ack();
     ctx.waitUntil(answerStreamWakeUp(stream.data, env));
     return;

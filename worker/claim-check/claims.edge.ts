@@ -48,7 +48,7 @@ export async function registerClaims(env: Env, claims: readonly Claim[]): Promis
   await Promise.all([...shards].map(([shard, group]) => claimShard(env, shard).register(group)));
 }
 
-/** Looks several up for an append that is about to refer to them; one call a shard. */
+/** Looks several up for an append that is about to refer to them; one call per shard. */
 export async function touchClaims(
   env: Env,
   tokens: ReadonlySet<string>,

@@ -151,7 +151,7 @@ export interface ConsumerRpc {
   report(lease: number, report: Report): Promise<ConsumerWork | null>;
   /** Nothing more was found at `at`: answers null, and the lease is over, unless there is something to do after all. */
   rest(lease: number, at: number): Promise<ConsumerWork | null>;
-  /** Ends the lease though there may be more to do: the next wake-up is rung. */
+  /** Ends the lease though there may be more to do: the next wake-up is sent. */
   leave(lease: number): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;

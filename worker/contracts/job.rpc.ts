@@ -163,7 +163,7 @@ export interface JobRpc {
   reduceSources(partition: number, fromTask: number, limit: number): Promise<ReduceSource[]>;
   /** False: somebody else committed it, or the job ended. */
   commitPart(commit: PartCommit): Promise<boolean>;
-  /** True: ring again (retry later); false: given up, the job has failed. */
+  /** True: wake again (retry later); false: given up, the job has failed. */
   failPart(partition: number, attempt: number, error: TaskError): Promise<boolean>;
   parts(): Promise<{ state: Job['state']; parts: Part[] } | null>;
   tasks(cursor: string | undefined, limit: number): Promise<List<Task> | null>;

@@ -130,11 +130,11 @@ export interface LogRpc {
   pin(holder: string, from: number, to: number, pieceBytes: number): Promise<InputPiece[]>;
   unpin(holder: string): Promise<void>;
 
-  /** From now on `wake-up` is rung after appends past where the reader is; answers where reading begins. */
+  /** From now on `wake-up` is sent after appends past where the reader is; answers where reading begins. */
   subscribe(reader: string, wakeUp: StreamWakeUp, from: Point): Promise<number>;
   unsubscribe(reader: string): Promise<void>;
   /**
-   * The reader has read up to `at` and rests. False: there is more (it goes on by itself). A wake-up is rung
+   * The reader has read up to `at` and rests. False: there is more (it goes on by itself). A wake-up is sent
    * for what comes later.
    */
   caughtUp(reader: string, at: number): Promise<boolean>;

@@ -1,7 +1,7 @@
 // What the queues carry: wake-ups. They name what to look at, so that losing one, or hearing it twice, costs nothing.
 import type { ConsumerRef, PartitionRef } from './names.ts';
 
-/** Rings an edge mapper (or the planner's scan) for a job. `ring` tells lost from late wake-ups. */
+/** Wakes an edge mapper (or the planner's scan) for a job. `ring` tells lost from late wake-ups. */
 export interface MapWakeUp {
   job: string;
   ring: number;

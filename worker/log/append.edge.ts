@@ -1,4 +1,4 @@
-// Appends a request's events to a stream: claim-check, pack, one call a piece to the partitions, side by side. What
+// Appends a request's events to a stream: claim-check, pack, one call per piece to the partitions, side by side. What
 // can be refused is refused before any event is appended; what fails half-way says how far it came.
 import { isoTime } from '../../shared/iso-time.ts';
 import { CONNECTIONS_MAX } from '../../shared/limits.ts';

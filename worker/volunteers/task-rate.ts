@@ -1,4 +1,4 @@
-// Tasks a second over the last ten seconds, in one counter a second. Pure.
+// Tasks a second over the last ten seconds, in one counter per second. Pure.
 const WINDOW_SECONDS = 10;
 
 export class TaskRate {

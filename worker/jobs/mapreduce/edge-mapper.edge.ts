@@ -1,5 +1,5 @@
 // The edge mapper: woken by a wake-up on the `map` queue, it leases like a volunteer, maps in isolates and
-// reports, for a few seconds; while there is more to do the JobObject rings the next wake-up.
+// reports, for a few seconds; while there is more to do the JobObject sends the next wake-up.
 import { EDGE_BATCH_MS, GRANT_MAX_TASKS } from '../../../shared/limits.ts';
 import type { MapPlan } from '../../../shared/mapreduce/task.ts';
 import type { MapWakeUp } from '../../contracts/wake-ups.ts';

@@ -6,14 +6,14 @@ import {
   EDGE_UNANSWERED_MS,
 } from '../../../shared/limits.ts';
 
-interface Bell {
+interface Sent {
   rungAtMs: number;
   /** The last exchange of the mapper that it woke. */
   seenAtMs: number | null;
 }
 
 export class EdgeWakeUps {
-  readonly #wakeUps = new Map<number, Bell>();
+  readonly #wakeUps = new Map<number, Sent>();
   #lastRing: number;
 
   constructor(lastRing: number) {
@@ -24,7 +24,7 @@ export class EdgeWakeUps {
     return this.#lastRing;
   }
 
-  /** Wake-ups to ring now so that `work` attempts have enough mappers. */
+  /** Wake-ups to send now so that `work` attempts have enough mappers. */
   ring(work: number, nowMs: number): number[] {
     this.#forgetLost(nowMs);
     const wanted = Math.min(work, EDGE_MAPPERS_MAX) - this.#wakeUps.size;
@@ -63,7 +63,7 @@ export class EdgeWakeUps {
   }
 }
 
-const lostAtMs = (wakeUp: Bell): number =>
+const lostAtMs = (wakeUp: Sent): number =>
   wakeUp.seenAtMs === null
     ? wakeUp.rungAtMs + EDGE_UNANSWERED_MS
     : wakeUp.seenAtMs + EDGE_RING_AGAIN_MS;

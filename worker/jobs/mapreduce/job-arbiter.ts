@@ -332,7 +332,7 @@ export class JobArbiter {
     });
   }
 
-  /** True: ring again; false: given up, the job has failed; null: nothing to do. */
+  /** True: wake again; false: given up, the job has failed; null: nothing to do. */
   failPart(partition: number, attempt: number, error: TaskError, nowMs: number): boolean | null {
     const job = this.#reducing();
     if (!job) return null;
@@ -347,7 +347,7 @@ export class JobArbiter {
 
   // --- Going on ------------------------------------------------------------------------------------
 
-  /** After every change: the next stage, wake-ups to ring, and the time to look again. */
+  /** After every change: the next stage, wake-ups to send, and the time to look again. */
   goOn(nowMs: number): Outgoing {
     const out = this.#inJob((job) => {
       const stage = stageOf(job);

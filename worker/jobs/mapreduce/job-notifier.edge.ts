@@ -32,9 +32,9 @@ export class JobNotifier {
     this.#ports = ports;
   }
 
-  /** After a change: rings the wake-ups, and says what has become of the job. `now`: the catalog must not wait. */
+  /** After a change: sends the wake-ups, and says what has become of the job. `now`: the catalog must not wait. */
   async tell(job: LoadedJob, out: Outgoing, now: boolean, nowMs: number): Promise<void> {
-    // A wake-up that does not go out is rung again by the alarm: what was decided stands in any case.
+    // A wake-up that does not go out is sent again by the alarm: what was decided stands in any case.
     await Promise.allSettled([
       this.#ringMap(job, out.rings),
       this.#ringReduce(job, out.partitions),

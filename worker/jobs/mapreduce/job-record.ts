@@ -34,7 +34,7 @@ export interface JobRecord extends JobLife {
   operations: Record<string, number>;
   badRecords: BadRecord[];
   csvHeader: string[] | null;
-  /** The last wake-up rung; numbers tell wake-ups apart. */
+  /** The last wake-up sent; numbers tell wake-ups apart. */
   lastRing: number;
   /** Running median of the map attempts' time, in ms. */
   medianMs: number | null;

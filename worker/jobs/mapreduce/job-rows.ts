@@ -14,7 +14,7 @@ export interface PartRow {
   keys: number;
   ms: number | null;
   error: string | null;
-  /** When its wake-up was last rung, or it last showed life. */
+  /** When its wake-up was last sent, or it last showed life. */
   rungAtMs: number;
 }
 

@@ -37,7 +37,7 @@ export class MapReports {
     nowMs: number,
   ): { fatal: TaskError | null; freed: number } {
     const { map, record } = job;
-    // Entered together: one event a mapper and not one a task, one row an attempt and not one a change.
+    // Entered together: one event per mapper and not per task, one row per attempt and not per change.
     const all = noChanges();
     const apply = (changes: Changes) => {
       all.changed.push(...changes.changed);

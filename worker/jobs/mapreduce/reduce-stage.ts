@@ -1,4 +1,4 @@
-// The reduce stage: which partitions still need a reducer, and which wake-ups to ring again.
+// The reduce stage: which partitions still need a reducer, and which wake-ups to send again.
 import { REDUCE_ATTEMPTS_MAX, REDUCE_RING_AGAIN_MS } from '../../../shared/limits.ts';
 import type { MapReduceSpec, TaskError } from '../../../shared/schemas/job.ts';
 import { programKey } from '../../platform/keys.ts';

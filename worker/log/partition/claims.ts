@@ -1,5 +1,5 @@
 // What a partition tells the claims: which its events refer to, and which no longer. Read from the tables each
-// time, so that a crash forgets nothing; said in bulk, a call a shard. One at a time: a hold that overtook a
+// time, so that a crash forgets nothing; said in bulk, one call per shard. One at a time: a hold that overtook a
 // release of the same claim would be undone by it.
 import type { LogStore } from './log.store.ts';
 

@@ -1,4 +1,4 @@
-// One partition of a stream: appends, what readers ask, and whom to ring. Knows the platform only through its
+// One partition of a stream: appends, what readers ask, and whom to wake. Knows the platform only through its
 // ports, so that it runs in a test as in a Durable Object; its owner sets an alarm for `nextMs`.
 import {
   IDEMPOTENCY_MS,
@@ -272,7 +272,7 @@ export class PartitionLog {
     if (this.#pins.remove(holder)) this.#chores.planRetention();
   }
 
-  // --- Readers that are rung ------------------------------------------------------------------------
+  // --- Readers that are woken ------------------------------------------------------------------------
 
   subscribe(reader: string, wakeUp: StreamWakeUp, from: Point): number {
     const config = this.#known();

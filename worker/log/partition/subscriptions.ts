@@ -1,13 +1,13 @@
-// Who is rung after an append, and when again. A reader with a wake-up out is not rung until it says that it has
+// Which readers are woken after an append, and when again. A reader with a wake-up out is not woken until it says that it has
 // caught up; an unanswered wake-up is sent again, less and less often: it may be lost, or its reader paused.
 import { BELL_RING_AGAIN_MAX_MS, BELL_RING_AGAIN_MS } from '../../../shared/limits.ts';
 import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
 
 interface Subscription {
   wakeUp: StreamWakeUp;
-  /** Where it rests, or last rested. Storage may know an older place: then a wake-up too many is rung. */
+  /** Where it rests, or last rested. Storage may know an older place: then one wake-up too many is sent. */
   place: number;
-  /** When its wake-up is to be rung (again). Null: it rests. */
+  /** When its wake-up is to be sent (again). Null: it rests. */
   ringAtMs: number | null;
   againMs: number;
 }
@@ -40,12 +40,12 @@ export class Subscriptions {
     return this.#readers.delete(reader);
   }
 
-  /** Something was appended: who rests is to be rung. */
+  /** Something was appended: readers that rest are to be woken. */
   appended(nowMs: number): void {
     for (const one of this.#readers.values()) one.ringAtMs ??= nowMs;
   }
 
-  /** The wake-ups that are due now, with who is to hear them; they are taken as rung. */
+  /** The wake-ups that are due now, each with its reader; they count as sent. */
   due(nowMs: number): { reader: string; wakeUp: StreamWakeUp }[] {
     const wakeUps: { reader: string; wakeUp: StreamWakeUp }[] = [];
     for (const [reader, one] of this.#readers) {

@@ -61,7 +61,7 @@ export const CLICKS: Example = {
   setUp: [
     putStream('clicks', { partitions: 2 }, 'who looked at which page, and when'),
     putStream('page-views', { partitions: 1 }, 'views by page, every ten seconds'),
-    putStream('visits', { partitions: 1 }, 'one event a visit'),
+    putStream('visits', { partitions: 1 }, 'one event per visit'),
     putStream('clicks-late', { partitions: 1 }, 'clicks for which no window was open any more'),
     putProcessor('views-by-page', viewsSpec(GRACE_DEFAULT_MS), 'tumbling windows of ten seconds'),
     putProcessor('visits-by-visitor', visitsSpec(GRACE_DEFAULT_MS), 'sessions, by visitor'),

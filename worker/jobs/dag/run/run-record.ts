@@ -1,4 +1,4 @@
-// What is remembered of a DAG run: plain values, a record a step. The machine changes them, the RunObject stores them.
+// What is remembered of a DAG run: plain values, one record per step. The machine changes them, the RunObject stores them.
 import type { DagSpec, StepState } from '../../../../shared/schemas/dag.ts';
 import type { TaskError } from '../../../../shared/schemas/job.ts';
 import type { Output, RunSubmission } from '../../../contracts/run.rpc.ts';

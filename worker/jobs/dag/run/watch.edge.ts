@@ -29,7 +29,7 @@ export async function watchFor(env: Env, { run, step, source }: WatchWakeUp): Pr
     const to = read.kind === 'expired' ? read.first : read.first + read.count;
     const events = read.kind === 'expired' ? [] : waitedFor(read.text, watching);
     watching = await object.arrived(step, partition, to, events);
-    // There is more: the log rings again.
+    // There is more: the log sends another wake-up.
     if (watching && Date.now() >= untilMs) return;
   }
   await log.unsubscribe(reader);

@@ -1,4 +1,4 @@
-// Which bar lies where in the chart over time: a row a step, and under it lanes for the items that ran at once. Pure.
+// Which bar lies where in the chart over time: one row per step, and under it lanes for the items that ran at once. Pure.
 import type { DagJob, StepItem, StepState } from '../../../../../shared/schemas/dag.ts';
 
 export type ItemTimes = Pick<StepItem, 'item' | 'state' | 'startedAt' | 'finishedAt'>;
