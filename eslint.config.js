@@ -12,7 +12,16 @@ const zone = (files, from, message) => ({
 });
 
 export default defineConfig(
-  { ignores: ['**/node_modules', 'web/dist', 'dist', '.wrangler', '**/*.generated.ts', 'test-results'] },
+  {
+    ignores: [
+      '**/node_modules',
+      'web/dist',
+      'dist',
+      '.wrangler',
+      '**/*.generated.ts',
+      'test-results',
+    ],
+  },
   ts.configs.recommended,
   svelte.configs.recommended,
   {

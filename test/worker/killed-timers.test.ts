@@ -2,6 +2,7 @@
 // in the middle of the alarm, when the object's writes have reached the disk and its calls have not ended.
 import { env, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { describe, expect, it, vi } from 'vitest';
+import type { RunRpc } from '../../worker/contracts/run.rpc.ts';
 import { jobPrefix, spillPrefix } from '../../worker/platform/keys.ts';
 import { jobObject } from '../../worker/stubs.ts';
 import { stubOf as runStubOf, submitRun } from './dag-runs.ts';
@@ -86,7 +87,7 @@ describe('an isolate that dies', () => {
     const submitted = await submitRun({ a: { run: 'sleep', ms: 600_000 } });
     const stub = () => runStubOf(submitted.id);
     await runInDurableObject(runStubOf(submitted.id), async (instance, state) => {
-      void instance.forget().catch(() => undefined);
+      void (instance as DurableObject & RunRpc).forget().catch(() => undefined);
       await state.storage.sync();
       state.abort('killed');
     }).catch(() => undefined);
