@@ -1,15 +1,51 @@
-// Lint rules. The import rules are the architecture: shared <- pure files <- objects <- api <- index.
+// Lint rules. Which file may import which, and what a pure file must not take, is said by globs and by the table of floors
+// in test/structure/floors.ts: a new room is linted on the day it is made. The tests beside the table do the rest.
+import { dirname, relative, resolve } from 'node:path';
 import { defineConfig } from 'eslint/config';
 import svelte from 'eslint-plugin-svelte';
 import ts from 'typescript-eslint';
+import { HOUSE, importProblem, IMPURE_PACKAGES, PLATFORM_TYPES } from './test/structure/floors.ts';
 
-const oneWay = 'imports point one way: shared <- pure files <- objects <- api <- app <- index';
+const root = import.meta.dirname;
 
-/** Files under `files` may not import what lies under any of `from` (patterns over import paths). */
-const zone = (files, from, message) => ({
-  files,
-  rules: { 'no-restricted-imports': ['error', { patterns: [{ group: from, message }] }] },
-});
+/** Floors, towers, contracts, and objects that are called by RPC. */
+const floors = {
+  create(context) {
+    const from = relative(root, context.filename);
+    const check = (node, typeOnly) => {
+      const to = node.source?.value;
+      if (typeof to !== 'string' || !/^\..*\.(ts|svelte)$/.test(to)) return;
+      const target = relative(root, resolve(dirname(context.filename), to));
+      const message = importProblem(from, target, typeOnly);
+      if (message) context.report({ node, message });
+    };
+    const isType = (kind, names) =>
+      kind === 'type' ||
+      (names.length > 0 && names.every((one) => (one.importKind ?? one.exportKind) === 'type'));
+    return {
+      ImportDeclaration: (node) => check(node, isType(node.importKind, node.specifiers)),
+      ExportNamedDeclaration: (node) => check(node, isType(node.exportKind, node.specifiers)),
+      ExportAllDeclaration: (node) => check(node, node.exportKind === 'type'),
+      ImportExpression: (node) => check(node, false),
+    };
+  },
+};
+
+/** What pure files take as arguments instead. */
+const taken = [
+  ["MemberExpression[object.name='Date'][property.name='now']", 'the clock'],
+  ["NewExpression[callee.name='Date'][arguments.length=0]", 'the clock'],
+  ["CallExpression[callee.name='Date']", 'the clock'],
+  ["MemberExpression[object.name='performance']", 'the clock'],
+  ["MemberExpression[object.name='Math'][property.name='random']", 'chance'],
+  ["MemberExpression[object.name='crypto'][property.name!='subtle']", 'chance'],
+  [`TSTypeReference[typeName.name=/^(${PLATFORM_TYPES})$/]`, 'the platform'],
+].map(([selector, what]) => ({
+  selector,
+  message: `a file without a suffix is pure: ${what} is given to it`,
+}));
+
+const globOf = (room) => (room.endsWith('/') ? `${room}**` : room);
 
 export default defineConfig(
   {
@@ -45,61 +81,37 @@ export default defineConfig(
       ],
     },
   },
-  zone(
-    ['shared/**'],
-    ['**/worker/**', '**/web/**', '**/test/**'],
-    'shared/ imports nothing but shared/',
-  ),
-  zone(
-    ['shared/sandbox/**'],
-    ['**/mapreduce/**', '**/streaming/**', '**/dag/**', '**/runtimes/**'],
-    'shared/: sandbox <- mapreduce, streaming <- dag <- runtimes',
-  ),
-  zone(
-    ['shared/{mapreduce,streaming}/**'],
-    ['../{mapreduce,streaming}/**', '**/dag/**', '**/runtimes/**'],
-    'shared/: sandbox <- mapreduce, streaming <- dag <- runtimes',
-  ),
-  zone(['web/**'], ['**/worker/**', '**/test/**'], 'the page imports shared/ only'),
-  zone(
-    [
-      'worker/{platform,catalog,datasets,mapreduce,volunteers,streaming,keyed,stateful,join,windowing,batching,kappa,dag,claim-check,services}/**/*.{object,entrypoint}.ts',
-      'worker/platform/**',
-    ],
-    ['**/web/**', '**/test/**', '**/api/**', '**/app.ts', '**/index.ts'],
-    oneWay,
-  ),
-  zone(['worker/api/**'], ['**/web/**', '**/test/**', '**/app.ts', '**/index.ts'], oneWay),
   {
-    // Another room's object is called by RPC through a typed stub: its types, never its code.
-    files: ['worker/**/*.ts'],
-    ignores: ['worker/index.ts'],
+    files: ['{shared,worker,web}/**/*.{ts,svelte}'],
+    plugins: { house: { rules: { floors } } },
+    rules: { 'house/floors': 'error' },
+  },
+  {
+    files: ['{shared,worker,web}/**/*.ts'],
+    ignores: [
+      '**/*.{edge,store,object,entrypoint,svelte}.ts',
+      ...[...HOUSE.programs, ...HOUSE.shells, ...Object.keys(HOUSE.exceptions)].map(globOf),
+    ],
     rules: {
-      '@typescript-eslint/no-restricted-imports': [
+      'no-restricted-syntax': ['error', ...taken],
+      'no-restricted-imports': [
         'error',
         {
           patterns: [
-            {
-              // The abstract class of the keyed shards is extended, not called.
-              group: ['**/*.object.ts', '**/*.entrypoint.ts', '!**/keyed/shard.object.ts'],
-              allowTypeImports: true,
-              message: 'call objects by RPC',
-            },
+            { group: IMPURE_PACKAGES, message: 'only files with a suffix know the runtime' },
           ],
         },
       ],
     },
   },
   {
-    // Pure files take time, randomness and ids as arguments and know no Cloudflare.
-    ...zone(
-      [
-        'worker/{mapreduce,volunteers,catalog,datasets,streaming,keyed,stateful,join,windowing,batching,kappa,dag,claim-check,services}/**/*.ts',
+    files: ['**/*.rpc.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ regex: '^[^.]', message: 'a contract imports no package' }] },
       ],
-      ['cloudflare:*', '**/web/**', '**/test/**', '**/api/**', '**/app.ts', '**/index.ts'],
-      `${oneWay}; only *.object.ts and *.entrypoint.ts files know the runtime`,
-    ),
-    ignores: ['**/*.object.ts', '**/*.entrypoint.ts'],
+    },
   },
   {
     files: ['worker/local/**', 'test/**'],
