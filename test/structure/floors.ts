@@ -43,13 +43,8 @@ const WEB = [
   ['web/lib/*', 'web/volunteer/'],
   ['web/lib/theme/'],
   ['web/lib/ui/'],
-  [
-    'web/lib/dag/',
-    'web/lib/jobs/',
-    'web/lib/processors/',
-    'web/lib/schedules/',
-    'web/lib/streams/',
-  ],
+  ['web/lib/jobs/', 'web/lib/processors/', 'web/lib/schedules/', 'web/lib/streams/'],
+  ['web/lib/dag/'],
   ['web/lib/claims/'],
   [
     'web/features/home/',
@@ -96,7 +91,6 @@ export const HOUSE: Table = {
       "keeps the realm's own clock from user code, which is given another one",
     'shared/client/calls.ts': 'spreads the reconnections of its users over time: it is their shell',
     'worker/platform/env.ts': 'only says what the bindings are',
-    'web/lib/live.ts': 'spreads reconnections over time: it is the shell of the live pages',
   },
 };
 
