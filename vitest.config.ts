@@ -1,13 +1,14 @@
 // Three layers of tests: pure files in Node; objects, routes and queues inside workerd; the whole system, with a local
 // edge and real Chromium, from Node. Files share their process and its modules: a test file leaves nothing behind that
-// another one could meet. The first two layers run side by side, the last one alone: it needs both cores.
+// another one could meet. The first two layers run side by side, the last one alone. Much of its time is waiting (for
+// back-off, windows, a restart), so more of its files run at once than there are cores on a small machine.
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     isolate: false,
-    maxWorkers: 2,
+    maxWorkers: 3,
     projects: [
       {
         extends: true,
@@ -40,6 +41,7 @@ export default defineConfig({
           globalSetup: ['test/support/e2e-setup.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
+          maxWorkers: 4,
           sequence: { groupOrder: 2 },
         },
       },

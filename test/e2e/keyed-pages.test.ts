@@ -140,18 +140,19 @@ test('a state is found by its key, says what is not in it yet, and grows while o
 test('the board says what waits for what, and a key leaves it when all has come', async () => {
   await visitor.visit('/processors/catalogue', async (page) => {
     const board = page.getByRole('list', { name: 'Keys that wait', exact: true });
+    const key = (name: string) => board.getByRole('button', { name, exact: true });
     await page.getByRole('button', { name: /^ImageEncoded 1/ }).click();
     await page.waitForURL(/missing=ImageEncoded/);
-    await board.getByRole('button', { name: 'p1' }).waitFor({ state: 'detached' });
+    await key('p1').waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'Show all' }).click();
-    await board.getByRole('button', { name: 'p1' }).click();
+    await key('p1').click();
     await board.getByText('0:1').waitFor();
     await expectFit(page);
 
     await page.getByText('another event of its type waited under its key').waitFor();
     await publish('products', [part('VideoEncoded', 'p1')]);
-    await board.getByRole('button', { name: 'p1' }).waitFor({ state: 'detached' });
-    expect(await board.getByRole('button', { name: 'p2' }).count()).toBe(1);
+    await key('p1').waitFor({ state: 'detached' });
+    expect(await key('p2').count()).toBe(1);
 
     await page.getByRole('button', { name: 'Drain' }).click();
     const dialog = page.getByRole('dialog');
