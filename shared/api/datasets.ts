@@ -70,7 +70,7 @@ export const datasets = resource(
     },
     putPart: {
       summary: 'Upload one part of a dataset',
-      description: `For bodies over the platform's request limit, and for connections that break. The first part begins the upload and its Content-Type becomes the dataset's. Parts are numbered from 1 to ${UPLOAD_PARTS_MAX}, come in any order, and may be sent again; all have the same size of at least ${UPLOAD_PART_MIN_BYTES / MIB} MiB, but the last, which may be smaller. Nothing is visible before the upload is completed. An upload that nobody completes is given up after a day.`,
+      description: `For bodies over the platform's request limit, and for connections that break. The first part begins the upload and its Content-Type becomes the dataset's. Parts are numbered from 1 to ${UPLOAD_PARTS_MAX}, come in any order, and may be sent again; all have the same size of at least ${UPLOAD_PART_MIN_BYTES / MIB} MiB, but the last, which may be smaller. Nothing is visible before the upload is completed. An upload that is not completed is given up after a day.`,
       query: PartQuery,
       body: bytesBody('The bytes of the part, with their Content-Length.'),
       answers: { 200: json('The part is stored.', UploadedPart) },

@@ -80,7 +80,7 @@ async function* messages(response: Response, place: { lastId: string }) {
   }
 }
 
-/** A body's bytes; whoever stops reading cancels it. Not every browser can iterate over a stream. */
+/** A body's bytes; a reader that stops cancels it. Not every browser can iterate over a stream. */
 export async function* chunks({ body }: Response): AsyncGenerator<Uint8Array, void, undefined> {
   if (!body) return;
   const reader = (body as ReadableStream<Uint8Array>).getReader();

@@ -42,7 +42,7 @@ function allowMoreFields({ jsonSchema, zodSchema, io }: ZodOpenApiOverrideContex
   }
 }
 
-/** Any JSON is the empty schema. Generated, it is a recursive union, twice, that tells nobody anything. */
+/** Any JSON is the empty schema. Generated, it is a recursive union, twice, that tells a reader nothing. */
 function withPlainJson(text: string): ApiDocument {
   const prefix = '"#/components/schemas/';
   const document = JSON.parse(
