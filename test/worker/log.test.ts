@@ -164,7 +164,7 @@ describe('a partition', () => {
     expect(await holders()).not.toContain('claims/0');
   });
 
-  it('rings its readers, and again after an eviction if they did not answer', async () => {
+  it('wakes its readers, and again after an eviction if they did not answer', async () => {
     const log = await configured('readers');
     const wakeUp = { kind: 'look', window: 'none', streamUid: 'readers', partition: 0 } as const;
     expect(await log.subscribe('r', wakeUp, 'latest')).toBe(0);

@@ -22,7 +22,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   }),
 );
 
-describe('bells', () => {
+describe('wake-ups of the edge', () => {
   test('never have more mappers out than there may be, and no number twice', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {

@@ -1,4 +1,4 @@
-// Circles of processors and streams, through outputs and through late events.
+// Cycles of processors and streams, through outputs and through late events.
 import { describe, expect, it } from 'vitest';
 import { cycleWith, type Flow } from '../../../worker/catalog/cycles.ts';
 
@@ -8,7 +8,7 @@ const flow = (processor: string, streams: string[], ...outputs: string[]): Flow 
   outputs,
 });
 
-describe('circles', () => {
+describe('cycles', () => {
   it('are named by their streams and processors in turn, the shortest one', () => {
     const flows = [flow('p', ['a'], 'b'), flow('q', ['b'], 'c'), flow('long', ['b'], 'd')];
     expect(cycleWith(flows, flow('r', ['c'], 'a'))).toEqual(['c', 'r', 'a', 'p', 'b', 'q', 'c']);

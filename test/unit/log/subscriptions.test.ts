@@ -1,4 +1,4 @@
-// Whom a partition rings, and when again.
+// Which readers a partition wakes, and when again.
 import { describe, expect, test } from 'vitest';
 import { BELL_RING_AGAIN_MAX_MS, BELL_RING_AGAIN_MS } from '../../../shared/limits.ts';
 import { Subscriptions } from '../../../worker/log/partition/subscriptions.ts';
