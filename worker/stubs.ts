@@ -10,7 +10,7 @@ import type { JoinRpc } from './contracts/join.rpc.ts';
 import type { ScheduleRpc } from './contracts/schedule.rpc.ts';
 import type { JobRpc } from './contracts/job.rpc.ts';
 import type { UserServiceRpc } from './contracts/user-service.rpc.ts';
-import { type ShardRef, shardName, type ShardRpc, type KeyedKind } from './contracts/shard.rpc.ts';
+import { type ShardRef, shardName, type KeyedKind } from './contracts/shard.rpc.ts';
 import type { StateRpc } from './contracts/state.rpc.ts';
 import type { ConsumerRpc } from './contracts/consumer.rpc.ts';
 import type { LogRpc } from './contracts/log.rpc.ts';
@@ -18,6 +18,7 @@ import { type ConsumerRef, consumerName, logName, type PartitionRef } from './co
 import type { ProcessorRpc } from './contracts/processor.rpc.ts';
 import type { LobbyRpc } from './contracts/lobby.rpc.ts';
 import type { WindowRpc } from './contracts/window.rpc.ts';
+import type { ShardRpcs } from './contracts/shard-kinds.rpc.ts';
 import type { Env } from './platform/env.ts';
 import { isRunId } from './platform/ids.ts';
 import { notFound } from './platform/problem.ts';
@@ -99,11 +100,18 @@ export const joinObject = (env: Bindings, ref: ShardRef): JoinRpc =>
 export const windowObject = (env: Bindings, ref: ShardRef): WindowRpc =>
   stub(env.WINDOWS as unknown as DurableObjectNamespace, shardName(ref));
 
-const SHARD_OBJECTS = { stateful: stateObject, join: joinObject, window: windowObject };
+const SHARD_OBJECTS: { [Kind in KeyedKind]: (env: Bindings, ref: ShardRef) => ShardRpcs[Kind] } = {
+  stateful: stateObject,
+  join: joinObject,
+  window: windowObject,
+};
 
 /** A shard of whatever kind. */
-export const shardObject = (env: Bindings, kind: KeyedKind, ref: ShardRef): ShardRpc =>
-  SHARD_OBJECTS[kind](env, ref);
+export const shardObject = <Kind extends KeyedKind>(
+  env: Bindings,
+  kind: Kind,
+  ref: ShardRef,
+): ShardRpcs[Kind] => SHARD_OBJECTS[kind](env, ref);
 
 /** One run of a DAG job, by the job's id. */
 export const runObject = (env: Bindings, job: string): RunRpc =>

@@ -7,7 +7,7 @@ import {
   covers,
   type End,
   type Cutover,
-  type TakeoverCrew,
+  type CutoverGeneration,
 } from '../../worker/processors/definition/cutover.ts';
 
 const PARTITIONS = 3;
@@ -55,9 +55,10 @@ function world(plan: { from: number; deaths: number[]; lettersEvery: number }) {
   };
   const ends = ({ committed }: Fake): End[] =>
     committed.map((at, partition) => ({ streamUid: STREAM, partition, committed: at }));
-  const crew = (generation: number): TakeoverCrew => {
-    const fake = of(generation);
+  const generation = (number: number): CutoverGeneration => {
+    const fake = of(number);
     return {
+      nearEvents: 5,
       ends: () => step(() => ends(fake)),
       stop: () =>
         step(() => {
@@ -100,13 +101,12 @@ function world(plan: { from: number; deaths: number[]; lettersEvery: number }) {
     async look() {
       try {
         await advance(saved, {
-          crew,
+          generation,
           save: (state) => {
             mayDie();
             saved = structuredClone(state);
             mayDie();
           },
-          nearEvents: 5,
         });
       } catch (error) {
         if (!(error instanceof Death)) throw error;

@@ -9,7 +9,6 @@ import {
   states,
   waiting,
 } from '../processors/keyed/reading.edge.ts';
-import { KEYED_KINDS } from '../contracts/shard.rpc.ts';
 import type { Env } from '../platform/env.ts';
 import { catalog, processorObject } from '../stubs.ts';
 import { found, ProblemError } from '../platform/problem.ts';
@@ -67,7 +66,7 @@ export const processorHandlers: Handlers<'processors'> = {
     return batches;
   },
   async states({ env, params: { name }, query: { prefix, format, ...page } }) {
-    const places = await keyedPlaces(env, name, ['stateful'], 'lists of states');
+    const places = await keyedPlaces(env, name, 'states');
     if (format === 'json') return states(env, places, prefix, page);
     return new Response(stateExport(env, places, prefix), {
       headers: {
@@ -79,22 +78,22 @@ export const processorHandlers: Handlers<'processors'> = {
   },
   async state({ env, params: { name, key } }) {
     for (let tries = 1; tries <= STATE_TRIES; tries++) {
-      const places = await keyedPlaces(env, name, KEYED_KINDS, 'states by key');
+      const places = await keyedPlaces(env, name, 'state');
       const answer = await keyedState(env, places, key);
       if (answer) return answer;
     }
     throw new ProblemError('unavailable', `${name} is being rebuilt: ask again`);
   },
   async waiting({ env, params: { name }, query: { missing, ...page } }) {
-    const places = await keyedPlaces(env, name, ['join'], 'keys that wait');
+    const places = await keyedPlaces(env, name, 'waiting');
     return waiting(env, places, missing ?? null, page);
   },
   async windows({ env, params: { name }, query: page }) {
-    const places = await keyedPlaces(env, name, ['window'], 'windows of event time');
+    const places = await keyedPlaces(env, name, 'windows');
     return openWindows(env, places, page);
   },
   async late({ env, params: { name }, query: { limit } }) {
-    const places = await keyedPlaces(env, name, ['join', 'window'], 'late events');
+    const places = await keyedPlaces(env, name, 'late');
     return { items: await lateEvents(env, places, limit), next: null };
   },
   deadLetters: ({ env, params: { name }, query: { cursor, limit } }) =>

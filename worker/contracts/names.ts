@@ -19,6 +19,9 @@ export interface PartitionRef {
   partition: number;
 }
 
+export const partitionsOf = ({ name, uid, partitions }: StreamDefinition): PartitionRef[] =>
+  Array.from({ length: partitions }, (_, partition) => ({ stream: name, uid, partition }));
+
 /** Who reads one partition for one processor. A replay reads beside the version it replaces: another generation. */
 export interface ConsumerRef {
   processor: string;

@@ -5,6 +5,7 @@ import type { TaskError } from '../../shared/schemas/job.ts';
 import type {
   EventWindow,
   JoinRules,
+  KeyedSpec,
   KeyPath,
   LateEvent,
   ProcessorCounters,
@@ -36,8 +37,7 @@ export interface Routing {
   skewMs?: number;
 }
 
-export const KEYED_KINDS = ['stateful', 'join', 'window'] as const;
-export type KeyedKind = (typeof KEYED_KINDS)[number];
+export type KeyedKind = KeyedSpec['kind'];
 
 /** What the shard does with events. */
 export type ShardWork =

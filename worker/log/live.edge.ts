@@ -11,10 +11,10 @@ import type { Env } from '../platform/env.ts';
 import { logObject } from '../stubs.ts';
 import { ProblemError } from '../platform/problem.ts';
 import { sideBySide } from '../platform/side-by-side.ts';
-import type { PartitionRef, StreamDefinition } from '../contracts/names.ts';
+import { partitionsOf, type PartitionRef, type StreamDefinition } from '../contracts/names.ts';
 import { parsePlaces, type Places, placesText } from './places.ts';
 import { readEvents } from './read.edge.ts';
-import { partitionOfStream, partitionsOf } from './streams.edge.ts';
+import { partitionOfStream } from './streams.edge.ts';
 
 const encoder = new TextEncoder();
 const EARLY_MS = 1_000;

@@ -7,8 +7,7 @@ import type { Env } from '../platform/env.ts';
 import { catalog, logObject, processorObject } from '../stubs.ts';
 import { sideBySide } from '../platform/side-by-side.ts';
 import type { LogStatus } from '../contracts/log.rpc.ts';
-import type { StreamDefinition } from '../contracts/names.ts';
-import { partitionsOf } from './streams.edge.ts';
+import { partitionsOf, type StreamDefinition } from '../contracts/names.ts';
 
 export async function shownStream(env: Env, stream: StreamDefinition): Promise<Stream> {
   const statuses = await sideBySide(partitionsOf(stream), CONNECTIONS_MAX, async (ref) => {

@@ -11,7 +11,7 @@ import { catalog, logObject } from '../stubs.ts';
 import { notFound, ProblemError } from '../platform/problem.ts';
 import { sideBySide } from '../platform/side-by-side.ts';
 import type { LogConfig } from '../contracts/log.rpc.ts';
-import type { PartitionRef, StreamDefinition } from '../contracts/names.ts';
+import { partitionsOf, type PartitionRef, type StreamDefinition } from '../contracts/names.ts';
 
 const HOUR_MS = 3600_000;
 const FORGET_TRIES = 3;
@@ -40,9 +40,6 @@ export async function streamNow(env: Env, name: string): Promise<StreamDefinitio
 export function forgetStream(name: string): void {
   remembered.delete(name);
 }
-
-export const partitionsOf = ({ name, uid, partitions }: StreamDefinition): PartitionRef[] =>
-  Array.from({ length: partitions }, (_, partition) => ({ stream: name, uid, partition }));
 
 /** Throws `invalid_request` when the stream has no such partition. */
 export function partitionOfStream(stream: StreamDefinition, partition: number): PartitionRef {

@@ -20,7 +20,7 @@ import { jobObject, processorObject } from '../../stubs.ts';
 import { Timers } from '../../platform/timers.store.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
 import { batchName } from '../../contracts/names.ts';
-import { partitionsOf } from '../../log/streams.edge.ts';
+import { partitionsOf } from '../../contracts/names.ts';
 import type {
   BatchConfig,
   BatchEffects,

@@ -6,34 +6,35 @@ import type {
   DeadLetter,
   RedriveBody,
 } from '../../../shared/schemas/processor.ts';
+import type { StreamPoint } from '../../../shared/schemas/stream.ts';
 import type { BatchRpc } from '../../contracts/batch.rpc.ts';
-import { batchObject } from '../../stubs.ts';
 import { emptyCounters } from './counters.ts';
-import type { Crew, CrewOrders, CrewStatus } from './generation.edge.ts';
+import type { Generation, GenerationOptions, GenerationStatus } from './generation.edge.ts';
 import { emptyLatency } from '../../platform/latency.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
 import { batchName } from '../../contracts/names.ts';
 import type { ProcessorDefinition } from '../../contracts/processor.rpc.ts';
 import type { End } from './cutover.ts';
 
-export class WindowCrew implements Crew {
+export class BatchGeneration implements Generation {
   readonly #definition: ProcessorDefinition;
   readonly #spec: BatchSpec;
-  readonly #orders: CrewOrders;
+  readonly #options: GenerationOptions;
   readonly #object: BatchRpc;
   readonly places = null;
+  readonly nearEvents = 0;
 
-  constructor(definition: ProcessorDefinition, spec: BatchSpec, orders: CrewOrders) {
+  constructor(definition: ProcessorDefinition, spec: BatchSpec, options: GenerationOptions) {
     this.#definition = definition;
     this.#spec = spec;
-    this.#orders = orders;
-    const name = batchName(definition.uid, orders.generation.generation);
-    this.#object = batchObject(orders.env, name);
+    this.#options = options;
+    const name = batchName(definition.uid, options.generation.generation);
+    this.#object = options.objects.batch(name);
   }
 
   async configure(from: Point): Promise<void> {
     const { name: processor, uid: processorUid, streams, program, guard } = this.#definition;
-    const { generation, paused } = this.#orders;
+    const { generation, paused } = this.#options;
     const { generation: number, version } = generation;
     const spec = this.#spec;
     const config = { processor, processorUid, spec, streams, program, guard, paused };
@@ -71,7 +72,7 @@ export class WindowCrew implements Crew {
     return this.#object.batches(cursor, limit);
   }
 
-  async status(): Promise<CrewStatus> {
+  async status(): Promise<GenerationStatus> {
     const status = await this.#object.status();
     return (
       status ?? {
@@ -87,6 +88,14 @@ export class WindowCrew implements Crew {
 
   deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>> {
     return this.#object.deadLetters(cursor, limit);
+  }
+
+  /** Its failed windows go with it, and the new one would not read what lies before `from`. */
+  async replayConflict(from: StreamPoint): Promise<string | null> {
+    if (from === 'earliest') return null;
+    const { deadLetters } = await this.status();
+    if (deadLetters === 0) return null;
+    return `${deadLetters} windows failed, and a replay that does not begin at the earliest event might lose them; redrive them first`;
   }
 
   redrive(body: RedriveBody): Promise<number> {

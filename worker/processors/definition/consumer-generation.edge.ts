@@ -1,41 +1,40 @@
 // The consumers of one generation: one for each partition of each stream, asked a few at a time.
-import { CONNECTIONS_MAX, LOG_LINES_MAX } from '../../../shared/limits.ts';
+import { BATCH_MAX_EVENTS, CONNECTIONS_MAX, LOG_LINES_MAX } from '../../../shared/limits.ts';
 import type { List } from '../../../shared/schemas/common.ts';
 import type { DeadLetter, RedriveBody } from '../../../shared/schemas/processor.ts';
-import { consumerObject } from '../../stubs.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import type { ConsumerConfig, ConsumerRpc } from '../../contracts/consumer.rpc.ts';
 import { addCounts, emptyCounters } from './counters.ts';
-import type { Crew, CrewOrders, CrewStatus } from './generation.edge.ts';
+import type { Generation, GenerationOptions, GenerationStatus } from './generation.edge.ts';
 import { emptyLatency, mergeLatency } from '../../platform/latency.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
-import type { ConsumerRef, PartitionRef } from '../../contracts/names.ts';
+import { type ConsumerRef, type PartitionRef, partitionsOf } from '../../contracts/names.ts';
 import type { ProcessorDefinition } from '../../contracts/processor.rpc.ts';
-import { partitionsOf } from '../../log/streams.edge.ts';
 import type { End } from './cutover.ts';
 
 /** What a keyed processor's consumers are told beside, or instead of, what all are told. */
-export type KeyedOrders = (source: PartitionRef, place: number) => Partial<ConsumerConfig>;
+export type KeyedOptions = (source: PartitionRef, place: number) => Partial<ConsumerConfig>;
 
-export class ConsumerCrew implements Crew {
+export class ConsumerGeneration implements Generation {
   readonly #definition: ProcessorDefinition;
-  readonly #orders: CrewOrders;
-  readonly #keyed: KeyedOrders;
+  readonly #options: GenerationOptions;
+  readonly #keyed: KeyedOptions;
   /** In the order of the definition's streams. */
   readonly refs: readonly ConsumerRef[];
   readonly drain = null;
   readonly batches = null;
   readonly places = null;
+  readonly nearEvents = BATCH_MAX_EVENTS;
 
   constructor(
     definition: ProcessorDefinition,
-    orders: CrewOrders,
-    keyed: KeyedOrders = () => ({}),
+    options: GenerationOptions,
+    keyed: KeyedOptions = () => ({}),
   ) {
     this.#definition = definition;
-    this.#orders = orders;
+    this.#options = options;
     this.#keyed = keyed;
-    this.refs = this.#refsOf(orders.generation.generation);
+    this.refs = this.#refsOf(options.generation.generation);
   }
 
   #refsOf(generation: number): ConsumerRef[] {
@@ -46,9 +45,9 @@ export class ConsumerCrew implements Crew {
   }
 
   #each<Answer>(work: (consumer: ConsumerRpc, ref: ConsumerRef, place: number) => Promise<Answer>) {
-    const { env } = this.#orders;
+    const { objects } = this.#options;
     return sideBySide(this.refs, CONNECTIONS_MAX, (ref, place) =>
-      work(consumerObject(env, ref), ref, place),
+      work(objects.consumer(ref), ref, place),
     );
   }
 
@@ -60,7 +59,7 @@ export class ConsumerCrew implements Crew {
 
   #configOf(ref: ConsumerRef, place: number): ConsumerConfig {
     const { name, spec, program, guard } = this.#definition;
-    const { generation, paused, rebuilding } = this.#orders;
+    const { generation, paused, rebuilding } = this.#options;
     if (!program) throw new Error(`the processor ${name} has no program`);
     return {
       ref,
@@ -96,9 +95,9 @@ export class ConsumerCrew implements Crew {
   }
 
   async bequeath(heir: number): Promise<void> {
-    const { env } = this.#orders;
+    const { objects } = this.#options;
     await this.#each(async (consumer, ref) => {
-      const heirs = consumerObject(env, { ...ref, generation: heir });
+      const heirs = objects.consumer({ ...ref, generation: heir });
       let letters = await consumer.surrender(-1);
       while (letters.length > 0) {
         await heirs.adopt(letters);
@@ -111,8 +110,8 @@ export class ConsumerCrew implements Crew {
     await this.#each((consumer) => consumer.forget());
   }
 
-  async status(): Promise<CrewStatus> {
-    const status: CrewStatus = {
+  async status(): Promise<GenerationStatus> {
+    const status: GenerationStatus = {
       lag: [],
       counters: emptyCounters(),
       latency: emptyLatency(),
@@ -133,16 +132,21 @@ export class ConsumerCrew implements Crew {
     return status;
   }
 
+  /** It hands over the dead letters that the new one does not read. */
+  async replayConflict(): Promise<null> {
+    return null;
+  }
+
   /** Consumer by consumer; the cursor says which one, and where in it. */
   async deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>> {
-    const { env } = this.#orders;
+    const { objects } = this.#options;
     const [at, inner] = /^(\d+):(\d+)?$/.exec(cursor ?? '0:')?.slice(1) ?? ['0'];
     const items: DeadLetter[] = [];
     let within = inner;
     for (let i = Number(at); i < this.refs.length; i++, within = undefined) {
       if (items.length === limit) return { items, next: `${i}:` };
       const ref = this.refs[i] as ConsumerRef;
-      const page = await consumerObject(env, ref).deadLetters(within, limit - items.length);
+      const page = await objects.consumer(ref).deadLetters(within, limit - items.length);
       items.push(...page.items);
       if (page.next !== null) return { items, next: `${i}:${page.next}` };
     }
@@ -151,7 +155,7 @@ export class ConsumerCrew implements Crew {
 
   /** At a rate, they take turns: the next consumer's letters begin where the last one's end. */
   async redrive(body: RedriveBody, nowMs: number): Promise<number> {
-    const { env } = this.#orders;
+    const { objects } = this.#options;
     const spacingMs = body.ratePerSecond === undefined ? 0 : 1000 / body.ratePerSecond;
     let redriven = 0;
     for (const ref of this.refs) {
@@ -159,7 +163,7 @@ export class ConsumerCrew implements Crew {
       const own = body.ids?.filter((id) => id.startsWith(`${stream}:${partition}:`));
       if (own?.length === 0) continue;
       const some = own ? { ...body, ids: own } : body;
-      redriven += await consumerObject(env, ref).redrive(some, nowMs + redriven * spacingMs);
+      redriven += await objects.consumer(ref).redrive(some, nowMs + redriven * spacingMs);
     }
     return redriven;
   }

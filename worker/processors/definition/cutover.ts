@@ -5,7 +5,7 @@
 // where it was stopped, the new one's begin at `from` and go on for good; from the old one's end on there is only
 // the new one's.
 
-export interface Generation {
+export interface GenerationRef {
   generation: number;
   version: number;
 }
@@ -26,14 +26,16 @@ export type Phase =
   | { kind: 'chasing'; ends: End[] };
 
 export interface Cutover {
-  active: Generation;
-  replay: (Generation & { startedAtMs: number; phase: Phase }) | null;
+  active: GenerationRef;
+  replay: (GenerationRef & { startedAtMs: number; phase: Phase }) | null;
   /** Generations that are over: their dead letters go to the active one, and then they are forgotten. */
   retired: number[];
 }
 
 /** Those who work for one generation. Everything here may be asked twice. */
-export interface TakeoverCrew {
+export interface CutoverGeneration {
+  /** The one before it is stopped when this one has at most so many events to go in each partition. */
+  nearEvents: number;
   ends(): Promise<End[]>;
   /** For good; answers where each partition has come to. */
   stop(): Promise<End[]>;
@@ -43,10 +45,8 @@ export interface TakeoverCrew {
 }
 
 export interface CutoverPorts {
-  crew(generation: number): TakeoverCrew;
+  generation(generation: number): CutoverGeneration;
   save(state: Cutover): void;
-  /** The old one is stopped when the new one has at most so many events to go in each partition. */
-  nearEvents: number;
 }
 
 /** Goes as far as it can be gone now. Answers the state it stopped at, which was saved. */
@@ -66,19 +66,19 @@ async function step(state: Cutover, ports: CutoverPorts): Promise<Cutover | null
   if (!replay) {
     const gone = retired[0];
     if (gone === undefined) return null;
-    await ports.crew(gone).bequeath(active.generation);
-    await ports.crew(gone).forget();
+    await ports.generation(gone).bequeath(active.generation);
+    await ports.generation(gone).forget();
     return { ...state, retired: retired.slice(1) };
   }
-  const fresh = ports.crew(replay.generation);
-  const old = ports.crew(active.generation);
+  const fresh = ports.generation(replay.generation);
+  const old = ports.generation(active.generation);
   const into = (phase: Phase): Cutover => ({ ...state, replay: { ...replay, phase } });
   switch (replay.phase.kind) {
     case 'building': {
       // The new one first: what the old one does meanwhile must not look as if the new one had done it.
       const reached = await fresh.ends();
       const serving = await old.ends();
-      return covers(reached, serving, ports.nearEvents) ? into({ kind: 'stopping' }) : null;
+      return covers(reached, serving, fresh.nearEvents) ? into({ kind: 'stopping' }) : null;
     }
     case 'stopping':
       return into({ kind: 'chasing', ends: await old.stop() });

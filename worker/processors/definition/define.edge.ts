@@ -1,15 +1,14 @@
 // From a checked specification to a processor that runs: compiles the code, checks streams and circles in the
 // catalog, and hands the rest to its ProcessorObject. What can be refused is refused before anything changes.
-import { PARAMS_MAX_BYTES } from '../../../shared/limits.ts';
-import { compileProgram } from '../../../shared/mapreduce/program.ts';
-import type { FieldError } from '../../../shared/schemas/problem.ts';
 import type { Processor, ProcessorSpec } from '../../../shared/schemas/processor.ts';
 import type { ProcessorEntry } from '../../contracts/catalog.rpc.ts';
 import type { Env } from '../../platform/env.ts';
 import { catalog, processorObject } from '../../stubs.ts';
 import { notFound, ProblemError } from '../../platform/problem.ts';
 import { FIXED_KIND, FIXED_STREAMS } from './fixed-fields.ts';
-import { isKeyed, lateOf } from './keyed-spec.ts';
+import { lateOf } from './keyed-spec.ts';
+import { isKeyed, kindOf } from './kinds/kinds.ts';
+import { checkParams } from './params.ts';
 import type { ProcessorDefinition, Put, FixedField } from '../../contracts/processor.rpc.ts';
 import { storeProgram } from '../../isolates/processor-program.edge.ts';
 import { configureStream } from '../../log/streams.edge.ts';
@@ -21,7 +20,7 @@ export async function defineProcessor(
   spec: ProcessorSpec,
 ): Promise<{ created: boolean; processor: Processor }> {
   checkParams(spec.params, 'params');
-  if (spec.kind === 'batch' && spec.job) checkJob(spec.job);
+  kindOf(spec.kind).check?.(spec);
   const { code } = spec;
   const program = code === undefined ? null : await programOf(env, spec, code);
   const streams = [...new Set(typeof spec.stream === 'string' ? [spec.stream] : spec.stream)];
@@ -91,7 +90,7 @@ async function checkFixed(
   if (before.streams.toSorted().join() !== streams.toSorted().join()) {
     throw fixed(name, FIXED_STREAMS);
   }
-  if (!isKeyed(definition.spec)) return;
+  if (!isKeyed(definition)) return;
   const field = await processorObject(env, before.uid).fixed(definition);
   if (field) throw fixed(name, field);
 }
@@ -103,10 +102,9 @@ function fixed(name: string, { path, what }: FixedField): ProblemError {
   return new ProblemError('conflict', message, [{ path, message }]);
 }
 
-/** What the program can do is remembered for windows alone: nothing else asks. */
 async function programOf(env: Env, spec: ProcessorSpec, code: string) {
-  const { key, hash, adds, merges } = await storeProgram(env, code, spec);
-  return spec.kind === 'window' ? { key, hash, adds, merges } : { key, hash };
+  const { key, hash, ...parts } = await storeProgram(env, code, spec);
+  return { key, hash, ...kindOf(spec.kind).partsOf?.(parts) };
 }
 
 async function enter(env: Env, entry: Omit<ProcessorEntry, 'uid'>) {
@@ -125,22 +123,4 @@ async function enter(env: Env, entry: Omit<ProcessorEntry, 'uid'>) {
       throw new ProblemError('cycle', message, [{ path: put.field, message }]);
     }
   }
-}
-
-function checkJob({ code, params }: { code: string; params: unknown }): void {
-  checkParams(params, 'job.params');
-  const compiled = compileProgram(code);
-  if (compiled.ok) return;
-  const errors = compiled.errors.map(({ message, line, column }): FieldError => ({
-    path: 'job.code',
-    message: `line ${line}, column ${column}: ${message}`,
-  }));
-  const detail = errors[0]?.message ?? 'the program does not compile';
-  throw new ProblemError('bad_program', detail, errors);
-}
-
-function checkParams(params: unknown, path: string): void {
-  if (JSON.stringify(params).length <= PARAMS_MAX_BYTES) return;
-  const message = `${path} may have at most ${PARAMS_MAX_BYTES} bytes as JSON`;
-  throw new ProblemError('too_large', message, [{ path, message }]);
 }

@@ -10,13 +10,16 @@ import type {
   ProcessorCounters,
   RedriveBody,
 } from '../../../shared/schemas/processor.ts';
-import type { ShardRef } from '../../contracts/shard.rpc.ts';
-import type { Env } from '../../platform/env.ts';
-import type { Point } from '../../contracts/log.rpc.ts';
+import type { StreamPoint } from '../../../shared/schemas/stream.ts';
+import type { KeyedPlaces } from '../../contracts/processor.rpc.ts';
+import type { BatchRpc } from '../../contracts/batch.rpc.ts';
+import type { ConsumerRpc } from '../../contracts/consumer.rpc.ts';
 import type { ConsumerRef } from '../../contracts/names.ts';
-import type { Generation, TakeoverCrew } from './cutover.ts';
+import type { KeyedKind, ShardRef, ShardRpc } from '../../contracts/shard.rpc.ts';
+import type { Point } from '../../contracts/log.rpc.ts';
+import type { GenerationRef, CutoverGeneration } from './cutover.ts';
 
-export interface CrewStatus {
+export interface GenerationStatus {
   lag: Omit<PartitionLag, 'lag'>[];
   counters: ProcessorCounters;
   latency: number[];
@@ -29,12 +32,12 @@ export interface CrewStatus {
   troubles?: { shard: number; reason: string }[];
 }
 
-export interface Crew extends TakeoverCrew {
+export interface Generation extends CutoverGeneration {
   /** They are in place, and where they begin is settled, when this returns. */
   configure(from: Point): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
-  status(): Promise<CrewStatus>;
+  status(): Promise<GenerationStatus>;
   deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>>;
   redrive(body: RedriveBody, nowMs: number): Promise<number>;
   /** Closes what is open. Null: nothing ever is. */
@@ -42,13 +45,22 @@ export interface Crew extends TakeoverCrew {
   /** Null: no batch processor. */
   batches: ((cursor: string | undefined, limit: number) => Promise<List<Batch>>) | null;
   /** Where state lies, and who brings events there, in the order of the shards' sources. Null: it is not keyed. */
-  places: { shards: ShardRef[]; consumers: ConsumerRef[] } | null;
+  places: Omit<KeyedPlaces, 'version'> | null;
+  /** Why a replay from there might lose something. Null: it does not. */
+  replayConflict(from: StreamPoint): Promise<string | null>;
 }
 
-/** What a crew is made from. */
-export interface CrewOrders {
-  env: Env;
-  generation: Generation;
+/** The objects that may work for a generation. */
+export interface WorkObjects {
+  consumer(ref: ConsumerRef): ConsumerRpc;
+  shard(kind: KeyedKind, ref: ShardRef): ShardRpc;
+  batch(name: string): BatchRpc;
+}
+
+/** What a generation is made from. */
+export interface GenerationOptions {
+  objects: WorkObjects;
+  generation: GenerationRef;
   paused: boolean;
   /** It tells the processor when it has caught up. */
   rebuilding: boolean;

@@ -1,6 +1,5 @@
 // One generation of a keyed processor: a consumer for each partition, which brings events, and the shards that keep
 // what lies under their keys. Shards are told first and forgotten last: no event finds a shard that knows nothing.
-import { isoTime } from '../../../shared/iso-time.ts';
 import { CONNECTIONS_MAX, LOG_LINES_MAX } from '../../../shared/limits.ts';
 import type { List } from '../../../shared/schemas/common.ts';
 import type {
@@ -11,60 +10,63 @@ import type {
   RedriveBody,
 } from '../../../shared/schemas/processor.ts';
 import type { ShardConfig, ShardRef, ShardRpc, ShardStatus } from '../../contracts/shard.rpc.ts';
-import { shardObject } from '../../stubs.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import { addCounts } from './counters.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
-import { ConsumerCrew, type KeyedOrders } from './consumer-generation.edge.ts';
-import type { Crew, CrewOrders, CrewStatus } from './generation.edge.ts';
-import { inFixedOrder, keyPathOf, lateOf, shardWorkOf, typesOf } from './keyed-spec.ts';
+import { ConsumerGeneration, type KeyedOptions } from './consumer-generation.edge.ts';
+import type { Generation, GenerationOptions, GenerationStatus } from './generation.edge.ts';
+import { inFixedOrder, keyPathOf, lateOf } from './keyed-spec.ts';
+import type { KeyedEntry } from './kinds/entry.ts';
 import type { PartitionRef } from '../../contracts/names.ts';
 import type { ProcessorDefinition } from '../../contracts/processor.rpc.ts';
 import type { End } from './cutover.ts';
 
-/** What the shards of each kind count, so that a page shows a zero before there is anything. */
-const COUNTED = {
-  stateful: { forgotten: 0 },
-  join: { late: 0, fired: 0, timedOut: 0, repeated: 0 },
-  window: { late: 0, fired: 0 },
-} satisfies Record<KeyedSpec['kind'], Partial<ProcessorCounters>>;
-
-export class KeyedCrew implements Crew {
+export class KeyedGeneration implements Generation {
   readonly #definition: ProcessorDefinition;
   readonly #spec: KeyedSpec;
-  readonly #orders: CrewOrders;
-  readonly #consumers: ConsumerCrew;
+  readonly #kind: KeyedEntry<KeyedSpec>;
+  readonly #options: GenerationOptions;
+  readonly #consumers: ConsumerGeneration;
   readonly #shards: ShardRef[];
   readonly batches = null;
-  readonly drain: Crew['drain'];
-  readonly places: NonNullable<Crew['places']>;
+  readonly nearEvents: number;
+  readonly drain: Generation['drain'];
+  readonly places: NonNullable<Generation['places']>;
 
-  constructor(definition: ProcessorDefinition, spec: KeyedSpec, orders: CrewOrders) {
+  constructor(
+    definition: ProcessorDefinition,
+    spec: KeyedSpec,
+    options: GenerationOptions,
+    kind: KeyedEntry<KeyedSpec>,
+  ) {
     this.#definition = { ...definition, streams: inFixedOrder(definition.streams) };
     this.#spec = spec;
-    this.#orders = orders;
-    this.#consumers = new ConsumerCrew(this.#definition, orders, routingOf(spec));
+    this.#kind = kind;
+    this.#options = options;
+    this.#consumers = new ConsumerGeneration(this.#definition, options, routingOf(spec, kind));
     const { name: processor, uid: processorUid } = definition;
-    const { generation } = orders.generation;
+    const { generation } = options.generation;
+    this.nearEvents = this.#consumers.nearEvents;
     this.#shards = Array.from({ length: spec.shards }, (_, shard) => ({
       processor,
       processorUid,
       generation,
       shard,
     }));
-    this.places = { shards: this.#shards, consumers: [...this.#consumers.refs] };
-    this.drain = spec.kind === 'stateful' ? null : () => this.#drain();
+    const consumers = [...this.#consumers.refs];
+    this.places = { kind: spec.kind, shards: this.#shards, consumers };
+    this.drain = kind.drains ? () => this.#drain() : null;
   }
 
   #eachShard<Answer>(work: (shard: ShardRpc, ref: ShardRef) => Promise<Answer>) {
-    const { env } = this.#orders;
+    const { objects } = this.#options;
     return sideBySide(this.#shards, CONNECTIONS_MAX, (ref) =>
-      work(shardObject(env, this.#spec.kind, ref), ref),
+      work(objects.shard(this.#spec.kind, ref), ref),
     );
   }
 
   async configure(from: Point): Promise<void> {
-    await this.#tellShards(this.#orders.paused);
+    await this.#tellShards(this.#options.paused);
     await this.#consumers.configure(from);
   }
 
@@ -91,8 +93,8 @@ export class KeyedCrew implements Crew {
     const { output, services, params, retry } = this.#spec;
     return {
       ref,
-      work: shardWorkOf(this.#spec, program),
-      version: this.#orders.generation.version,
+      work: this.#kind.work(this.#spec, program),
+      version: this.#options.generation.version,
       programKey: program.key,
       programHash: program.hash,
       guard,
@@ -130,14 +132,14 @@ export class KeyedCrew implements Crew {
     await this.#eachShard((shard) => shard.drain());
   }
 
-  async status(): Promise<CrewStatus> {
+  async status(): Promise<GenerationStatus> {
     const status = await this.#consumers.status();
     const shards = await this.#eachShard(async (shard, ref) => ({
       shard: ref.shard,
       status: await shard.status(),
     }));
-    addCounts<Partial<ProcessorCounters>>(status.counters, COUNTED[this.#spec.kind]);
-    const troubles: NonNullable<CrewStatus['troubles']> = [];
+    addCounts<Partial<ProcessorCounters>>(status.counters, this.#kind.counters);
+    const troubles: NonNullable<GenerationStatus['troubles']> = [];
     const known: ShardStatus[] = [];
     for (const { shard, status: one } of shards) {
       if (!one) continue;
@@ -152,19 +154,18 @@ export class KeyedCrew implements Crew {
   }
 
   #holdings(shards: ShardStatus[]): KeyedHoldings {
-    const { kind } = this.#spec;
     const sum = (of: (status: ShardStatus) => number) =>
       shards.reduce((total, status) => total + of(status), 0);
-    const marks = shards.flatMap(({ watermarkMs }) => (watermarkMs === null ? [] : [watermarkMs]));
     return {
       shards: this.#shards.length,
       keys: sum(({ keys }) => keys),
       bytes: sum(({ bytes }) => bytes),
-      ...(kind === 'join' && { missing: missingOf(this.#spec.join.types, shards) }),
-      ...(kind === 'window' && {
-        watermark: marks.length === 0 ? null : isoTime(Math.min(...marks)),
-      }),
+      ...this.#kind.holdings(this.#spec, shards),
     };
+  }
+
+  replayConflict(): Promise<null> {
+    return this.#consumers.replayConflict();
   }
 
   deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>> {
@@ -176,25 +177,16 @@ export class KeyedCrew implements Crew {
   }
 }
 
-const routingOf =
-  (spec: KeyedSpec): KeyedOrders =>
-  (source, place) => ({
-    types: typesOf(spec),
+const routingOf = (spec: KeyedSpec, kind: KeyedEntry<KeyedSpec>): KeyedOptions => {
+  const { types, ...time } = kind.routing(spec);
+  return (source, place) => ({
+    types,
     routing: {
       kind: spec.kind,
       shards: spec.shards,
       keyBy: keyPathOf(spec, source.stream),
       source: place,
-      time: spec.kind === 'window' ? spec.window.time : null,
-      ...(spec.kind === 'window' && { skewMs: spec.window.skewMs }),
+      ...time,
     },
   });
-
-/** By the processor's types, zeros too. */
-function missingOf(types: readonly string[], shards: readonly ShardStatus[]) {
-  const counts = new Map(types.map((type) => [type, 0]));
-  for (const { type, count } of shards.flatMap(({ missing }) => missing)) {
-    counts.set(type, (counts.get(type) ?? 0) + count);
-  }
-  return [...counts].map(([type, count]) => ({ type, count }));
-}
+};

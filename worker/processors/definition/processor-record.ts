@@ -9,7 +9,7 @@ import type {
   ProcessorSummary,
 } from '../../../shared/schemas/processor.ts';
 import type { StreamPoint } from '../../../shared/schemas/stream.ts';
-import type { CrewStatus } from './generation.edge.ts';
+import type { GenerationStatus } from './generation.edge.ts';
 import { lateOf } from './keyed-spec.ts';
 import { latencyQuantile } from '../../platform/latency.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
@@ -84,11 +84,11 @@ const uidsOf = ({ streams }: ProcessorDefinition) =>
     .join();
 
 /** A crew's status with the ends of the logs beside it. */
-export interface Seen extends Omit<CrewStatus, 'lag'> {
+export interface Seen extends Omit<GenerationStatus, 'lag'> {
   lag: PartitionLag[];
 }
 
-export const withLag = ({ lag, ...status }: CrewStatus, ends: Map<string, number>): Seen => ({
+export const withLag = ({ lag, ...status }: GenerationStatus, ends: Map<string, number>): Seen => ({
   ...status,
   lag: lag.map((one) => {
     const end = ends.get(`${one.stream}/${one.partition}`) ?? one.committed;

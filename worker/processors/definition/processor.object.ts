@@ -1,12 +1,7 @@
 // One processor: its definition, its versions, and the replays that take over. It reads no event: consumers and
 // windows do. What it has begun and not finished is in its record, and its alarm finishes it.
 import { DurableObject } from 'cloudflare:workers';
-import {
-  BATCH_MAX_EVENTS,
-  CONNECTIONS_MAX,
-  TAKEOVER_LOOK_MAX_MS,
-  TAKEOVER_LOOK_MS,
-} from '../../../shared/limits.ts';
+import { CONNECTIONS_MAX, TAKEOVER_LOOK_MAX_MS, TAKEOVER_LOOK_MS } from '../../../shared/limits.ts';
 import type { List } from '../../../shared/schemas/common.ts';
 import type {
   Batch,
@@ -18,15 +13,14 @@ import type {
 import type { StreamPoint } from '../../../shared/schemas/stream.ts';
 import { guardBindings } from '../../platform/bindings.edge.ts';
 import type { Env } from '../../platform/env.ts';
-import { logObject } from '../../stubs.ts';
+import { batchObject, consumerObject, logObject, shardObject } from '../../stubs.ts';
+import { partitionsOf } from '../../contracts/names.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import { Timers } from '../../platform/timers.store.ts';
 import { turns } from '../../platform/turns.ts';
-import { ConsumerCrew } from './consumer-generation.edge.ts';
-import type { Crew } from './generation.edge.ts';
+import type { Generation, WorkObjects } from './generation.edge.ts';
 import { FIXED_KIND, FIXED_STREAMS, fixedField } from './fixed-fields.ts';
-import { KeyedCrew } from './keyed-generation.edge.ts';
-import { isKeyedKind } from './keyed-spec.ts';
+import { kindOf } from './kinds/kinds.ts';
 import type {
   KeyedPlaces,
   ProcessorDefinition,
@@ -47,13 +41,17 @@ import {
 } from './processor-record.ts';
 import { ProcessorStore } from './processor.store.ts';
 import { advance } from './cutover.ts';
-import { WindowCrew } from './batch-generation.edge.ts';
 
 const TIMER_RETRY_MS = 5_000;
 
 export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc {
   readonly #store: ProcessorStore;
   readonly #timers: Timers<'work'>;
+  readonly #objects: WorkObjects = {
+    consumer: (ref) => consumerObject(this.env, ref),
+    shard: (kind, ref) => shardObject(this.env, kind, ref),
+    batch: (name) => batchObject(this.env, name),
+  };
   #record: ProcessorRecord | null;
   /** Changes come one after the other: each asks many objects, and the next must not come between. */
   readonly #inTurn = turns();
@@ -72,21 +70,19 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     this.#record = record;
   }
 
-  #crew(record: ProcessorRecord, generation: number): Crew {
+  #generation(record: ProcessorRecord, generation: number): Generation {
     const { definition, paused, takeover } = record;
     const { active, replay } = takeover;
     const rebuilding = replay?.generation === generation;
     const { version } = rebuilding ? replay : active;
-    const orders = { env: this.env, generation: { generation, version }, paused, rebuilding };
+    const options = {
+      objects: this.#objects,
+      generation: { generation, version },
+      paused,
+      rebuilding,
+    };
     const { spec } = definition;
-    switch (spec.kind) {
-      case 'batch':
-        return new WindowCrew(definition, spec, orders);
-      case 'stateless':
-        return new ConsumerCrew(definition, orders);
-      default:
-        return new KeyedCrew(definition, spec, orders);
-    }
+    return kindOf(spec.kind).generation(definition, spec, options);
   }
 
   // --- Changes -------------------------------------------------------------------------------------
@@ -129,7 +125,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     const { active, replay } = record.takeover;
     for (const one of replay ? [active, replay] : [active]) {
       const from = pointOf(record.from[one.generation] ?? 'earliest');
-      await this.#crew(record, one.generation).configure(from);
+      await this.#generation(record, one.generation).configure(from);
     }
     this.#save({ ...record, untold: false });
   }
@@ -151,7 +147,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
         this.#owe(record);
         const { active, replay } = record.takeover;
         for (const one of replay ? [active, replay] : [active]) {
-          const crew = this.#crew(record, one.generation);
+          const crew = this.#generation(record, one.generation);
           await (paused ? crew.pause() : crew.resume());
         }
         if (before.untold) await this.#tell();
@@ -170,12 +166,8 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
       if (replay || retired.length > 0) {
         return { conflict: `version ${(replay ?? active).version} is still being rebuilt` };
       }
-      if (before.definition.spec.kind === 'batch' && from !== 'earliest') {
-        const { deadLetters } = await this.#crew(before, active.generation).status();
-        // Its failed windows go with it, and the new one would not read what lies before `from`.
-        const which = `${deadLetters} windows failed, and a replay that does not begin at the earliest event`;
-        if (deadLetters > 0) return { conflict: `${which} might lose them; redrive them first` };
-      }
+      const conflict = await this.#generation(before, active.generation).replayConflict(from);
+      if (conflict !== null) return { conflict };
       const generation = before.generation + 1;
       const version = before.version + 1;
       const nowMs = Date.now();
@@ -208,7 +200,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     if (!this.#record || this.#store.isDeleted()) return null;
     const { definition, paused } = this.#record;
     const { name, spec } = definition;
-    const crew = this.#activeCrew(this.#record);
+    const crew = this.#active(this.#record);
     if (!crew.drain) {
       return { conflict: `${name} is ${spec.kind}: nothing is open that could be closed` };
     }
@@ -222,10 +214,8 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
   async keyed(): Promise<KeyedPlaces | 'conflict' | null> {
     const record = this.#record;
     if (!record || this.#store.isDeleted()) return null;
-    const { kind } = record.definition.spec;
-    const { places } = this.#activeCrew(record);
-    if (!places || !isKeyedKind(kind)) return 'conflict';
-    return { kind, version: record.takeover.active.version, ...places };
+    const { places } = this.#active(record);
+    return places ? { version: record.takeover.active.version, ...places } : 'conflict';
   }
 
   async fixed(definition: Pick<ProcessorDefinition, 'spec' | 'program'>) {
@@ -246,7 +236,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
   async #forgetAll(record: ProcessorRecord): Promise<void> {
     const { active, replay, retired } = record.takeover;
     const generations = [active.generation, ...retired, ...(replay ? [replay.generation] : [])];
-    for (const generation of generations) await this.#crew(record, generation).forget();
+    for (const generation of generations) await this.#generation(record, generation).forget();
     this.#store.wipe();
     this.#timers.clear('work');
     this.#record = null;
@@ -263,9 +253,8 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     if (this.#record.untold) await this.#tell();
     const record = this.#record;
     await advance(record.takeover, {
-      crew: (generation) => this.#crew(record, generation),
+      generation: (generation) => this.#generation(record, generation),
       save: (takeover) => this.#tookStep(takeover),
-      nearEvents: record.definition.spec.kind === 'batch' ? 0 : BATCH_MAX_EVENTS,
     });
     const { replay, retired } = this.#record.takeover;
     if (this.#record.untold) await this.#tell();
@@ -289,8 +278,8 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
 
   // --- What is shown ---------------------------------------------------------------------------------
 
-  #activeCrew(record: ProcessorRecord): Crew {
-    return this.#crew(record, record.takeover.active.generation);
+  #active(record: ProcessorRecord): Generation {
+    return this.#generation(record, record.takeover.active.generation);
   }
 
   async get(): Promise<Processor | null> {
@@ -312,20 +301,18 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     const record = this.#record;
     if (!record) return null;
     const { active, replay } = record.takeover;
-    const seen = await this.#crew(record, active.generation).status();
-    const fresh = replay && (await this.#crew(record, replay.generation).status());
+    const seen = await this.#generation(record, active.generation).status();
+    const fresh = replay && (await this.#generation(record, replay.generation).status());
     const ends = await this.#logEnds(record);
     return { active: withLag(seen, ends), fresh: fresh && withLag(fresh, ends) };
   }
 
   /** Where each partition ends, by stream name and partition. */
   async #logEnds({ definition }: ProcessorRecord): Promise<Map<string, number>> {
-    const refs = definition.streams.flatMap(({ name, uid, partitions }) =>
-      Array.from({ length: partitions }, (_, partition) => ({ name, uid, partition })),
-    );
+    const refs = definition.streams.flatMap(partitionsOf);
     const ends = await sideBySide(refs, CONNECTIONS_MAX, async (ref) => {
       const end = await logObject(this.env, ref).resolve('latest');
-      return [`${ref.name}/${ref.partition}`, end] as const;
+      return [`${ref.stream}/${ref.partition}`, end] as const;
     });
     return new Map(ends);
   }
@@ -335,21 +322,21 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     limit: number,
   ): Promise<List<Batch> | 'conflict' | null> {
     if (!this.#record) return null;
-    const crew = this.#activeCrew(this.#record);
+    const crew = this.#active(this.#record);
     return crew.batches ? crew.batches(cursor, limit) : 'conflict';
   }
 
   async deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter> | null> {
-    return this.#record && this.#activeCrew(this.#record).deadLetters(cursor, limit);
+    return this.#record && this.#active(this.#record).deadLetters(cursor, limit);
   }
 
   async redrive(body: RedriveBody): Promise<number | null> {
-    return this.#record && this.#activeCrew(this.#record).redrive(body, Date.now());
+    return this.#record && this.#active(this.#record).redrive(body, Date.now());
   }
 
   async committed(streamUid: string): Promise<{ partition: number; committed: number }[]> {
     if (!this.#record) return [];
-    const ends = await this.#activeCrew(this.#record).ends();
+    const ends = await this.#active(this.#record).ends();
     return ends
       .filter((end) => end.streamUid === streamUid)
       .map(({ partition, committed }) => ({ partition, committed }));

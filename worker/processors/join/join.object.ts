@@ -2,7 +2,7 @@
 // up in time, join-operator.ts knows joins.
 import type { WaitingKey } from '../../../shared/schemas/processor.ts';
 import type { KeyedCode } from '../keyed/operator.ts';
-import { ShardObject } from '../keyed/shard.object.ts';
+import { ShardObject, type WorkOf } from '../keyed/shard.object.ts';
 import type { ShardConfig, ShardPage, ShardStatus } from '../../contracts/shard.rpc.ts';
 import type { Env } from '../../platform/env.ts';
 import type { Sql } from '../../platform/sql.store.ts';
@@ -13,9 +13,9 @@ import { DueRows } from './due-rows.store.ts';
 import { JOIN_MIGRATIONS, JoinStore } from './join.store.ts';
 import { JOIN_SIZES } from './parts.ts';
 
-export class JoinObject extends ShardObject<JoinOperator> implements JoinRpc {
+export class JoinObject extends ShardObject<'join', JoinOperator> implements JoinRpc {
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env, makeOperator);
+    super(ctx, env, 'join', makeOperator);
   }
 
   override async status(): Promise<ShardStatus | null> {
@@ -37,14 +37,17 @@ export class JoinObject extends ShardObject<JoinOperator> implements JoinRpc {
   }
 }
 
-function makeOperator(config: ShardConfig, code: KeyedCode, sql: Sql): JoinOperator {
-  const { work, retry, sources } = config;
-  if (work.kind !== 'join') throw new Error(`a JoinObject joins: it was given ${work.kind}`);
+function makeOperator(
+  { rules }: WorkOf<'join'>,
+  { retry, sources }: ShardConfig,
+  code: KeyedCode,
+  sql: Sql,
+): JoinOperator {
   sql.migrate(JOIN_MIGRATIONS);
   return new JoinOperator({
-    store: new JoinStore(sql, work.rules.types),
+    store: new JoinStore(sql, rules.types),
     rows: new DueRows(sql, JOIN_SIZES),
-    rules: work.rules,
+    rules,
     retry,
     code,
     sources,

@@ -1,6 +1,5 @@
 // What can be read of a keyed processor: its shards are asked from the Worker, and the ProcessorObject only where they
 // are. Every answer about one key says how far each partition had been applied when it was read.
-import { isoTime } from '../../../shared/iso-time.ts';
 import {
   CONNECTIONS_MAX,
   READ_MAX_BYTES,
@@ -9,7 +8,7 @@ import {
   STATE_PAGE_BYTES,
 } from '../../../shared/limits.ts';
 import { partitionOf } from '../../../shared/mapreduce/hash.ts';
-import type { Json, List } from '../../../shared/schemas/common.ts';
+import type { List } from '../../../shared/schemas/common.ts';
 import type {
   AppliedOffset,
   KeyedState,
@@ -33,35 +32,24 @@ import {
 import { notFound, ProblemError } from '../../platform/problem.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import type { KeyedPlaces } from '../../contracts/processor.rpc.ts';
+import { KEYED_READS, type KeyedRead } from '../definition/kinds/entry.ts';
+import { keyedOf, kindOf, kindsThatAnswer } from '../definition/kinds/kinds.ts';
 import { mergedPage } from './merged-page.ts';
-import type { KeyedKind, ShardPage, ShardRef } from '../../contracts/shard.rpc.ts';
+import type { ShardPage, ShardRef } from '../../contracts/shard.rpc.ts';
 
 export interface PageOf {
   cursor?: string | undefined;
   limit: number;
 }
 
-/** Where else to look. */
-const ELSEWHERE: Record<ProcessorKind, string> = {
-  stateless: 'it keeps nothing',
-  stateful: 'what it keeps is under /state',
-  join: 'what waits is under /waiting',
-  window: 'its open windows are under /windows',
-  batch: 'its windows are under /batches',
-};
-
-/** Where what it keeps lies. Throws `not_found`; `conflict` when it is of none of these kinds. */
-export async function keyedPlaces(
-  env: Env,
-  name: string,
-  kinds: readonly KeyedKind[],
-  what: string,
-): Promise<KeyedPlaces> {
+/** Where what it keeps lies. Throws `not_found`; `conflict` when its kind has no answer to this question. */
+export async function keyedPlaces(env: Env, name: string, read: KeyedRead): Promise<KeyedPlaces> {
   const entry = await catalog(env).processor(name);
   if (!entry) throw notFound(`processor ${name}`);
   const kind = entry.kind as ProcessorKind;
-  if (!kinds.some((one) => one === kind)) {
-    const detail = `${name} is of the kind ${kind}, and ${what} are of the kind ${kinds.join(' or ')}: ${ELSEWHERE[kind]}`;
+  const kinds = kindsThatAnswer(read);
+  if (!kinds.includes(kind)) {
+    const detail = `${name} is of the kind ${kind}, and ${KEYED_READS[read]} are of the kind ${kinds.join(' or ')}: ${kindOf(kind).kept}`;
     throw new ProblemError('conflict', detail);
   }
   const places = await processorObject(env, entry.uid).keyed();
@@ -81,7 +69,7 @@ export async function keyedState(
   const applied = await appliedOffsets(env, places, ref);
   if (!applied) return null;
   const [kept, ends] = await Promise.all([
-    whatIsKept(env, places, ref, key),
+    keyedOf(places.kind).read(shardObject(env, places.kind, ref), key),
     sideBySide(places.consumers, CONNECTIONS_MAX - 1, ({ source }) =>
       logObject(env, source).resolve('latest'),
     ),
@@ -107,36 +95,6 @@ async function appliedOffsets(
     ),
   ]);
   return status && committed.map((offset, place) => Math.max(offset, status.applied[place] ?? 0));
-}
-
-type Kept = Omit<KeyedState, 'key' | 'shard' | 'version' | 'asOf'>;
-const NOTHING: Kept = { state: null, changedAt: null, expiresAt: null, bytes: 0 };
-
-async function whatIsKept(
-  env: Env,
-  { kind }: KeyedPlaces,
-  ref: ShardRef,
-  key: string,
-): Promise<Kept> {
-  switch (kind) {
-    case 'stateful': {
-      const stored = await stateObject(env, ref).state(key);
-      if (!stored) return NOTHING;
-      const { state, bytes, changedAtMs, expiresAtMs } = stored;
-      return {
-        state: JSON.parse(state) as Json,
-        changedAt: isoTime(changedAtMs),
-        expiresAt: expiresAtMs === null ? null : isoTime(expiresAtMs),
-        bytes,
-      };
-    }
-    case 'join':
-      return { ...NOTHING, waiting: await joinObject(env, ref).waitingKey(key) };
-    case 'window': {
-      const windows = await windowObject(env, ref).windowsOf(key);
-      return { ...NOTHING, bytes: windows.reduce((sum, one) => sum + one.bytes, 0), windows };
-    }
-  }
 }
 
 /** In order of the keys. States that are large are null here: they are read one by one, or in the export. */

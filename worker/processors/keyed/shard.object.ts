@@ -16,16 +16,21 @@ import { keyedCode } from './code.edge.ts';
 import type { KeyedCode, Operator } from './operator.ts';
 import type { ShardPorts } from './shard-ports.ts';
 import type {
+  KeyedKind,
   Routed,
   RoutedBatch,
   ShardConfig,
   ShardRpc,
   ShardStatus,
+  ShardWork,
 } from '../../contracts/shard.rpc.ts';
 import { ShardStore } from './shard.store.ts';
 import { Shard } from './shard.ts';
 
-export type MakeOperator<Of extends Operator> = (
+export type WorkOf<Kind extends KeyedKind> = Extract<ShardWork, { kind: Kind }>;
+
+export type MakeOperator<Kind extends KeyedKind, Of extends Operator> = (
+  work: WorkOf<Kind>,
   config: ShardConfig,
   code: KeyedCode,
   sql: Sql,
@@ -37,15 +42,17 @@ interface Opened<Of extends Operator> {
   timers: Timers<'due'>;
 }
 
-export abstract class ShardObject<Of extends Operator>
+export abstract class ShardObject<Kind extends KeyedKind, Of extends Operator>
   extends DurableObject<Env>
   implements ShardRpc
 {
-  readonly #make: MakeOperator<Of>;
+  readonly #kind: Kind;
+  readonly #make: MakeOperator<Kind, Of>;
   #opened: Opened<Of> | null;
 
-  constructor(ctx: DurableObjectState, env: Env, make: MakeOperator<Of>) {
+  constructor(ctx: DurableObjectState, env: Env, kind: Kind, make: MakeOperator<Kind, Of>) {
     super(ctx, guardBindings(env));
+    this.#kind = kind;
     this.#make = make;
     // Asking a shard that was never configured must not make a database of it.
     const known = "SELECT name FROM sqlite_master WHERE name = 'shard_migrations'";
@@ -64,7 +71,13 @@ export abstract class ShardObject<Of extends Operator>
       wake: (atMs) => timers.setEarlier('due', atMs),
       crashOf,
     };
-    const make = (config: ShardConfig) => this.#make(config, keyedCode(env, config), store.sql);
+    const make = (config: ShardConfig) => {
+      const { work, ref } = config;
+      if (!isOf(work, this.#kind)) {
+        throw new Error(`a ${this.#kind} shard of ${ref.processor} was configured as ${work.kind}`);
+      }
+      return this.#make(work, config, keyedCode(env, config), store.sql);
+    };
     return { shard: new Shard(store, make, ports), store, timers };
   }
 
@@ -125,3 +138,6 @@ export abstract class ShardObject<Of extends Operator>
     await opened.timers.run();
   }
 }
+
+const isOf = <Kind extends KeyedKind>(work: ShardWork, kind: Kind): work is WorkOf<Kind> =>
+  work.kind === kind;

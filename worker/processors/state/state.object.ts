@@ -1,7 +1,7 @@
 // The states of some keys of a stateful processor: state-operator.ts knows them.
 import type { StateEntry } from '../../../shared/schemas/processor.ts';
 import type { KeyedCode } from '../keyed/operator.ts';
-import { ShardObject } from '../keyed/shard.object.ts';
+import { ShardObject, type WorkOf } from '../keyed/shard.object.ts';
 import type { ShardConfig, ShardPage } from '../../contracts/shard.rpc.ts';
 import type { Env } from '../../platform/env.ts';
 import type { Sql } from '../../platform/sql.store.ts';
@@ -9,9 +9,12 @@ import { StateStore } from './state.store.ts';
 import type { StoredState, StateRpc } from '../../contracts/state.rpc.ts';
 import { StateOperator } from './state-operator.ts';
 
-export class StateObject extends ShardObject<StateOperator<StateStore>> implements StateRpc {
+export class StateObject
+  extends ShardObject<'stateful', StateOperator<StateStore>>
+  implements StateRpc
+{
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env, makeOperator);
+    super(ctx, env, 'stateful', makeOperator);
   }
 
   async state(key: string): Promise<StoredState | null> {
@@ -29,7 +32,11 @@ export class StateObject extends ShardObject<StateOperator<StateStore>> implemen
   }
 }
 
-function makeOperator({ work }: ShardConfig, code: KeyedCode, sql: Sql) {
-  if (work.kind !== 'stateful') throw new Error(`a StateObject was configured as a ${work.kind}`);
-  return new StateOperator(new StateStore(sql), code, work.ttlMs);
+function makeOperator(
+  { ttlMs }: WorkOf<'stateful'>,
+  _config: ShardConfig,
+  code: KeyedCode,
+  sql: Sql,
+) {
+  return new StateOperator(new StateStore(sql), code, ttlMs);
 }

@@ -1,6 +1,6 @@
 // The open windows of some of a processor's keys. window-operator.ts knows windows.
 import type { OpenEventWindow } from '../../../shared/schemas/processor.ts';
-import { ShardObject } from '../keyed/shard.object.ts';
+import { ShardObject, type WorkOf } from '../keyed/shard.object.ts';
 import type { KeyedCode } from '../keyed/operator.ts';
 import type { ShardConfig, ShardPage, ShardStatus } from '../../contracts/shard.rpc.ts';
 import type { Env } from '../../platform/env.ts';
@@ -10,13 +10,16 @@ import type { WindowRpc } from '../../contracts/window.rpc.ts';
 import { WindowOperator } from './window-operator.ts';
 import { PANE_MIGRATIONS, WindowStore } from './window.store.ts';
 
-function makeOperator(config: ShardConfig, code: KeyedCode, sql: Sql): WindowOperator {
-  const { work, retry, sources, paused, ref } = config;
-  if (work.kind !== 'window') throw new Error(`${ref.processor} is no processor of windows`);
+function makeOperator(
+  { window, adds }: WorkOf<'window'>,
+  { retry, sources, paused }: ShardConfig,
+  code: KeyedCode,
+  sql: Sql,
+): WindowOperator {
   sql.migrate(PANE_MIGRATIONS);
   return new WindowOperator(new WindowStore(sql), code, {
-    window: work.window,
-    adds: work.adds,
+    window,
+    adds,
     retry,
     sources: sources.length,
     paused,
@@ -26,9 +29,9 @@ function makeOperator(config: ShardConfig, code: KeyedCode, sql: Sql): WindowOpe
   });
 }
 
-export class WindowObject extends ShardObject<WindowOperator> implements WindowRpc {
+export class WindowObject extends ShardObject<'window', WindowOperator> implements WindowRpc {
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env, makeOperator);
+    super(ctx, env, 'window', makeOperator);
   }
 
   override async status(): Promise<ShardStatus | null> {
