@@ -242,12 +242,12 @@ export const REDRIVE_IN_FLIGHT = 6;
 /** Latencies are kept for one to two of these. */
 export const LATENCY_HALF_MS = 5 * 60_000;
 /** How often a replay is looked at, beside what its consumers announce: first so, then less and less often. */
-export const TAKEOVER_LOOK_MS = 1_000;
-export const TAKEOVER_LOOK_MAX_MS = 10_000;
+export const CUTOVER_LOOK_MS = 1_000;
+export const CUTOVER_LOOK_MAX_MS = 10_000;
 /** A wake-up that was not answered is sent again after this long. */
-export const BELL_RING_AGAIN_MS = 20_000;
+export const WAKE_UP_AGAIN_MS = 20_000;
 /** And after twice as long each time, up to this: it may be paused, and wake-ups cost money. */
-export const BELL_RING_AGAIN_MAX_MS = 10 * 60_000;
+export const WAKE_UP_AGAIN_MAX_MS = 10 * 60_000;
 /** Dead letters of one (processor, partition); past it the partition stops and says why. */
 export const DEAD_LETTERS_MAX = 100_000;
 export const REDRIVE_RATE_MAX = 10_000;

@@ -19,7 +19,7 @@ interface Fake {
   committed: number[];
   start: number;
   stopped: boolean;
-  forgotten: boolean;
+  deleted: boolean;
   letters: Set<string>;
 }
 
@@ -29,7 +29,7 @@ function world(plan: { from: number; deaths: number[]; lettersEvery: number }) {
     committed: Array.from({ length: PARTITIONS }, () => start),
     start,
     stopped: false,
-    forgotten: false,
+    deleted: false,
     letters: new Set(),
   });
   const fakes = new Map<number, Fake>([
@@ -65,15 +65,15 @@ function world(plan: { from: number; deaths: number[]; lettersEvery: number }) {
           fake.stopped = true;
           return ends(fake);
         }),
-      bequeath: (heir) =>
+      transferDeadLetters: (to) =>
         step(() => {
           for (const letter of fake.letters) {
-            if (Number(letter.split('/')[1]) < of(heir).start) of(heir).letters.add(letter);
+            if (Number(letter.split('/')[1]) < of(to).start) of(to).letters.add(letter);
           }
         }),
-      forget: () =>
+      delete: () =>
         step(() => {
-          fake.forgotten = true;
+          fake.deleted = true;
           fake.letters.clear();
         }),
     };
@@ -87,7 +87,7 @@ function world(plan: { from: number; deaths: number[]; lettersEvery: number }) {
     /** Each generation that may read reads on; every so many events one is a dead letter. */
     read(partition: number, events: number) {
       for (const fake of fakes.values()) {
-        if (fake.stopped || fake.forgotten) continue;
+        if (fake.stopped || fake.deleted) continue;
         for (let i = 0; i < events; i++) {
           const at = fake.committed[partition] as number;
           if (at >= (logEnd[partition] as number)) break;
@@ -140,7 +140,7 @@ describe('a replay', () => {
           const serves = () => {
             const { active, replay } = it.saved;
             const serving = it.of(active.generation);
-            expect(serving.forgotten).toBe(false);
+            expect(serving.deleted).toBe(false);
             // Stopped only while the other one is about to take over.
             if (serving.stopped) expect(replay?.phase.kind).toMatch(/stopping|chasing/);
           };
@@ -162,7 +162,7 @@ describe('a replay', () => {
             retired: [],
           });
           const [old, fresh] = [it.of(1), it.of(2)];
-          expect(old).toMatchObject({ stopped: true, forgotten: true });
+          expect(old).toMatchObject({ stopped: true, deleted: true });
           expect(fresh.stopped).toBe(false);
           // Between what the old one did and what the new one did nothing is left out.
           old.committed.forEach((end, partition) => {

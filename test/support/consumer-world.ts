@@ -2,7 +2,7 @@
 // answers change from run to run, a queue that loses, repeats and reorders wake-ups, and deaths between any two steps.
 import {
   BATCH_MAX_EVENTS,
-  BELL_RING_AGAIN_MS,
+  WAKE_UP_AGAIN_MS,
   CONSUME_FOR_MS,
   CONSUME_LEASE_MS,
 } from '../../shared/limits.ts';
@@ -15,7 +15,8 @@ import { consume } from '../../worker/processors/consumer/consume.ts';
 import type { ConsumePorts } from '../../worker/processors/consumer/consume-ports.ts';
 import type { ConsumerConfig, Effects } from '../../worker/contracts/consumer.rpc.ts';
 import { Consumer } from '../../worker/processors/consumer/consumer.ts';
-import type { ConsumerStorage, Letter } from '../../worker/processors/consumer/consumer-storage.ts';
+import type { Letter } from '../../worker/contracts/consumer.rpc.ts';
+import type { ConsumerStorage } from '../../worker/processors/consumer/consumer-storage.ts';
 import type { OutputEvents } from '../../worker/outputs/effects.ts';
 
 /** What an event does to the code that runs it. */
@@ -117,7 +118,7 @@ export class MemoryStorage implements ConsumerStorage {
     if (this.#letters.has(letter.offset)) return;
     this.#letters.set(letter.offset, { ...letter, redriveAtMs: null });
   }
-  buryLetter(letter: Letter): boolean {
+  putLetter(letter: Letter): boolean {
     const known = this.#letters.get(letter.offset);
     if (known && known.redriveAtMs === null) return false;
     const attempts = (known?.attempts ?? 0) + letter.attempts;
@@ -195,11 +196,11 @@ export class ConsumerWorldInMemory {
         await this.#gate();
         if (asked !== this.#consumer) throw new Error('restarted meanwhile');
         const caughtUp = at >= this.#plan.events.length;
-        this.#ringAtMs = caughtUp ? null : this.nowMs + BELL_RING_AGAIN_MS;
+        this.#ringAtMs = caughtUp ? null : this.nowMs + WAKE_UP_AGAIN_MS;
         return caughtUp;
       },
       announce: () => undefined,
-      ring: async () => this.#ring(),
+      sendWakeUp: async () => this.#ring(),
       wake: (atMs) => {
         this.#wakeMs = this.#wakeMs === null ? atMs : Math.min(this.#wakeMs, atMs);
       },
@@ -275,7 +276,7 @@ export class ConsumerWorldInMemory {
       await this.#consumer.woken();
     }
     if (this.#ringAtMs !== null && this.#ringAtMs <= this.nowMs) {
-      this.#ringAtMs = this.nowMs + BELL_RING_AGAIN_MS;
+      this.#ringAtMs = this.nowMs + WAKE_UP_AGAIN_MS;
       this.#ring();
     }
     return true;

@@ -216,12 +216,12 @@ describe('a run', () => {
     await evictDurableObject(stub);
     const work = await windows.rpc.begin(1);
     if (work?.kind !== 'function') throw new Error('the window is not to be run');
-    expect(await windows.rpc.prepare(1, work.run, { outputs: outputsText, log: [] })).toBe(true);
-    expect(await windows.rpc.prepare(1, work.run - 1, { outputs: '', log: [] })).toBe(false);
+    expect(await windows.rpc.prepare(1, work.lease, { outputs: outputsText, log: [] })).toBe(true);
+    expect(await windows.rpc.prepare(1, work.lease - 1, { outputs: '', log: [] })).toBe(false);
     await makeAllDue(windows);
     await settled(windows, 1);
     expect(await outputs(windows)).toEqual([{ events: 4 }]);
-    expect(await windows.rpc.alive(1, work.run)).toBe(false);
+    expect(await windows.rpc.alive(1, work.lease)).toBe(false);
   });
 
   it('is tried again, given up, listed, and redriven beside later windows', async () => {
@@ -382,7 +382,7 @@ describe('windows that are no longer wanted', () => {
     await appendNumbers(windows.stream, 6, 12);
     await windows.rpc.look(windows.stream.uid, 0);
     expect(await batches(windows)).toHaveLength(1);
-    await windows.rpc.forget();
+    await windows.rpc.delete();
     expect(await windows.rpc.status()).toBeNull();
     expect(await batches(windows)).toEqual([]);
     await windows.rpc.look(windows.stream.uid, 0);

@@ -16,7 +16,7 @@ import {
   cancelStepJob,
   collectMapReduceStep,
   collectVolunteerStep,
-  forgetStepJob,
+  deleteStepJob,
   submitMapReduceStep,
   submitVolunteerStep,
 } from '../../worker/jobs/dag/steps/job-steps.edge.ts';
@@ -226,8 +226,8 @@ describe('a volunteer step', () => {
   it('goes with all that it stored', async () => {
     const job = jobOf(await submitVolunteerStep(env, callOf('export default () => 1')));
     await collectAll(job);
-    await forgetStepJob(env, job);
-    await forgetStepJob(env, job);
+    await deleteStepJob(env, job);
+    await deleteStepJob(env, job);
     expect((await env.BUCKET.list({ prefix: jobPrefix(job) })).objects).toEqual([]);
     expect(await jobObject(env, job).get()).toBe(null);
     expect(await collectVolunteerStep(env, job, 0, Date.now)).toMatchObject({

@@ -76,7 +76,7 @@ describe('an isolate that dies', () => {
   it('in the last sweep of a job leaves late uploads to the next try', async () => {
     const { id } = await finishedJob();
     const stub = jobStub(id);
-    await jobObject(env, id).forget();
+    await jobObject(env, id).delete();
     await env.BUCKET.put(`${jobPrefix(id)}late`, 'bytes');
     await killedIn(stub, 'sweep');
     await wakeUp(stub);
@@ -87,7 +87,7 @@ describe('an isolate that dies', () => {
     const submitted = await submitRun({ a: { run: 'sleep', ms: 600_000 } });
     const stub = () => runStubOf(submitted.id);
     await runInDurableObject(runStubOf(submitted.id), async (instance, state) => {
-      void (instance as DurableObject & RunRpc).forget().catch(() => undefined);
+      void (instance as DurableObject & RunRpc).delete().catch(() => undefined);
       await state.storage.sync();
       state.abort('killed');
     }).catch(() => undefined);

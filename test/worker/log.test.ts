@@ -160,7 +160,7 @@ describe('a partition', () => {
     await log.append(batch(['a'], { claims: [{ index: 0, token, bytes: 1 }] }));
     await vi.waitFor(async () => expect(await holders()).toContain('claims/0'));
     expect(await log.status()).toMatchObject({ claimEvents: 1, claimBytes: 1 });
-    await log.forget();
+    await log.delete();
     expect(await holders()).not.toContain('claims/0');
   });
 
@@ -202,7 +202,7 @@ describe('a partition', () => {
     await log.append(batch(['a', 'b']));
     await log.pin('h', 0, 1, 1_000);
     const waiting = log.waitPast(2, 20_000);
-    await log.forget();
+    await log.delete();
     expect(await waiting).toBe(2);
     expect(await log.append(batch(['c']))).toEqual({ kind: 'unknown' });
     expect((await env.BUCKET.list({ prefix: 'streams/deleted/' })).objects).toEqual([]);

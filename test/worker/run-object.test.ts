@@ -195,7 +195,7 @@ describe('failures', () => {
     for (const token of claims) {
       await expect.poll(() => holdersOf(token)).toEqual([run.id]);
     }
-    expect(await run.run.forget()).toBe(true);
+    expect(await run.run.delete()).toBe(true);
     for (const token of claims) expect(await holdersOf(token)).toEqual([]);
     expect(await run.run.get()).toBeNull();
   });
@@ -398,7 +398,7 @@ describe('cancelled, taken up again, deleted', () => {
     expect((await ended(run)).steps['b']?.output).toBe(1);
   });
 
-  it.each(['cancel', 'forget'] as const)('%s ends the code of a step that runs', async (how) => {
+  it.each(['cancel', 'delete'] as const)('%s ends the code of a step that runs', async (how) => {
     let asked = 0;
     const service = vi.spyOn(globalThis, 'fetch').mockImplementation(async () => {
       asked++;
@@ -435,9 +435,9 @@ describe('cancelled, taken up again, deleted', () => {
       run,
       ({ steps }) => (steps['each']?.items?.done ?? 0) > 0 && steps['w']?.state === 'running',
     );
-    expect(await run.run.forget()).toBe(true);
+    expect(await run.run.delete()).toBe(true);
     expect(await run.run.get()).toBeNull();
-    expect(await run.run.forget()).toBe(false);
+    expect(await run.run.delete()).toBe(false);
     expect(await run.run.signal('go', null)).toBeNull();
     await die(run);
     expect(await run.run.get()).toBeNull();
@@ -487,7 +487,7 @@ describe('steps that are jobs', () => {
     expect(steps['each']).toMatchObject({ attempts: 3, items: { count: 3, done: 3 } });
     const ids = [steps['count']?.job, steps['each']?.job];
     expect(await jobsOf(ids)).toEqual(['done', 'done']);
-    expect(await run.run.forget()).toBe(true);
+    expect(await run.run.delete()).toBe(true);
     expect(await jobsOf(ids)).toEqual([null, null]);
   });
 

@@ -14,7 +14,7 @@ import {
 import type { List } from '../../shared/schemas/common.ts';
 import type { Job } from '../../shared/schemas/job.ts';
 import type { Schedule, ScheduleRun, ScheduleSpecInput } from '../../shared/schemas/schedule.ts';
-import type { RunRecord } from '../../worker/schedules/firings.ts';
+import type { ScheduleFiring } from '../../worker/schedules/firings.ts';
 import type { ScheduleRecord } from '../../worker/schedules/schedule-record.ts';
 import { catalog, scheduleObject } from '../../worker/stubs.ts';
 import { call, ended, job, postJson, problemOf, result } from './rest.ts';
@@ -88,7 +88,7 @@ async function stub(name: string) {
 /** Changes what the object has stored, as a crash or a clock would leave it, and ends the instance. */
 async function leaveBehind(
   name: string,
-  change: (record: ScheduleRecord, runs: RunRecord[]) => void,
+  change: (record: ScheduleRecord, runs: ScheduleFiring[]) => void,
 ): Promise<void> {
   const object = await stub(name);
   await runInDurableObject(object, (_, { storage }) => {
@@ -97,7 +97,7 @@ async function leaveBehind(
       sql.exec<{ record: string }>('SELECT record FROM schedule').one().record,
     ) as ScheduleRecord;
     const runs = [...sql.exec<{ run: string }>('SELECT run FROM runs ORDER BY seq')].map(
-      ({ run }) => JSON.parse(run) as RunRecord,
+      ({ run }) => JSON.parse(run) as ScheduleFiring,
     );
     change(record, runs);
     sql.exec('UPDATE schedule SET record = ?', JSON.stringify(record));
@@ -174,13 +174,11 @@ describe('a schedule', () => {
     await made('reborn', { cron: NEVER_SOON, job: numbers() });
     const uid = (await catalog(env).schedule('reborn')) ?? '';
     // Its deletion was cut off half-way.
-    await scheduleObject(env, uid).forget();
+    await scheduleObject(env, uid).delete();
     expect((await call('/schedules/reborn')).status).toBe(404);
     await made('reborn', { cron: NEVER_SOON, job: numbers() });
     expect(await catalog(env).schedule('reborn')).not.toBe(uid);
-    expect(await scheduleObject(env, uid).put('reborn', uid, await get('reborn'))).toBe(
-      'forgotten',
-    );
+    expect(await scheduleObject(env, uid).put('reborn', uid, await get('reborn'))).toBe('deleted');
     // What comes late of the deletion does not meet the new one.
     await catalog(env).deleteSchedule('reborn', uid);
     expect((await get('reborn')).runs).toEqual([]);
@@ -437,7 +435,7 @@ describe('a run', () => {
         storage.sql.exec(
           'INSERT INTO runs (seq, run) VALUES (?, ?)',
           seq,
-          JSON.stringify({ ...(JSON.parse(run) as RunRecord), seq }),
+          JSON.stringify({ ...(JSON.parse(run) as ScheduleFiring), seq }),
         );
       storage.sql.exec(
         "UPDATE schedule SET record = json_set(record, '$.lastSeq', ?)",

@@ -217,7 +217,7 @@ describe('a StateObject', () => {
     expect(await nobody.status()).toBeNull();
     const { store, stub } = await newStore(COUNTER);
     await store.apply(batchOf(0, [{ key: 'a' }]));
-    await store.forget();
+    await store.delete();
     expect(await store.state('a')).toBeNull();
     expect(await store.states(null, '', 10, true)).toEqual({ items: [], more: false });
     expect(await store.apply(batchOf(0, [{ key: 'a' }]))).toMatchObject({ kind: 'blocked' });

@@ -33,7 +33,7 @@ export const jobHandlers: Handlers<'jobs'> = {
   list: ({ env, query }) => catalog(env).jobs(query),
   get: async ({ env, params: { id } }) => found<AnyJob>(await anyJob(env, id).get(), `job ${id}`),
   async delete({ env, params: { id } }) {
-    found((await anyJob(env, id).forget()) || null, `job ${id}`);
+    found((await anyJob(env, id).delete()) || null, `job ${id}`);
   },
   async tasks({ env, params: { id }, query: { cursor, limit } }) {
     return found(await mapReduceJob(env, id, 'tasks').tasks(cursor, limit), `job ${id}`);

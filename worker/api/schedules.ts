@@ -38,7 +38,7 @@ export const scheduleHandlers: Handlers<'schedules'> = {
   resume: ({ env, params: { name } }) => ask(env, name, (schedule) => schedule.resume()),
   async delete({ env, params: { name } }) {
     const uid = await uidOf(env, name);
-    await scheduleObject(env, uid).forget();
+    await scheduleObject(env, uid).delete();
     await catalog(env).deleteSchedule(name, uid);
   },
 };

@@ -109,7 +109,11 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
     return this.#sql.one<{ n: number }>(`SELECT count(*) AS n FROM jobs WHERE ${running}`).n;
   }
 
-  async claimKey(key: string, bodyDigest: string, job: string): Promise<string | 'conflict'> {
+  async reserveIdempotencyKey(
+    key: string,
+    bodyDigest: string,
+    job: string,
+  ): Promise<string | 'conflict'> {
     const nowMs = Date.now();
     this.#sql.run('DELETE FROM keys WHERE untilMs <= ?', nowMs);
     this.#sql.run(

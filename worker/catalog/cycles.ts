@@ -1,4 +1,4 @@
-// Processors that feed each other in a circle would never come to rest: such a definition is refused.
+// Processors that feed each other in a cycle would never come to rest: such a definition is refused.
 
 /** What a processor reads and writes, by stream name. */
 export interface Flow {

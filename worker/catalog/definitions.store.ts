@@ -110,7 +110,7 @@ export class Definitions {
       outputs: outputsOf(other),
     }));
     const path = cycleWith(flows, { processor: name, streams, outputs: outputsOf(entry) });
-    if (path) return { kind: 'circle', field: path[2] === output ? 'output' : 'late', path };
+    if (path) return { kind: 'cycle', field: path[2] === output ? 'output' : 'late', path };
     const uid = this.processor(name)?.uid ?? newId('processor', nowMs);
     this.#sql.run(
       'INSERT OR REPLACE INTO processors (name, entry) VALUES (?, ?)',

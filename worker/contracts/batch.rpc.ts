@@ -29,8 +29,8 @@ export interface BatchConfig {
   paused: boolean;
 }
 
-/** Work for the Worker that a wake-up started. The lease is the number of the run: an older one reports nothing. */
-export type BatchWork = { window: number; run: number } & (
+/** Work for the dispatcher that a wake-up started. The lease is the number of the attempt: an older one reports nothing. */
+export type BatchWork = { window: number; lease: number } & (
   | {
       kind: 'function';
       program: Pick<
@@ -101,13 +101,13 @@ export interface BatchRpc {
   /** A wake-up of a window that fired: the work, with its lease. Null: somebody has it, it has run, or it may not. */
   begin(window: number): Promise<BatchWork | null>;
   /** A run goes on. False: its lease is over, stop. */
-  alive(window: number, run: number): Promise<boolean>;
+  alive(window: number, lease: number): Promise<boolean>;
   /** Keeps what is about to be appended. False: the lease is over, and nothing may be appended. */
-  prepare(window: number, run: number, effects: BatchEffects): Promise<boolean>;
+  prepare(window: number, lease: number, effects: BatchEffects): Promise<boolean>;
   /** Ends a run's lease; `more`: answers the next window's work, if there is one. */
   report(
     window: number,
-    run: number,
+    lease: number,
     report: BatchReport,
     more: boolean,
   ): Promise<BatchWork | null>;
@@ -121,7 +121,7 @@ export interface BatchRpc {
   batches(cursor: string | undefined, limit: number): Promise<List<Batch>>;
   deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>>;
   redrive(body: RedriveBody): Promise<number>;
-  forget(): Promise<void>;
+  delete(): Promise<void>;
 }
 
 /** Offsets [from, to) of one partition. */

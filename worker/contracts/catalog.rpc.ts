@@ -51,7 +51,7 @@ export type PutProcessor =
   | { kind: 'put'; uid: string; streams: StreamDefinition[] }
   | { kind: 'unknownStream'; field: 'stream' | OutputField; stream: string }
   /** Streams and processors in turn; begins and ends with the same stream. `field`: the output that closes it. */
-  | { kind: 'circle'; field: OutputField; path: string[] };
+  | { kind: 'cycle'; field: OutputField; path: string[] };
 
 /** The fields of a specification that name a stream to write to. */
 export type OutputField = 'output' | 'late';
@@ -83,7 +83,7 @@ export interface CatalogRpc {
    * Remembers that `key` means this body and this job. Answers the job that it meant first, or "conflict"
    * when it came with another body.
    */
-  claimKey(key: string, bodyDigest: string, job: string): Promise<string | 'conflict'>;
+  reserveIdempotencyKey(key: string, bodyDigest: string, job: string): Promise<string | 'conflict'>;
 
   // --- Datasets ---
   datasets(cursor: string | undefined, limit: number): Promise<List<Dataset>>;
@@ -110,7 +110,7 @@ export interface CatalogRpc {
   stream(name: string): Promise<StreamDefinition | null>;
   streams(cursor: string | undefined, limit: number): Promise<List<StreamDefinition>>;
   deleteStream(name: string): Promise<Deleted<StreamDefinition>>;
-  /** Checks streams and circles; the unique id stays the same while the processor exists. */
+  /** Checks streams and cycles; the unique id stays the same while the processor exists. */
   putProcessor(entry: Omit<ProcessorEntry, 'uid'>): Promise<PutProcessor>;
   processor(name: string): Promise<ProcessorEntry | null>;
   processors(cursor: string | undefined, limit: number): Promise<List<ProcessorEntry>>;

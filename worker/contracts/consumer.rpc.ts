@@ -111,7 +111,7 @@ export interface RanReport {
 
 export interface RedrivenReport {
   kind: 'redriven';
-  /** `attempt`: which one this was, so that what was buried anew meanwhile stays. Older rows have no such field. */
+  /** `attempt`: which one this was, so that what was dead-lettered anew meanwhile stays. Older rows have no such field. */
   letters: { id: string; offset: number; attempt?: number; error: TaskError | null }[];
   emitted: number;
   duplicates: number;
@@ -162,19 +162,19 @@ export interface ConsumerRpc {
   deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>>;
   /** How many are to be run again; those of `ids` that are not here are not counted. */
   redrive(body: RedriveBody, fromMs: number): Promise<number>;
-  /** Takes over another generation's dead letters: those from before where this one began, since it ran all others itself. */
-  adopt(letters: AdoptedLetter[]): Promise<void>;
+  /** Takes another generation's dead letters from before this one's start: it read all later events itself. */
+  receiveDeadLetters(letters: Letter[]): Promise<void>;
   /**
-   * Takes events that a shard lost (a join that timed out) in as dead letters, and counts them. Idempotent by
-   * offset while they lie here. Answers why it takes none, or null.
+   * Adds events that a shard lost (a join that timed out), and counts them. Idempotent by offset while they lie here. Answers why it takes none, or null.
    */
-  bury(letters: AdoptedLetter[]): Promise<string | null>;
-  /** Dead letters after the offset `after` with their event lines, some MiB of them; empty: that was all. For `adopt`. */
-  surrender(after: number): Promise<AdoptedLetter[]>;
-  forget(): Promise<void>;
+  addDeadLetters(letters: Letter[]): Promise<string | null>;
+  /** Dead letters after the offset `after` with their event lines, some MiB of them; empty: that was all. */
+  deadLettersToTransfer(after: number): Promise<Letter[]>;
+  delete(): Promise<void>;
 }
 
-export interface AdoptedLetter {
+/** A dead letter with its event. */
+export interface Letter {
   id: string;
   offset: number;
   line: string;

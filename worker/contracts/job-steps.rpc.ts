@@ -61,5 +61,5 @@ export interface JobStepsRpc {
   /** Idempotent, as is the next. */
   cancelStepJob(job: string): Promise<void>;
   /** The run is deleted: its jobs go too. */
-  forgetStepJob(job: string): Promise<void>;
+  deleteStepJob(job: string): Promise<void>;
 }

@@ -172,7 +172,7 @@ export interface JobRpc {
   eventsAfter(after: number, limit: number, waitMs: number): Promise<NewEvents | null>;
   cancel(): Promise<Job | 'conflict' | null>;
   retry(): Promise<Job | 'conflict' | null>;
-  forget(): Promise<boolean>;
+  delete(): Promise<boolean>;
 }
 
 /** A checked specification, with what the route already looked up. */

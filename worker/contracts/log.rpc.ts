@@ -139,5 +139,5 @@ export interface LogRpc {
    */
   caughtUp(reader: string, at: number): Promise<boolean>;
   /** Deletes the partition: rows, segments, claims. */
-  forget(): Promise<void>;
+  delete(): Promise<void>;
 }

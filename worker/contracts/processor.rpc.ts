@@ -1,4 +1,4 @@
-// What others may ask of a ProcessorObject: one processor's definition, its versions, and their taking over.
+// What others may ask of a ProcessorObject: one processor's definition, its versions, and their cutover.
 import type { List } from '../../shared/schemas/common.ts';
 import type {
   Batch,
@@ -59,7 +59,7 @@ export interface ProcessorRpc {
   redrive(body: RedriveBody): Promise<number | null>;
   /** The committed offsets of its partitions of one stream: what a stream shows of its consumers. */
   committed(streamUid: string): Promise<{ partition: number; committed: number }[]>;
-  forget(): Promise<boolean>;
+  delete(): Promise<boolean>;
 }
 
 /** A field of a specification, as a dotted path, and how it is called in a sentence. */

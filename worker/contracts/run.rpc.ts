@@ -48,7 +48,7 @@ export interface RunRpc {
   jobEnded(job: string): Promise<void>;
   cancel(): Promise<DagJob | 'conflict' | null>;
   retry(): Promise<DagJob | 'conflict' | null>;
-  forget(): Promise<boolean>;
+  delete(): Promise<boolean>;
   events(after: number, limit: number): Promise<JobEvent[] | null>;
   eventsAfter(after: number, limit: number, waitMs: number): Promise<NewEvents | null>;
 }

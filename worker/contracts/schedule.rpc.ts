@@ -3,10 +3,10 @@ import type { Schedule, ScheduleRun, ScheduleSpec } from '../../shared/schemas/s
 
 export interface ScheduleRpc {
   /**
-   * Creates or changes it: from now on by the new plan. A paused one stays paused. "forgotten": this unique id is
+   * Creates or changes it: from now on by the new plan. A paused one stays paused. "deleted": this unique id is
    * used up, and would be a schedule that the catalog does not know.
    */
-  put(name: string, uid: string, spec: ScheduleSpec): Promise<Schedule | 'forgotten'>;
+  put(name: string, uid: string, spec: ScheduleSpec): Promise<Schedule | 'deleted'>;
   /** With the states that the jobs have now. */
   get(): Promise<Schedule | null>;
   /** Runs now, beside the plan. "conflict": one that was asked for waits already. */
@@ -15,5 +15,5 @@ export interface ScheduleRpc {
   /** From the next time on: what passed meanwhile is not made up for. */
   resume(): Promise<Schedule | null>;
   /** For good. Its jobs stay. */
-  forget(): Promise<void>;
+  delete(): Promise<void>;
 }

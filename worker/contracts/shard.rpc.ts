@@ -133,5 +133,5 @@ export interface ShardRpc {
   status(): Promise<ShardStatus | null>;
   /** The newest first. */
   late(limit: number): Promise<LateEvent[]>;
-  forget(): Promise<void>;
+  delete(): Promise<void>;
 }

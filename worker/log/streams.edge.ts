@@ -88,7 +88,7 @@ export async function deleteStream(env: Env, name: string): Promise<void> {
   await sideBySide(partitionsOf(deleted.entry), CONNECTIONS_MAX, async (ref) => {
     for (let tries = 1; ; tries++) {
       try {
-        return await logObject(env, ref).forget();
+        return await logObject(env, ref).delete();
       } catch (error) {
         if (tries === FORGET_TRIES) throw error;
       }

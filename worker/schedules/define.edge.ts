@@ -14,7 +14,7 @@ export async function putSchedule(
     const before = await catalog(env).schedule(name);
     const uid = await catalog(env).putSchedule(name);
     const schedule = await scheduleObject(env, uid).put(name, uid, spec);
-    if (schedule !== 'forgotten') return { created: uid !== before, schedule };
+    if (schedule !== 'deleted') return { created: uid !== before, schedule };
     // Somebody deletes it, or did not come to the end of it: what is put now is a new one.
     await catalog(env).deleteSchedule(name, uid);
   }

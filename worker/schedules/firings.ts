@@ -1,5 +1,5 @@
-// The runs of a schedule as they are kept, and what may happen to them next: which may start, which gives way
-// to a younger one, when to look again. Pure.
+// The firings of a schedule (the API says runs) as they are kept, and what may happen to them next: which may
+// start, which gives way to a younger one, when to look again. Pure.
 import { type Backoff, backoffMs } from '../../shared/backoff.ts';
 import {
   IDEMPOTENCY_MS,
@@ -24,7 +24,7 @@ export interface Submitted {
   ranges: StreamRange[] | null;
 }
 
-export interface RunRecord {
+export interface ScheduleFiring {
   seq: number;
   dueMs: number;
   /** When the schedule saw that it was due. */
@@ -45,10 +45,10 @@ export interface RunRecord {
   reason: string;
 }
 
-export type Insertion = Pick<RunRecord, 'dueMs' | 'takenMs' | 'manual' | 'state' | 'reason'>;
+export type Insertion = Pick<ScheduleFiring, 'dueMs' | 'takenMs' | 'manual' | 'state' | 'reason'>;
 
-export const newRun = (seq: number, run: Insertion): RunRecord => ({
-  ...run,
+export const newFiring = (seq: number, firing: Insertion): ScheduleFiring => ({
+  ...firing,
   seq,
   job: null,
   startedMs: null,
@@ -67,45 +67,51 @@ const SURE_MS = IDEMPOTENCY_MS / 2;
 export const readsOn = ({ input }: MapReduceSpec): boolean =>
   'stream' in input && input.from === 'lastRun' && input.ranges === undefined;
 
-export const isWaiting = (run: RunRecord): boolean => run.state === 'queued' && run.job === null;
+export const isWaiting = (firing: ScheduleFiring): boolean =>
+  firing.state === 'queued' && firing.job === null;
 /** Waits, and nothing of it was submitted: it can still be taken back. */
-export const isUntouched = (run: RunRecord): boolean => isWaiting(run) && run.attempts === 0;
+export const isUntouched = (firing: ScheduleFiring): boolean =>
+  isWaiting(firing) && firing.attempts === 0;
 /** Its job goes on. */
-export const isGoing = (run: RunRecord): boolean =>
-  run.job !== null && !['done', 'failed', 'cancelled'].includes(run.state);
-export const isOver = (run: RunRecord): boolean => !isWaiting(run) && !isGoing(run);
+export const isGoing = (firing: ScheduleFiring): boolean =>
+  firing.job !== null && !['done', 'failed', 'cancelled'].includes(firing.state);
+export const isOver = (firing: ScheduleFiring): boolean => !isWaiting(firing) && !isGoing(firing);
 
-/** The run that may be submitted now: the oldest that waits, if its turn has come. Runs in order of age. */
-export function nextToStart(runs: RunRecord[], alone: boolean, nowMs: number): RunRecord | null {
-  const waiting = runs.find(isWaiting);
+/** The firing that may be submitted now: the oldest that waits, if its turn has come. Oldest first. */
+export function nextToStart(
+  firings: ScheduleFiring[],
+  alone: boolean,
+  nowMs: number,
+): ScheduleFiring | null {
+  const waiting = firings.find(isWaiting);
   if (!waiting || waiting.retryMs > nowMs) return null;
-  const going = runs.filter(isGoing).length;
+  const going = firings.filter(isGoing).length;
   // One that was tried may have its job already.
   const room = going < (alone ? 1 : SCHEDULE_JOBS_MAX) || waiting.attempts > 0;
   return room ? waiting : null;
 }
 
-/** A run whose submission failed: tried again after a wait that grows, or refused. */
+/** A firing whose submission failed: tried again after a wait that grows, or refused. */
 export function troubled(
-  run: RunRecord,
+  firing: ScheduleFiring,
   failure: { message: string; final: boolean },
   nowMs: number,
   random: number,
-): RunRecord {
+): ScheduleFiring {
   const { message, final } = failure;
-  if (final) return { ...run, state: 'refused', reason: message };
-  if (run.attempts >= SCHEDULE_ATTEMPTS_MAX) {
-    const reason = `given up after ${run.attempts} tries: ${message}`;
-    return { ...run, state: 'refused', reason };
+  if (final) return { ...firing, state: 'refused', reason: message };
+  if (firing.attempts >= SCHEDULE_ATTEMPTS_MAX) {
+    const reason = `given up after ${firing.attempts} tries: ${message}`;
+    return { ...firing, state: 'refused', reason };
   }
-  const retryMs = nowMs + backoffMs(RETRY, run.attempts - 1, random);
-  const reason = `try ${run.attempts} did not succeed, another one follows: ${message}`;
-  return { ...run, retryMs, reason };
+  const retryMs = nowMs + backoffMs(RETRY, firing.attempts - 1, random);
+  const reason = `try ${firing.attempts} did not succeed, another one follows: ${message}`;
+  return { ...firing, retryMs, reason };
 }
 
 /** Its key may be forgotten: another try could be a second job. */
-export const isTooOldToTry = (run: RunRecord, nowMs: number): boolean =>
-  run.attempts > 0 && nowMs - run.triedMs > SURE_MS;
+export const isTooOldToTry = (firing: ScheduleFiring, nowMs: number): boolean =>
+  firing.attempts > 0 && nowMs - firing.triedMs > SURE_MS;
 
 /** The platform counts an alarm's time in nanoseconds, in 64 bits: they end in the year 2262. */
 const LAST_ALARM_MS = Date.UTC(2200);
@@ -113,18 +119,18 @@ const LAST_ALARM_MS = Date.UTC(2200);
 /** When to look again: the next time, the next try, the next question after a job. Null: never. */
 export function wakeAtMs(
   nextMs: number | null,
-  runs: RunRecord[],
+  firings: ScheduleFiring[],
   askedMs: number,
   nowMs: number,
 ): number | null {
   const times = nextMs === null ? [] : [nextMs];
-  const going = runs.filter(isGoing);
+  const going = firings.filter(isGoing);
   for (const { startedMs } of going) {
     const share = (nowMs - (startedMs ?? nowMs)) / SCHEDULE_ASK_SHARE;
     times.push(askedMs + Math.min(SCHEDULE_ASK_MAX_MS, Math.max(SCHEDULE_ASK_MIN_MS, share)));
   }
   // What waits for room is looked at when a job ends.
-  const waiting = runs.find(isWaiting);
+  const waiting = firings.find(isWaiting);
   if (waiting && (waiting.attempts > 0 || going.length === 0)) times.push(waiting.retryMs);
   return times.length === 0 ? null : Math.max(nowMs, Math.min(LAST_ALARM_MS, ...times));
 }

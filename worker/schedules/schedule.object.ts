@@ -1,5 +1,5 @@
-// One schedule. A thin shell: plan.ts says what is due, runs.ts what may start and when to look again. A run is
-// recorded in the transaction that moves the plan on, and submitted under a key made of its time: so a crash at
+// One schedule. A thin shell: plan.ts says what is due, firings.ts what may start and when to look again. A firing
+// is recorded in the transaction that moves the plan on, and submitted under a key made of its time: so a crash at
 // any point loses none and starts none twice.
 import { DurableObject } from 'cloudflare:workers';
 import { SCHEDULE_JOBS_MAX } from '../../shared/limits.ts';
@@ -21,7 +21,7 @@ import {
   isWaiting,
   nextToStart,
   readsOn,
-  type RunRecord,
+  type ScheduleFiring,
   type Submitted,
   troubled,
   wakeAtMs,
@@ -29,8 +29,8 @@ import {
 import type { ScheduleRpc } from '../contracts/schedule.rpc.ts';
 import type { ScheduleRecord } from './schedule-record.ts';
 import { ScheduleStore } from './schedule.store.ts';
-import { isFinal, meaningOf, submitRun } from './submission.edge.ts';
-import { gaveWayReason, lateness, missedReason, runView, scheduleView } from './view.ts';
+import { isFinal, meaningOf, submitFiring } from './submission.edge.ts';
+import { gaveWayReason, lateness, missedReason, firingView, scheduleView } from './view.ts';
 
 export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
   readonly #store: ScheduleStore;
@@ -49,9 +49,9 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
 
   // --- What may be asked ----------------------------------------------------------------------------
 
-  async put(name: string, uid: string, spec: ScheduleSpec): Promise<Schedule | 'forgotten'> {
+  async put(name: string, uid: string, spec: ScheduleSpec): Promise<Schedule | 'deleted'> {
     return this.#inTurn(async () => {
-      if (this.#store.isForgotten()) return 'forgotten';
+      if (this.#store.isDeleted()) return 'deleted';
       const nowMs = Date.now();
       this.#take(nowMs);
       this.#store.transaction(() => this.#define(name, uid, spec, nowMs));
@@ -62,8 +62,8 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
 
   async get(): Promise<Schedule | null> {
     if (!this.#store.record()) return null;
-    const runs = this.#store.runs();
-    await this.#ask([...runs.filter(isGoing), ...failedOf(runs)]);
+    const firings = this.#store.firings();
+    await this.#ask([...firings.filter(isGoing), ...failedOf(firings)]);
     this.#wake();
     const record = this.#store.record();
     return record ? this.#view(record) : null;
@@ -75,21 +75,22 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
       this.#take(nowMs);
       const record = this.#store.record();
       if (!record) return null;
-      if (this.#store.runs().some((run) => run.manual && isWaiting(run))) return 'conflict';
+      if (this.#store.firings().some((firing) => firing.manual && isWaiting(firing)))
+        return 'conflict';
       const { seq } = this.#store.transaction(() => {
         const at = { dueMs: nowMs, takenMs: nowMs };
-        const run = this.#store.addRun(record, {
+        const firing = this.#store.addFiring(record, {
           ...at,
           manual: true,
           state: 'queued',
           reason: '',
         });
         this.#store.saveRecord(record);
-        return run;
+        return firing;
       });
       await this.#advance();
-      const run = this.#store.run(seq);
-      return run ? runView(run, this.#store.runs()) : null;
+      const firing = this.#store.firing(seq);
+      return firing ? firingView(firing, this.#store.firings()) : null;
     });
   }
 
@@ -120,9 +121,9 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
     });
   }
 
-  async forget(): Promise<void> {
+  async delete(): Promise<void> {
     return this.#inTurn(async () => {
-      this.#store.transaction(() => this.#store.forget());
+      this.#store.transaction(() => this.#store.delete());
       this.#wake();
     });
   }
@@ -139,14 +140,14 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
     const record = this.#store.record();
     if (record) {
       const alone = readsOn(this.#store.spec(record.version).job);
-      const runs = this.#store.runs();
+      const firings = this.#store.firings();
       // A failed job may have been tried again by hand: what it reads must not be read twice.
-      const again = alone && runs.some(isWaiting) ? failedOf(runs) : [];
-      await this.#ask([...runs.filter(isGoing), ...again]);
+      const again = alone && firings.some(isWaiting) ? failedOf(firings) : [];
+      await this.#ask([...firings.filter(isGoing), ...again]);
       for (;;) {
-        const run = nextToStart(this.#store.runs(), alone, Date.now());
-        if (!run) break;
-        await this.#start(run);
+        const firing = nextToStart(this.#store.firings(), alone, Date.now());
+        if (!firing) break;
+        await this.#start(firing);
       }
     }
     this.#wake();
@@ -154,7 +155,7 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
 
   #wake(): void {
     const nextMs = this.#store.record()?.nextMs ?? null;
-    const atMs = wakeAtMs(nextMs, this.#store.runs(), this.#askedMs, Date.now());
+    const atMs = wakeAtMs(nextMs, this.#store.firings(), this.#askedMs, Date.now());
     if (atMs === null) this.#timers.clear('wake');
     else this.#timers.set('wake', atMs);
   }
@@ -165,21 +166,22 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
     const due = takeDue(this.#timesOf(record), record.nextMs, nowMs);
     if (!due) return;
     this.#store.transaction(() => {
-      this.#giveWay(gaveWayReason(this.#store.runs()));
+      this.#giveWay(gaveWayReason(this.#store.firings()));
       const planned = { takenMs: nowMs, manual: false };
       due.missed.forEach((dueMs, i) => {
         const reason = missedReason(i === 0 ? due.more : 0, due.moreAtLeast);
-        this.#store.addRun(record, { ...planned, dueMs, state: 'missed', reason });
+        this.#store.addFiring(record, { ...planned, dueMs, state: 'missed', reason });
       });
-      this.#store.addRun(record, { ...planned, dueMs: due.dueMs, state: 'queued', reason: '' });
+      this.#store.addFiring(record, { ...planned, dueMs: due.dueMs, state: 'queued', reason: '' });
       this.#store.saveRecord({ ...record, nextMs: due.nextMs });
     });
   }
 
-  /** Planned runs that still wait are missed. Inside a transaction. */
+  /** Planned firings that still wait are missed. Inside a transaction. */
   #giveWay(reason: string): void {
-    for (const run of this.#store.runs()) {
-      if (isUntouched(run) && !run.manual) this.#store.saveRun({ ...run, state: 'missed', reason });
+    for (const firing of this.#store.firings()) {
+      if (isUntouched(firing) && !firing.manual)
+        this.#store.saveFiring({ ...firing, state: 'missed', reason });
     }
   }
 
@@ -206,50 +208,50 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
 
   // --- Submitting -----------------------------------------------------------------------------------
 
-  async #start(waiting: RunRecord): Promise<void> {
+  async #start(waiting: ScheduleFiring): Promise<void> {
     const record = this.#mustExist();
     const nowMs = Date.now();
     if (isTooOldToTry(waiting, nowMs)) {
       const reason = 'the edge went down while its job was submitted, too long ago to try again';
-      this.#store.saveRun({ ...waiting, state: 'refused', reason });
+      this.#store.saveFiring({ ...waiting, state: 'refused', reason });
       return;
     }
-    const run: RunRecord = { ...waiting, attempts: waiting.attempts + 1, triedMs: nowMs };
+    const firing: ScheduleFiring = { ...waiting, attempts: waiting.attempts + 1, triedMs: nowMs };
     try {
-      run.submitted ??= await this.#meaning(run, record);
-      this.#store.saveRun(run);
-      const { submitted } = run;
+      firing.submitted ??= await this.#meaning(firing, record);
+      this.#store.saveFiring(firing);
+      const { submitted } = firing;
       const { job: spec } = this.#store.spec(submitted.version);
-      const job = await submitRun(this.env, record.uid, run, submitted, spec);
-      run.job = job.id;
-      run.startedMs = Date.now();
-      const late = lateness(run, run.startedMs);
-      if (late !== null) run.notes = [late, ...run.notes];
-      this.#store.transaction(() => this.#saveAsked(run, job));
+      const job = await submitFiring(this.env, record.uid, firing, submitted, spec);
+      firing.job = job.id;
+      firing.startedMs = Date.now();
+      const late = lateness(firing, firing.startedMs);
+      if (late !== null) firing.notes = [late, ...firing.notes];
+      this.#store.transaction(() => this.#saveAsked(firing, job));
     } catch (error) {
       const final = isFinal(error);
       const message = messageOf(error);
       // What nobody expected is for the operator's log, too.
       if (!final) console.error(error);
-      this.#store.saveRun(troubled(run, { message, final }, Date.now(), Math.random()));
+      this.#store.saveFiring(troubled(firing, { message, final }, Date.now(), Math.random()));
     }
   }
 
-  async #meaning(run: RunRecord, { version, covered }: ScheduleRecord): Promise<Submitted> {
+  async #meaning(firing: ScheduleFiring, { version, covered }: ScheduleRecord): Promise<Submitted> {
     const { job } = this.#store.spec(version);
     const { submitted, note } = await meaningOf(this.env, version, job, covered);
-    if (note !== null) run.notes = [...run.notes, note];
+    if (note !== null) firing.notes = [...firing.notes, note];
     return submitted;
   }
 
   // --- Asking after jobs ----------------------------------------------------------------------------
 
-  async #ask(runs: RunRecord[]): Promise<void> {
+  async #ask(firings: ScheduleFiring[]): Promise<void> {
     this.#askedMs = Date.now();
-    await Promise.all(runs.map((run) => this.#askAfter(run)));
+    await Promise.all(firings.map((firing) => this.#askAfter(firing)));
   }
 
-  async #askAfter({ seq, job: id }: RunRecord): Promise<void> {
+  async #askAfter({ seq, job: id }: ScheduleFiring): Promise<void> {
     if (id === null) return;
     let job: Job | null;
     try {
@@ -258,23 +260,23 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
       return; // It is restarting: the next question comes soon.
     }
     this.#store.transaction(() => {
-      const run = this.#store.run(seq);
-      if (run && (job || isGoing(run))) this.#saveAsked(run, job);
+      const firing = this.#store.firing(seq);
+      if (firing && (job || isGoing(firing))) this.#saveAsked(firing, job);
     });
   }
 
   /** Inside a transaction. */
-  #saveAsked(run: RunRecord, job: Job | null): void {
+  #saveAsked(firing: ScheduleFiring, job: Job | null): void {
     const state = job?.state ?? 'cancelled';
     const reason = job ? job.reason : 'its job was deleted';
-    const before = this.#store.run(run.seq);
-    if (before?.job === run.job && before?.state === state && before.reason === reason) return;
-    this.#store.saveRun({ ...run, state, reason });
+    const before = this.#store.firing(firing.seq);
+    if (before?.job === firing.job && before?.state === state && before.reason === reason) return;
+    this.#store.saveFiring({ ...firing, state, reason });
     const record = this.#store.record();
-    if (job?.state !== 'done' || !record || run.seq <= (record.covered?.seq ?? 0)) return;
+    if (job?.state !== 'done' || !record || firing.seq <= (record.covered?.seq ?? 0)) return;
     const { input } = job.spec;
     const ranges = 'stream' in input ? input.ranges : undefined;
-    const covered = coveredBy(run.seq, run.submitted?.streamUid ?? null, ranges);
+    const covered = coveredBy(firing.seq, firing.submitted?.streamUid ?? null, ranges);
     if (covered) this.#store.saveRecord({ ...record, covered });
   }
 
@@ -297,10 +299,10 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
 
   #view(record: ScheduleRecord): Schedule {
     const spec = this.#store.spec(record.version);
-    return scheduleView(record, spec, this.#store.runs(), this.#timesOf(record), Date.now());
+    return scheduleView(record, spec, this.#store.firings(), this.#timesOf(record), Date.now());
   }
 }
 
 /** The youngest failed ones: their jobs may have been tried again. */
-const failedOf = (runs: RunRecord[]): RunRecord[] =>
-  runs.filter(({ state, job }) => state === 'failed' && job !== null).slice(-SCHEDULE_JOBS_MAX);
+const failedOf = (firings: ScheduleFiring[]): ScheduleFiring[] =>
+  firings.filter(({ state, job }) => state === 'failed' && job !== null).slice(-SCHEDULE_JOBS_MAX);

@@ -1,8 +1,9 @@
-// A schedule's tables: what it is, the versions of its specification that runs still need, and its youngest runs.
+// A schedule's tables: what it is, the versions of its specification that runs still need, and its youngest
+// firings, in a table that keeps its first name.
 import { SCHEDULE_RUNS_KEPT } from '../../shared/limits.ts';
 import type { ScheduleSpec } from '../../shared/schemas/schedule.ts';
 import { Sql } from '../platform/sql.store.ts';
-import { type Insertion, isOver, isWaiting, newRun, type RunRecord } from './firings.ts';
+import { type Insertion, isOver, isWaiting, newFiring, type ScheduleFiring } from './firings.ts';
 import type { ScheduleRecord } from './schedule-record.ts';
 
 const MIGRATIONS = [
@@ -48,53 +49,53 @@ export class ScheduleStore {
     return JSON.parse(row.spec) as ScheduleSpec;
   }
 
-  /** Keeps this version, and those that a run which waits was submitted with. */
+  /** Keeps this version, and those that a waiting firing was submitted with. */
   saveSpec(version: number, spec: ScheduleSpec): void {
     this.#sql.run('INSERT INTO specs (version, spec) VALUES (?, ?)', version, JSON.stringify(spec));
-    const needed = this.runs().flatMap((run) =>
-      isWaiting(run) && run.submitted ? [run.submitted.version] : [],
+    const needed = this.firings().flatMap((firing) =>
+      isWaiting(firing) && firing.submitted ? [firing.submitted.version] : [],
     );
     const oldest = Math.min(version, ...needed);
     this.#sql.run('DELETE FROM specs WHERE version < ?', oldest);
   }
 
   /** Oldest first. */
-  runs(): RunRecord[] {
+  firings(): ScheduleFiring[] {
     const rows = this.#sql.all<{ run: string }>('SELECT run FROM runs ORDER BY seq');
-    return rows.map(({ run }) => JSON.parse(run) as RunRecord);
+    return rows.map(({ run }) => JSON.parse(run) as ScheduleFiring);
   }
 
-  run(seq: number): RunRecord | null {
+  firing(seq: number): ScheduleFiring | null {
     const row = this.#sql.first<{ run: string }>('SELECT run FROM runs WHERE seq = ?', seq);
-    return row ? (JSON.parse(row.run) as RunRecord) : null;
+    return row ? (JSON.parse(row.run) as ScheduleFiring) : null;
   }
 
-  saveRun(run: RunRecord): void {
+  saveFiring(firing: ScheduleFiring): void {
     this.#sql.run(
       'INSERT OR REPLACE INTO runs (seq, run) VALUES (?, ?)',
-      run.seq,
-      JSON.stringify(run),
+      firing.seq,
+      JSON.stringify(firing),
     );
   }
 
-  /** Adds a run and forgets the oldest that are over. Changes `record.lastSeq`: the caller saves it. */
-  addRun(record: ScheduleRecord, insertion: Insertion): RunRecord {
-    const run = newRun(++record.lastSeq, insertion);
-    this.saveRun(run);
-    const runs = this.runs();
-    for (const old of runs.slice(0, Math.max(0, runs.length - SCHEDULE_RUNS_KEPT))) {
+  /** Adds a firing and deletes the oldest that are over. Changes `record.lastSeq`: the caller saves it. */
+  addFiring(record: ScheduleRecord, insertion: Insertion): ScheduleFiring {
+    const firing = newFiring(++record.lastSeq, insertion);
+    this.saveFiring(firing);
+    const firings = this.firings();
+    for (const old of firings.slice(0, Math.max(0, firings.length - SCHEDULE_RUNS_KEPT))) {
       if (isOver(old)) this.#sql.run('DELETE FROM runs WHERE seq = ?', old.seq);
     }
-    return run;
+    return firing;
   }
 
-  /** For good: see `isForgotten`. */
-  forget(): void {
+  /** For good: see `isDeleted`. */
+  delete(): void {
     for (const table of ['specs', 'runs']) this.#sql.run(`DELETE FROM ${table}`);
     this.#sql.run("INSERT OR REPLACE INTO schedule (one, record) VALUES (1, 'null')");
   }
 
-  isForgotten(): boolean {
+  isDeleted(): boolean {
     return this.#sql.all("SELECT 1 FROM schedule WHERE record = 'null'").length > 0;
   }
 }

@@ -1,4 +1,4 @@
-// From a run to its job: what it reads is fixed first, and submitted under a key that only this run has. So a
+// From a firing to its job: what it reads is fixed first, and submitted under a key that only this firing has. So a
 // submission that got no answer can be made again.
 import { isoTime } from '../../shared/iso-time.ts';
 import type { Job, MapReduceSpec } from '../../shared/schemas/job.ts';
@@ -8,7 +8,7 @@ import { submitJob } from '../jobs/mapreduce/submit.edge.ts';
 import type { Env } from '../platform/env.ts';
 import { ProblemError } from '../platform/problem.ts';
 import { type Covered, goOn } from './last-run.ts';
-import { readsOn, type RunRecord, type Submitted } from './firings.ts';
+import { readsOn, type ScheduleFiring, type Submitted } from './firings.ts';
 
 /** What a job of this version reads now, and what is to be said of it. Throws ProblemError. */
 export async function meaningOf(
@@ -30,11 +30,11 @@ export async function meaningOf(
   return { submitted: { version, streamUid, ranges }, note };
 }
 
-/** Throws ProblemError. The same run is the same job. */
-export function submitRun(
+/** Throws ProblemError. The same firing is the same job. */
+export function submitFiring(
   env: Env,
   uid: string,
-  { dueMs, seq, manual }: RunRecord,
+  { dueMs, seq, manual }: ScheduleFiring,
   { ranges }: Submitted,
   job: MapReduceSpec,
 ): Promise<Job> {

@@ -3,14 +3,14 @@ import { isoTime } from '../../shared/iso-time.ts';
 import { SCHEDULE_LATE_MS, SCHEDULE_NEXT_RUNS } from '../../shared/limits.ts';
 import type { Schedule, ScheduleRun, ScheduleSpec } from '../../shared/schemas/schedule.ts';
 import { type Times, upcoming } from './cron.ts';
-import { isGoing, isOver, isUntouched, type RunRecord } from './firings.ts';
+import { isGoing, isOver, isUntouched, type ScheduleFiring } from './firings.ts';
 import type { ScheduleRecord } from './schedule-record.ts';
 
-/** `runs`: oldest first. */
+/** `firings`: oldest first. */
 export function scheduleView(
   { name, paused, createdAtMs }: ScheduleRecord,
   spec: ScheduleSpec,
-  runs: RunRecord[],
+  firings: ScheduleFiring[],
   times: Times,
   nowMs: number,
 ): Schedule {
@@ -21,18 +21,19 @@ export function scheduleView(
     state: paused ? 'paused' : 'active',
     createdAt: isoTime(createdAtMs),
     nextRuns: next.map((atMs) => isoTime(atMs)),
-    runs: runs.map((run) => runView(run, runs)).reverse(),
+    runs: firings.map((firing) => firingView(firing, firings)).reverse(),
   };
 }
 
 const NOBODY = 'nobody was there at its time (the edge was down or busy)';
 
-/** What is said of a run that starts long after its time; null when it is on time. */
-export function lateness(run: RunRecord, nowMs: number): string | null {
-  const lateMs = nowMs - run.dueMs;
+/** What is said of a firing that starts long after its time; null when it is on time. */
+export function lateness(firing: ScheduleFiring, nowMs: number): string | null {
+  const lateMs = nowMs - firing.dueMs;
   if (lateMs <= SCHEDULE_LATE_MS) return null;
-  const tried = run.attempts > 1 ? `it took ${run.attempts} tries` : 'it waited for the run before';
-  const why = run.takenMs - run.dueMs > SCHEDULE_LATE_MS ? NOBODY : tried;
+  const tried =
+    firing.attempts > 1 ? `it took ${firing.attempts} tries` : 'it waited for the run before';
+  const why = firing.takenMs - firing.dueMs > SCHEDULE_LATE_MS ? NOBODY : tried;
   return `started ${inWords(lateMs)} late: ${why}`;
 }
 
@@ -41,25 +42,25 @@ export function missedReason(more: number, moreAtLeast: boolean): string {
   return NOBODY + before;
 }
 
-/** Why a planned run that still waited made room for the next. */
-export const gaveWayReason = (runs: RunRecord[]): string =>
-  runs.some(isGoing) ? 'the run before was still going on when the next one was due' : NOBODY;
+/** Why a planned firing that still waited made room for the next. */
+export const gaveWayReason = (firings: ScheduleFiring[]): string =>
+  firings.some(isGoing) ? 'the run before was still going on when the next one was due' : NOBODY;
 
-export function runView(run: RunRecord, runs: RunRecord[]): ScheduleRun {
-  const { dueMs, startedMs, manual, state, job, notes } = run;
+export function firingView(firing: ScheduleFiring, firings: ScheduleFiring[]): ScheduleRun {
+  const { dueMs, startedMs, manual, state, job, notes } = firing;
   return {
     job,
     state,
     at: isoTime(dueMs),
     startedAt: startedMs === null ? null : isoTime(startedMs),
     manual,
-    reason: [...notes, run.reason || waitingReason(run, runs)].filter(Boolean).join('; '),
+    reason: [...notes, firing.reason || waitingReason(firing, firings)].filter(Boolean).join('; '),
   };
 }
 
-function waitingReason(run: RunRecord, runs: RunRecord[]): string {
-  if (!isUntouched(run)) return '';
-  const before = runs.find((other) => other.seq < run.seq && !isOver(other));
+function waitingReason(firing: ScheduleFiring, firings: ScheduleFiring[]): string {
+  if (!isUntouched(firing)) return '';
+  const before = firings.find((other) => other.seq < firing.seq && !isOver(other));
   if (!before) return '';
   return `waits for the run of ${isoTime(before.dueMs)}, which is still going on`;
 }

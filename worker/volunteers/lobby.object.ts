@@ -101,7 +101,7 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
 
   async jobAvailable(job: string): Promise<void> {
     this.#known(job);
-    for (const volunteer of this.#connected.values()) volunteer.dry.delete(job);
+    for (const volunteer of this.#connected.values()) volunteer.exhausted.delete(job);
     this.#serveAll();
   }
 
@@ -207,7 +207,7 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
         volunteer.identity.slots = message.slots;
         volunteer.identity.state = message.state;
         // Tasks may have come while this one took none.
-        volunteer.dry.clear();
+        volunteer.exhausted.clear();
         socket.serializeAttachment(volunteer.identity);
         break;
       }
@@ -260,7 +260,7 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
       else {
         volunteer.leases.get(job)?.delete(item.lease);
         // It may have been given nothing because it held its share: it holds less now.
-        volunteer.dry.delete(job);
+        volunteer.exhausted.delete(job);
         if (outcome.kind !== 'returned') volunteer.took(job, item.ms ?? 0);
       }
       known.reports.push({ task, attempt, by, ms: item.ms ?? 0, outcome });
@@ -317,7 +317,7 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
   /** Asks the next job in turn for leases if this volunteer runs low; says why when there is none. */
   #serve(socket: WebSocket, volunteer: Connected): void {
     if (!volunteer.lending || volunteer.asking !== null) return;
-    const jobs = [...this.#jobs.keys()].filter((job) => !volunteer.dry.has(job));
+    const jobs = [...this.#jobs.keys()].filter((job) => !volunteer.exhausted.has(job));
     const job = jobs[volunteer.turn % Math.max(1, jobs.length)];
     if (job === undefined) {
       if (volunteer.held > 0) return;
@@ -365,10 +365,10 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
         }
       }
     } catch {
-      // The JobObject is restarting or the job is gone. Leases lapse by themselves; ask again later.
+      // The JobObject is restarting or the job is gone. Leases expire by themselves; ask again later.
       for (const volunteer of this.#connected.values()) {
         if (volunteer.asking === job) volunteer.asking = null;
-        volunteer.dry.add(job);
+        volunteer.exhausted.add(job);
       }
       this.#askLater(RETRY_MS);
     } finally {
@@ -388,7 +388,7 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
       this.#askingAtMs = null;
       if (this.#connected.size === 0) return;
       await this.#refreshJobs();
-      for (const volunteer of this.#connected.values()) volunteer.dry.clear();
+      for (const volunteer of this.#connected.values()) volunteer.exhausted.clear();
       this.#serveAll();
     });
   }
@@ -399,7 +399,7 @@ export class LobbyObject extends DurableObject<Env> implements LobbyRpc {
       volunteer.asking = null;
       const grants = answer.grants.filter((grant) => grant.by === volunteer.identity.id);
       if (!answer.plan || grants.length === 0) {
-        volunteer.dry.add(job);
+        volunteer.exhausted.add(job);
         continue;
       }
       volunteer.turn++;

@@ -31,7 +31,7 @@ export class Connected {
   /** Lease tokens in hand, by job. */
   readonly leases = new Map<string, Set<string>>();
   /** Jobs that had nothing for this volunteer when last asked. */
-  readonly dry = new Set<string>();
+  readonly exhausted = new Set<string>();
   readonly plansSent = new Set<string>();
   readonly budget: FrameBudget;
   /** The job that is being asked for leases now. */
@@ -67,7 +67,7 @@ export class Connected {
   forget(job: string): string[] {
     const leases = [...(this.leases.get(job) ?? [])];
     this.leases.delete(job);
-    this.dry.delete(job);
+    this.exhausted.delete(job);
     this.plansSent.delete(job);
     this.#taskMs.delete(job);
     if (this.asking === job) this.asking = null;

@@ -248,7 +248,7 @@ export class RunWorld {
         this.#later(life, () => {
           if (this.jobs.get(job) === 'running') this.jobs.set(job, 'cancelled');
         }),
-      forgetStepJob: (job) => this.#later(life, () => void this.jobs.delete(job)),
+      deleteStepJob: (job) => this.#later(life, () => void this.jobs.delete(job)),
     };
   }
 

@@ -172,7 +172,7 @@ export class JoinWorld {
           for (const one of left) await this.apply([one], { final, redrive });
           return;
         }
-        if (first) this.#bury(first, redrive);
+        if (first) this.#addDeadLetter(first, redrive);
         this.nowMs++;
         return;
       }
@@ -193,7 +193,7 @@ export class JoinWorld {
       if (end <= 0) throw new Error('no event was taken');
       const failed = new Set(change.failures.map(({ offset }) => offset));
       for (const event of left.slice(0, end)) {
-        if (failed.has(event.offset)) this.#bury(event, redrive);
+        if (failed.has(event.offset)) this.#addDeadLetter(event, redrive);
         else this.history.push({ atMs: this.nowMs, redrive, event });
       }
       this.#commit(change);
@@ -214,7 +214,7 @@ export class JoinWorld {
     });
   }
 
-  #bury(event: Told, redrive: boolean): void {
+  #addDeadLetter(event: Told, redrive: boolean): void {
     this.history.push({ atMs: this.nowMs, redrive, event });
     this.dead.push(event);
   }

@@ -2,7 +2,7 @@
 // real SQLite. Dispatchers die between any two steps, shards are restarted at any of theirs, streams are full for a
 // while, wake-ups are lost and doubled, and everything happens in a random order.
 import { DatabaseSync } from 'node:sqlite';
-import { BELL_RING_AGAIN_MS, CONSUME_FOR_MS, CONSUME_LEASE_MS } from '../../../shared/limits.ts';
+import { WAKE_UP_AGAIN_MS, CONSUME_FOR_MS, CONSUME_LEASE_MS } from '../../../shared/limits.ts';
 import { hashKey } from '../../../shared/mapreduce/hash.ts';
 import type { RetrySpec } from '../../../shared/schemas/processor.ts';
 import { route, RoutedCrashError } from '../../../worker/processors/keyed/route.ts';
@@ -108,11 +108,11 @@ export class KeyedWorld {
         await this.#gate();
         if (asked !== reader.consumer) throw new Error('restarted meanwhile');
         const caughtUp = at >= this.#eventsOf(reader).length;
-        reader.ringAtMs = caughtUp ? null : this.nowMs + BELL_RING_AGAIN_MS;
+        reader.ringAtMs = caughtUp ? null : this.nowMs + WAKE_UP_AGAIN_MS;
         return caughtUp;
       },
       announce: () => undefined,
-      ring: async () => this.#ring(reader),
+      sendWakeUp: async () => this.#ring(reader),
       wake: (atMs) => (reader.wakeMs = Math.min(reader.wakeMs ?? Infinity, atMs)),
     });
   }
@@ -153,8 +153,12 @@ export class KeyedWorld {
       nowMs: () => this.nowMs,
       random: this.#random,
       append: (stream, events, producer) => this.#append(step, stream, events, producer),
-      bury: ({ source }, letters) =>
-        step(() => this.readers[source.partition]?.consumer.bury(structuredClone(letters)) ?? null),
+      addDeadLetters: ({ source }, letters) =>
+        step(
+          () =>
+            this.readers[source.partition]?.consumer.addDeadLetters(structuredClone(letters)) ??
+            null,
+        ),
       wake: (atMs) => {
         check();
         home.alarmMs = Math.min(home.alarmMs ?? Infinity, atMs);
@@ -277,7 +281,7 @@ export class KeyedWorld {
         await reader.consumer.woken();
       }
       if (isDue(reader.ringAtMs)) {
-        reader.ringAtMs = this.nowMs + BELL_RING_AGAIN_MS;
+        reader.ringAtMs = this.nowMs + WAKE_UP_AGAIN_MS;
         this.#ring(reader);
       }
     }

@@ -12,7 +12,7 @@ import {
 import type { RoutedBatch, ShardConfig } from '../../../worker/contracts/shard.rpc.ts';
 import { Shard } from '../../../worker/processors/keyed/shard.ts';
 import { ShardStore } from '../../../worker/processors/keyed/shard.store.ts';
-import type { AdoptedLetter } from '../../../worker/contracts/consumer.rpc.ts';
+import type { Letter } from '../../../worker/contracts/consumer.rpc.ts';
 import type { OutputEvents } from '../../../worker/outputs/effects.ts';
 import { sqliteStorage } from '../log/sqlite-storage.ts';
 
@@ -56,7 +56,7 @@ let dueAtMs: number | null;
 let asked: { offsets: number[]; clock: number | null }[];
 let full: Error | null;
 let appended: string[];
-let buried: AdoptedLetter[];
+let deadLetters: Letter[];
 let alarmMs: number | null;
 let nowMs: number;
 let db: DatabaseSync;
@@ -90,8 +90,8 @@ function open(): Shard {
       appended.push(...ids);
       return { accepted: ids.length, duplicates: 0 };
     },
-    bury: async (_, letters) => {
-      buried.push(...letters);
+    addDeadLetters: async (_, letters) => {
+      deadLetters.push(...letters);
       return null;
     },
     wake: (atMs) => (alarmMs = Math.min(alarmMs ?? Infinity, atMs)),
@@ -111,7 +111,15 @@ beforeEach(async () => {
     outputs: events.map(({ offset }) => ({ source: 0, offset, text: '{"type":"O"}' })),
   });
   due = () => null;
-  [dueAtMs, asked, full, appended, buried, alarmMs, nowMs] = [null, [], null, [], [], null, 1_000];
+  [dueAtMs, asked, full, appended, deadLetters, alarmMs, nowMs] = [
+    null,
+    [],
+    null,
+    [],
+    [],
+    null,
+    1_000,
+  ];
   db = new DatabaseSync(':memory:');
   shard = open();
   await shard.configure(config);
@@ -284,8 +292,8 @@ describe('the clock', () => {
     await shard.apply(batch([1]));
     expect(alarmMs).toBe(5_000);
     await alarm();
-    expect(buried.map(({ offset }) => offset)).toEqual([4, 3, 2, 1, 0]);
-    expect(buried[0]).toMatchObject({ id: 's:1:4', attempts: 1, atMs: 5_000 });
+    expect(deadLetters.map(({ offset }) => offset)).toEqual([4, 3, 2, 1, 0]);
+    expect(deadLetters[0]).toMatchObject({ id: 's:1:4', attempts: 1, atMs: 5_000 });
     expect(alarmMs).toBeNull();
   });
 
@@ -295,7 +303,7 @@ describe('the clock', () => {
     nowMs = 9_000;
     await shard.woken();
     expect(await shard.drain()).toBe(0);
-    expect(buried).toEqual([]);
+    expect(deadLetters).toEqual([]);
     await shard.configure(config);
     expect(alarmMs).toBe(9_000);
   });

@@ -1,7 +1,7 @@
 // Single cases of a partition's life that the comparison with an array does not reach.
 import { describe, expect, test } from 'vitest';
 import {
-  BELL_RING_AGAIN_MS,
+  WAKE_UP_AGAIN_MS,
   IDEMPOTENCY_MS,
   PINS_KEEP_MS,
   WAITERS_MAX,
@@ -47,7 +47,7 @@ describe('a partition that nobody configured', () => {
     expect(await world.log.waitPast(0, 1_000)).toBe(0);
     expect(() => world.log.subscribe('r', wakeUp, 'latest')).toThrow('does not exist');
     await expect(world.log.pin('h', 0, 1, 1)).rejects.toThrow('does not exist');
-    await world.log.forget();
+    await world.log.delete();
     expect(world.tables).toBe(0);
     expect(world.log.nextMs()).toBeNull();
   });
@@ -119,7 +119,7 @@ describe('readers', () => {
     world.down = false;
     await world.pass(2_000);
     expect(world.wakeUps).toHaveLength(1);
-    await world.pass(BELL_RING_AGAIN_MS);
+    await world.pass(WAKE_UP_AGAIN_MS);
     expect(world.wakeUps).toHaveLength(2);
     world.restart();
     await world.pass(0);
@@ -204,7 +204,7 @@ describe('a deleted partition', () => {
     expect(world.holders.get('t29')?.size).toBe(1);
     const waiting = world.log.waitPast(30, 60_000);
     world.down = true;
-    expect(await world.log.forget()).toBe(false);
+    expect(await world.log.delete()).toBe(false);
     expect(await waiting).toBe(30);
     expect(world.log.append(batch(['a']))).toEqual({ kind: 'unknown' });
     expect(world.log.status()).toBeNull();

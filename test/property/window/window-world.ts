@@ -21,7 +21,7 @@ import {
   type WindowBounds,
 } from '../../../worker/processors/window/window-operator.ts';
 import {
-  PANE_MIGRATIONS,
+  WINDOW_MIGRATIONS,
   type WindowSql,
   WindowStore,
   type SqlRow,
@@ -84,7 +84,7 @@ export class WindowWorld {
     this.#setting = setting;
     this.applied = setting.sources.map(() => 0);
     this.#attempts = setting.sources.map(() => 0);
-    for (const { sql } of PANE_MIGRATIONS) this.#db.exec(sql);
+    for (const { sql } of WINDOW_MIGRATIONS) this.#db.exec(sql);
     this.operator = this.#open(false);
   }
 

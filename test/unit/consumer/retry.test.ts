@@ -70,7 +70,7 @@ describe('back-off', () => {
 });
 
 describe('a batch that killed its isolate', () => {
-  /** The bounds of the runs that are needed until the killer is buried, and everything before it committed. */
+  /** The bounds of the runs that are needed until the killer is a dead letter, and everything before it committed. */
   function bisect(events: number, killer: number) {
     let place: Place = placeAt(0);
     const runs: [number, number][] = [];

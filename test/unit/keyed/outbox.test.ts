@@ -110,7 +110,7 @@ describe('delivering', () => {
         appends.push([stream, events.ids, producer]);
         return { accepted: events.events.length, duplicates: 0 };
       },
-      bury: async () => null,
+      addDeadLetters: async () => null,
     };
   };
 

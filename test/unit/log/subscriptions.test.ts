@@ -1,6 +1,6 @@
 // Which readers a partition wakes, and when again.
 import { describe, expect, test } from 'vitest';
-import { BELL_RING_AGAIN_MAX_MS, BELL_RING_AGAIN_MS } from '../../../shared/limits.ts';
+import { WAKE_UP_AGAIN_MAX_MS, WAKE_UP_AGAIN_MS } from '../../../shared/limits.ts';
 import { Subscriptions } from '../../../worker/log/partition/subscriptions.ts';
 
 const wakeUp = { kind: 'look', window: 'w', streamUid: 's', partition: 0 } as const;
@@ -38,13 +38,13 @@ describe('a reader', () => {
       gaps.push(nextMs - lastMs);
       lastMs = nextMs;
     }
-    expect(gaps.slice(0, 3)).toEqual([1, 2, 4].map((n) => n * BELL_RING_AGAIN_MS));
-    expect(gaps.at(-1)).toBe(BELL_RING_AGAIN_MAX_MS);
+    expect(gaps.slice(0, 3)).toEqual([1, 2, 4].map((n) => n * WAKE_UP_AGAIN_MS));
+    expect(gaps.at(-1)).toBe(WAKE_UP_AGAIN_MAX_MS);
     // It answers, and is trusted as before.
     expect(readers.caughtUp('a', 1, 1, lastMs)).toBe(true);
     readers.appended(lastMs);
     expect(rung(readers, lastMs)).toEqual(['a']);
-    expect(readers.nextMs()).toBe(lastMs + BELL_RING_AGAIN_MS);
+    expect(readers.nextMs()).toBe(lastMs + WAKE_UP_AGAIN_MS);
   });
 
   test('that has not read everything may not rest, and is not rung while it goes on', () => {
@@ -54,7 +54,7 @@ describe('a reader', () => {
     expect(readers.caughtUp('a', 1, 2, 100)).toBe(false);
     readers.appended(101);
     expect(rung(readers, 101)).toEqual([]);
-    expect(readers.nextMs()).toBe(100 + BELL_RING_AGAIN_MS);
+    expect(readers.nextMs()).toBe(100 + WAKE_UP_AGAIN_MS);
     expect(readers.places()).toEqual({ a: 1 });
   });
 

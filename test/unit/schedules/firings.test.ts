@@ -11,9 +11,9 @@ import {
 import { coveredBy, goOn } from '../../../worker/schedules/last-run.ts';
 import {
   isTooOldToTry,
-  newRun,
+  newFiring,
   nextToStart,
-  type RunRecord,
+  type ScheduleFiring,
   troubled,
   wakeAtMs,
 } from '../../../worker/schedules/firings.ts';
@@ -22,11 +22,11 @@ import {
   inWords,
   lateness,
   missedReason,
-  runView,
+  firingView,
 } from '../../../worker/schedules/view.ts';
 
-const run = (seq: number, more: Partial<RunRecord> = {}): RunRecord => ({
-  ...newRun(seq, {
+const firing = (seq: number, more: Partial<ScheduleFiring> = {}): ScheduleFiring => ({
+  ...newFiring(seq, {
     dueMs: seq * 1000,
     takenMs: seq * 1000,
     manual: false,
@@ -35,40 +35,40 @@ const run = (seq: number, more: Partial<RunRecord> = {}): RunRecord => ({
   }),
   ...more,
 });
-const going = (seq: number, more: Partial<RunRecord> = {}) =>
-  run(seq, { state: 'mapping', job: `job_${seq}`, startedMs: seq * 1000, ...more });
+const going = (seq: number, more: Partial<ScheduleFiring> = {}) =>
+  firing(seq, { state: 'mapping', job: `job_${seq}`, startedMs: seq * 1000, ...more });
 const done = (seq: number) => going(seq, { state: 'done' });
 
 describe('which run may start', () => {
   it('is the oldest that waits', () => {
-    expect(nextToStart([done(1), run(2), run(3)], false, 0)?.seq).toBe(2);
-    expect(nextToStart([done(1), run(2, { state: 'missed' })], false, 0)).toBeNull();
+    expect(nextToStart([done(1), firing(2), firing(3)], false, 0)?.seq).toBe(2);
+    expect(nextToStart([done(1), firing(2, { state: 'missed' })], false, 0)).toBeNull();
   });
 
   it('is none while another goes on, when it must read on from that one', () => {
-    expect(nextToStart([going(1), run(2)], true, 0)).toBeNull();
-    expect(nextToStart([going(1), run(2)], false, 0)?.seq).toBe(2);
+    expect(nextToStart([going(1), firing(2)], true, 0)).toBeNull();
+    expect(nextToStart([going(1), firing(2)], false, 0)?.seq).toBe(2);
     // A job that was submitted and waits for mappers goes on, too.
-    expect(nextToStart([going(1, { state: 'queued' }), run(2)], true, 0)).toBeNull();
-    expect(nextToStart([going(1, { state: 'failed' }), run(2)], true, 0)?.seq).toBe(2);
+    expect(nextToStart([going(1, { state: 'queued' }), firing(2)], true, 0)).toBeNull();
+    expect(nextToStart([going(1, { state: 'failed' }), firing(2)], true, 0)?.seq).toBe(2);
   });
 
   it('is none past so many jobs at once', () => {
     const many = Array.from({ length: SCHEDULE_JOBS_MAX }, (_, i) => going(i + 1));
-    expect(nextToStart([...many, run(99)], false, 0)).toBeNull();
-    expect(nextToStart([...many.slice(1), run(99)], false, 0)?.seq).toBe(99);
+    expect(nextToStart([...many, firing(99)], false, 0)).toBeNull();
+    expect(nextToStart([...many.slice(1), firing(99)], false, 0)?.seq).toBe(99);
   });
 
   it('is one that was tried, not before its wait is over, and none overtakes it', () => {
-    const tried = run(2, { attempts: 1, retryMs: 5000 });
-    expect(nextToStart([tried, run(3)], false, 4999)).toBeNull();
-    expect(nextToStart([tried, run(3)], false, 5000)?.seq).toBe(2);
+    const tried = firing(2, { attempts: 1, retryMs: 5000 });
+    expect(nextToStart([tried, firing(3)], false, 4999)).toBeNull();
+    expect(nextToStart([tried, firing(3)], false, 5000)?.seq).toBe(2);
   });
 });
 
 describe('trouble', () => {
   const passing = { message: 'no answer', final: false };
-  const tried = (attempts: number) => run(1, { attempts });
+  const tried = (attempts: number) => firing(1, { attempts });
 
   it('is met again with longer waits, and not for ever', () => {
     expect(troubled(tried(1), passing, 5000, 1)).toMatchObject({ state: 'queued', retryMs: 6000 });
@@ -91,9 +91,9 @@ describe('trouble', () => {
   });
 
   it('is not tried again once the key of the submission may be forgotten', () => {
-    expect(isTooOldToTry(run(1, { attempts: 1, triedMs: 1000 }), 60_000)).toBe(false);
-    expect(isTooOldToTry(run(1, { attempts: 1, triedMs: 1000 }), IDEMPOTENCY_MS)).toBe(true);
-    expect(isTooOldToTry(run(1), IDEMPOTENCY_MS)).toBe(false);
+    expect(isTooOldToTry(firing(1, { attempts: 1, triedMs: 1000 }), 60_000)).toBe(false);
+    expect(isTooOldToTry(firing(1, { attempts: 1, triedMs: 1000 }), IDEMPOTENCY_MS)).toBe(true);
+    expect(isTooOldToTry(firing(1), IDEMPOTENCY_MS)).toBe(false);
   });
 });
 
@@ -101,7 +101,7 @@ describe('when to look again', () => {
   it('is at the next time, the next try, or the next question, whichever comes first', () => {
     expect(wakeAtMs(null, [done(1)], 0, 10)).toBeNull();
     expect(wakeAtMs(70_000, [done(1)], 0, 10)).toBe(70_000);
-    expect(wakeAtMs(70_000, [run(2, { attempts: 1, retryMs: 9000 })], 0, 10)).toBe(9000);
+    expect(wakeAtMs(70_000, [firing(2, { attempts: 1, retryMs: 9000 })], 0, 10)).toBe(9000);
     expect(wakeAtMs(70_000, [going(1)], 1000, 1000)).toBe(1000 + SCHEDULE_ASK_MIN_MS);
   });
 
@@ -113,16 +113,18 @@ describe('when to look again', () => {
 
   it('is never in the past, and does not turn in circles for a run that waits for another', () => {
     expect(wakeAtMs(5, [], 0, 1000)).toBe(1000);
-    expect(wakeAtMs(null, [going(1), run(2)], 1000, 1000)).toBe(1000 + SCHEDULE_ASK_MIN_MS);
+    expect(wakeAtMs(null, [going(1), firing(2)], 1000, 1000)).toBe(1000 + SCHEDULE_ASK_MIN_MS);
   });
 });
 
 describe('what is said', () => {
   it('of a run that starts late: how late, and why', () => {
-    expect(lateness(run(1), 61_000)).toBeNull();
-    expect(lateness(run(1), 61_001)).toBe('started 1 min late: it waited for the run before');
-    expect(lateness(run(1, { attempts: 3 }), 301_000)).toBe('started 5 min late: it took 3 tries');
-    expect(lateness(run(1, { takenMs: 7_501_000 }), 7_501_000)).toBe(
+    expect(lateness(firing(1), 61_000)).toBeNull();
+    expect(lateness(firing(1), 61_001)).toBe('started 1 min late: it waited for the run before');
+    expect(lateness(firing(1, { attempts: 3 }), 301_000)).toBe(
+      'started 5 min late: it took 3 tries',
+    );
+    expect(lateness(firing(1, { takenMs: 7_501_000 }), 7_501_000)).toBe(
       'started 2 h 5 min late: nobody was there at its time (the edge was down or busy)',
     );
   });
@@ -134,13 +136,13 @@ describe('what is said', () => {
   });
 
   it('of a run that made room for the next: that one went on, or nobody was there', () => {
-    expect(gaveWayReason([going(1), run(2)])).toMatch(/still going on/);
-    expect(gaveWayReason([done(1), run(2)])).toMatch(/nobody was there/);
+    expect(gaveWayReason([going(1), firing(2)])).toMatch(/still going on/);
+    expect(gaveWayReason([done(1), firing(2)])).toMatch(/nobody was there/);
   });
 
   it('of a run that waits: for which', () => {
-    const runs = [going(1), run(2, { notes: ['a note'] })];
-    expect(runView(runs[1] ?? run(0), runs)).toEqual({
+    const firings = [going(1), firing(2, { notes: ['a note'] })];
+    expect(firingView(firings[1] ?? firing(0), firings)).toEqual({
       job: null,
       state: 'queued',
       at: '1970-01-01T00:00:02.000Z',

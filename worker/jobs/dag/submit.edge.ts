@@ -27,7 +27,7 @@ export async function submitRun(
   let job = newId(JOB_PREFIXES.dag, Date.now());
   if (idempotencyKey !== null) {
     const digest = await sha256Hex(JSON.stringify(spec));
-    const claimed = await catalog(env).claimKey(idempotencyKey, digest, job);
+    const claimed = await catalog(env).reserveIdempotencyKey(idempotencyKey, digest, job);
     if (claimed === 'conflict') {
       throw new ProblemError('conflict', 'this Idempotency-Key was used with another body');
     }

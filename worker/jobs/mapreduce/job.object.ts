@@ -203,7 +203,7 @@ export class JobObject extends DurableObject<Env> implements JobRpc {
     return jobView(job);
   }
 
-  async forget(): Promise<boolean> {
+  async delete(): Promise<boolean> {
     const job = this.#job;
     if (!job) return false;
     if (!this.#hasEnded) await this.cancel();

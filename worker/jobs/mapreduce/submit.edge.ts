@@ -25,7 +25,7 @@ export async function submitJob(
   const program = checkProgram(spec);
   let job = newId(JOB_PREFIXES.mapreduce, Date.now());
   if (idempotencyKey !== null) {
-    const claimed = await catalog(env).claimKey(
+    const claimed = await catalog(env).reserveIdempotencyKey(
       idempotencyKey,
       await sha256Hex(JSON.stringify(spec)),
       job,

@@ -130,9 +130,9 @@ export class LogObject extends DurableObject<Env> implements LogRpc {
   async caughtUp(reader: string, at: number): Promise<boolean> {
     return this.#do((log) => log.caughtUp(reader, at));
   }
-  async forget(): Promise<void> {
+  async delete(): Promise<void> {
     this.#log.called();
-    if (await this.#log.forget()) await this.#close();
+    if (await this.#log.delete()) await this.#close();
     else this.#alarm.arm();
   }
 }

@@ -84,7 +84,7 @@ export class LogStore {
     if (!known) this.#sql.migrate(LOG_MIGRATIONS);
     this.#saveIdentity({ config, idKey: known?.idKey ?? randomKey(), forgotten: false });
   }
-  markForgotten(): void {
+  markDeleted(): void {
     if (this.identity) this.#saveIdentity({ ...this.identity, forgotten: true });
   }
   #saveIdentity(identity: LogIdentity): void {

@@ -27,7 +27,7 @@ const PRUNE_SLACK_MS = 3600_000;
 const RETENTION_SLACK_SHARE = 1 / 16;
 const RETENTION_SLACK_MAX_MS = 3600_000;
 
-export interface ChoreParts {
+export interface MaintenancePorts {
   ports: Pick<LogPorts, 'bucket' | 'later' | 'now'>;
   store: LogStore;
   records: LogRecords;
@@ -40,13 +40,13 @@ export interface ChoreParts {
 }
 
 export class LogMaintenance {
-  readonly #parts: ChoreParts;
+  readonly #parts: MaintenancePorts;
   readonly #timers = new LogTimers();
   readonly #inTurn = turns();
-  /** Chores that have not begun. */
+  /** Tasks that have not begun. */
   readonly #waiting = new Set<MaintenanceTask>();
 
-  constructor(parts: ChoreParts) {
+  constructor(parts: MaintenancePorts) {
     this.#parts = parts;
   }
 
@@ -69,7 +69,7 @@ export class LogMaintenance {
 
   /** Does what is due. What fails is due again later. */
   async work(): Promise<void> {
-    for (const chore of this.#timers.due(this.#now)) await this.#try(chore);
+    for (const task of this.#timers.due(this.#now)) await this.#try(task);
   }
 
   /** Resolves when what is under way is done. */
@@ -77,7 +77,7 @@ export class LogMaintenance {
     await this.#inTurn(() => undefined);
   }
 
-  // --- What gives rise to chores ----------------------------------------------------------------------
+  // --- What gives rise to tasks ----------------------------------------------------------------------
 
   /** Counts or places are worth being written before long. */
   changed(): void {
@@ -94,21 +94,21 @@ export class LogMaintenance {
     if (first) this.planRetention();
   }
 
-  /** Done now, behind what is under way; the timer is for a crash, and the chore itself clears it. */
-  #soon(chore: MaintenanceTask): void {
-    this.#timers.atLatest(chore, this.#now + RETRY_MS);
-    if (!this.#waiting.has(chore)) this.#parts.ports.later(this.#try(chore));
+  /** Done now, behind what is under way; the timer is for a crash, and the task itself clears it. */
+  #soon(task: MaintenanceTask): void {
+    this.#timers.atLatest(task, this.#now + RETRY_MS);
+    if (!this.#waiting.has(task)) this.#parts.ports.later(this.#try(task));
   }
 
-  async #try(chore: MaintenanceTask): Promise<void> {
-    this.#waiting.add(chore);
+  async #try(task: MaintenanceTask): Promise<void> {
+    this.#waiting.add(task);
     try {
       await this.#inTurn(() => {
-        this.#waiting.delete(chore);
-        return this.#do(chore);
+        this.#waiting.delete(task);
+        return this.#do(task);
       });
     } catch {
-      this.#timers.atLatest(chore, this.#now + RETRY_MS);
+      this.#timers.atLatest(task, this.#now + RETRY_MS);
     }
   }
 
@@ -120,10 +120,10 @@ export class LogMaintenance {
     return identity && !identity.forgotten ? identity.config : null;
   }
 
-  async #do(chore: MaintenanceTask): Promise<void> {
+  async #do(task: MaintenanceTask): Promise<void> {
     if (!this.#parts.store.identity) return;
     if (!this.#config) return this.#sweep();
-    switch (chore) {
+    switch (task) {
       case 'flush':
         return this.#flush();
       case 'seal':

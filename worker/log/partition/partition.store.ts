@@ -41,7 +41,7 @@ const MEASURE_TRIES = 3;
 /** The piece number under which a request's digest is kept. */
 const DIGEST_PIECE = -1;
 /** A message is written, read and deleted. */
-const BELL_OPERATIONS = 3;
+const WAKE_UP_OPERATIONS = 3;
 
 /** A partition that does not exist, where the interface has no word for it. */
 export class UnknownPartitionError extends Error {
@@ -58,7 +58,7 @@ export class PartitionLog {
   readonly #claims: LogClaims;
   readonly #pins: LogPins;
   readonly #ids: KnownIds;
-  readonly #chores: LogMaintenance;
+  readonly #maintenance: LogMaintenance;
   readonly #operations = noOperations();
   readonly #waiters = new Waiters(WAITERS_MAX);
   readonly #readers = new Subscriptions();
@@ -76,7 +76,7 @@ export class PartitionLog {
     this.#claims = new LogClaims(this.#store, ports.claims);
     this.#pins = new LogPins(this.#records, identity ? this.#records.pins() : []);
     this.#ids = new KnownIds(attachments, sizes.dedupIds);
-    this.#chores = new LogMaintenance({
+    this.#maintenance = new LogMaintenance({
       ports,
       store: this.#store,
       records: this.#records,
@@ -93,7 +93,7 @@ export class PartitionLog {
     for (const { reader, wakeUp, begin } of identity ? this.#records.subscribers() : []) {
       this.#readers.set(reader, wakeUp, state.places[reader] ?? begin, extent.next, ports.now());
     }
-    this.#chores.plan();
+    this.#maintenance.plan();
   }
 
   /** The configuration; null for a partition that does not exist, or no longer. */
@@ -113,7 +113,7 @@ export class PartitionLog {
       throw new UnknownPartitionError(`the partition ${logName(config)} is being deleted`);
     }
     this.#store.configure(config, this.#ports.randomKey);
-    this.#chores.planRetention();
+    this.#maintenance.planRetention();
   }
 
   // --- Appending ------------------------------------------------------------------------------------
@@ -162,8 +162,8 @@ export class PartitionLog {
       }
     });
     state.duplicates += duplicates;
-    if (producer || request) this.#chores.recorded();
-    this.#chores.changed();
+    if (producer || request) this.#maintenance.recorded();
+    this.#maintenance.changed();
     if (accepted > 0) this.#grew(rows, nowMs);
     return outcome;
   }
@@ -184,7 +184,7 @@ export class PartitionLog {
     this.#store.grew(rows, nowMs);
     const withClaims = rows.some(({ claims }) => claims.length > 0);
     if (!withClaims) this.#claims.nothingToHold(before, extent.next);
-    this.#chores.grew(withClaims, firstOfTail);
+    this.#maintenance.grew(withClaims, firstOfTail);
     this.#readers.appended(this.#ports.now());
     this.#waiters.wake();
     this.#ports.later(this.#ring());
@@ -196,7 +196,7 @@ export class PartitionLog {
     const known = this.#records.requestOutcome(key, DIGEST_PIECE, nowMs - IDEMPOTENCY_MS);
     if (known !== null) return known === bodyDigest ? 'same' : 'conflict';
     this.#records.saveRequest(key, DIGEST_PIECE, bodyDigest, nowMs);
-    this.#chores.recorded();
+    this.#maintenance.recorded();
     return 'new';
   }
 
@@ -259,7 +259,7 @@ export class PartitionLog {
     if (first >= next) return [];
     this.#pins.add(holder, first, next, this.#ports.now());
     try {
-      await this.#chores.sealTo(next);
+      await this.#maintenance.sealTo(next);
       return await this.#reading.pieces(this.#known(), first, next, pieceBytes);
     } catch (error) {
       // The caller knows of no pin that it would have to take away.
@@ -269,7 +269,7 @@ export class PartitionLog {
   }
 
   unpin(holder: string): void {
-    if (this.#pins.remove(holder)) this.#chores.planRetention();
+    if (this.#pins.remove(holder)) this.#maintenance.planRetention();
   }
 
   // --- Readers that are woken ------------------------------------------------------------------------
@@ -282,7 +282,7 @@ export class PartitionLog {
     const begin = this.#beginOf(reader, from);
     this.#records.saveSubscriber({ reader, wakeUp, begin });
     this.#readers.set(reader, wakeUp, begin, this.#store.extent.next, this.#ports.now());
-    this.#chores.changed();
+    this.#maintenance.changed();
     this.#ports.later(this.#ring());
     return begin;
   }
@@ -300,7 +300,7 @@ export class PartitionLog {
 
   caughtUp(reader: string, at: number): boolean {
     if (!this.#config) return true;
-    this.#chores.changed();
+    this.#maintenance.changed();
     return this.#readers.caughtUp(reader, at, this.#store.extent.next, this.#ports.now());
   }
 
@@ -310,7 +310,7 @@ export class PartitionLog {
       const batch = due.slice(i, i + QUEUE_BATCH_MAX_MESSAGES);
       try {
         await this.#ports.ring(batch.map(({ wakeUp }) => wakeUp));
-        this.#operations.queueOperation += BELL_OPERATIONS * batch.length;
+        this.#operations.queueOperation += WAKE_UP_OPERATIONS * batch.length;
       } catch {
         const readers = batch.map(({ reader }) => reader);
         this.#readers.failed(readers, this.#ports.now());
@@ -322,27 +322,27 @@ export class PartitionLog {
 
   /** When `work` is to be called next. */
   nextMs(): number | null {
-    const chore = this.#chores.nextMs();
+    const task = this.#maintenance.nextMs();
     const wakeUp = this.#config ? this.#readers.nextMs() : null;
-    if (chore === null || wakeUp === null) return chore ?? wakeUp;
-    return Math.min(chore, wakeUp);
+    if (task === null || wakeUp === null) return task ?? wakeUp;
+    return Math.min(task, wakeUp);
   }
 
   async work(): Promise<void> {
-    await this.#chores.work();
+    await this.#maintenance.work();
     if (this.#config) await this.#ring();
   }
 
-  /** Resolves when the chores that are under way are done. */
+  /** Resolves when the tasks that are under way are done. */
   async settled(): Promise<void> {
-    await this.#chores.settled();
+    await this.#maintenance.settled();
   }
 
   /** A call came. Mere reading is written with the next change, or when there was much of it. */
   called(): void {
     if (!this.#config) return;
     const calls = ++this.#operations.durableObjectRequest;
-    if (calls - this.#callsWritten >= READS_WORTH_A_ROW) this.#chores.changed();
+    if (calls - this.#callsWritten >= READS_WORTH_A_ROW) this.#maintenance.changed();
   }
   /** Setting an alarm is billed as a row. */
   alarmSet(): void {
@@ -358,17 +358,17 @@ export class PartitionLog {
   // --- The end --------------------------------------------------------------------------------------
 
   /** From now on the partition is unknown; true when nothing is left of it, else `work` goes on with it. */
-  async forget(): Promise<boolean> {
+  async delete(): Promise<boolean> {
     if (!this.#store.identity) return true;
-    this.#store.markForgotten();
+    this.#store.markDeleted();
     this.#waiters.wake();
-    await this.#chores.sweep();
+    await this.#maintenance.sweep();
     return this.swept;
   }
 
   /** It was deleted, and its storage can be, too. */
   get swept(): boolean {
-    return this.#store.identity?.forgotten === true && this.#chores.nextMs() === null;
+    return this.#store.identity?.forgotten === true && this.#maintenance.nextMs() === null;
   }
 
   /** The storage is gone. */

@@ -1,5 +1,5 @@
 // Turns the tail's rows into immutable R2 segments. The object comes first and the commit second: a crash between
-// the two leaves an object that the next try finds and adopts, since the same rows give the same bytes.
+// the two leaves an object that the next try finds and uses, since the same rows give the same bytes.
 import { IF_ABSENT } from '../../platform/bindings.edge.ts';
 import { segmentKey } from '../../platform/keys.ts';
 import type { LogConfig } from '../../contracts/log.rpc.ts';

@@ -1,6 +1,6 @@
-// Which readers are woken after an append, and when again. A reader with a wake-up out is not woken until it says that it has
-// caught up; an unanswered wake-up is sent again, less and less often: it may be lost, or its reader paused.
-import { BELL_RING_AGAIN_MAX_MS, BELL_RING_AGAIN_MS } from '../../../shared/limits.ts';
+// Which readers are woken after an append, and when again. A reader with a wake-up out is not woken until it says that
+// it has caught up; an unanswered wake-up is sent again, less and less often: it may be lost, or its reader paused.
+import { WAKE_UP_AGAIN_MAX_MS, WAKE_UP_AGAIN_MS } from '../../../shared/limits.ts';
 import type { StreamWakeUp } from '../../contracts/wake-ups.ts';
 
 interface Subscription {
@@ -28,7 +28,7 @@ export class Subscriptions {
       wakeUp,
       place,
       ringAtMs: place < next ? nowMs : null,
-      againMs: BELL_RING_AGAIN_MS,
+      againMs: WAKE_UP_AGAIN_MS,
     });
   }
 
@@ -52,7 +52,7 @@ export class Subscriptions {
       if (one.ringAtMs === null || one.ringAtMs > nowMs) continue;
       wakeUps.push({ reader, wakeUp: one.wakeUp });
       one.ringAtMs = nowMs + one.againMs;
-      one.againMs = Math.min(one.againMs * 2, BELL_RING_AGAIN_MAX_MS);
+      one.againMs = Math.min(one.againMs * 2, WAKE_UP_AGAIN_MAX_MS);
     }
     return wakeUps;
   }
@@ -63,7 +63,7 @@ export class Subscriptions {
       const one = this.#readers.get(reader);
       if (!one || one.ringAtMs === null) continue;
       one.ringAtMs = nowMs + SEND_AGAIN_MS;
-      one.againMs = BELL_RING_AGAIN_MS;
+      one.againMs = WAKE_UP_AGAIN_MS;
     }
   }
 
@@ -73,8 +73,8 @@ export class Subscriptions {
     // It would never be woken: it has unsubscribed, or the stream is gone.
     if (!one) return true;
     one.place = at;
-    one.againMs = BELL_RING_AGAIN_MS;
-    one.ringAtMs = at < next ? nowMs + BELL_RING_AGAIN_MS : null;
+    one.againMs = WAKE_UP_AGAIN_MS;
+    one.ringAtMs = at < next ? nowMs + WAKE_UP_AGAIN_MS : null;
     return one.ringAtMs === null;
   }
 

@@ -6,15 +6,15 @@ export class LogTimers {
   readonly #atMs = new Map<MaintenanceTask, number>();
 
   /** Not later than `atMs`. */
-  atLatest(chore: MaintenanceTask, atMs: number): void {
-    const known = this.#atMs.get(chore);
-    if (known === undefined || atMs < known) this.#atMs.set(chore, atMs);
+  atLatest(task: MaintenanceTask, atMs: number): void {
+    const known = this.#atMs.get(task);
+    if (known === undefined || atMs < known) this.#atMs.set(task, atMs);
   }
 
   /** At `atMs`; null: not at all. */
-  set(chore: MaintenanceTask, atMs: number | null): void {
-    if (atMs === null) this.#atMs.delete(chore);
-    else this.#atMs.set(chore, atMs);
+  set(task: MaintenanceTask, atMs: number | null): void {
+    if (atMs === null) this.#atMs.delete(task);
+    else this.#atMs.set(task, atMs);
   }
 
   clear(): void {
@@ -23,8 +23,8 @@ export class LogTimers {
 
   /** Takes what is due. */
   due(nowMs: number): MaintenanceTask[] {
-    const due = [...this.#atMs].filter(([, atMs]) => atMs <= nowMs).map(([chore]) => chore);
-    for (const chore of due) this.#atMs.delete(chore);
+    const due = [...this.#atMs].filter(([, atMs]) => atMs <= nowMs).map(([task]) => task);
+    for (const task of due) this.#atMs.delete(task);
     return due;
   }
 

@@ -49,10 +49,10 @@ export async function runWindows(ports: BatchPorts, window: number): Promise<voi
   const untilMs = ports.nowMs() + CONSUME_FOR_MS;
   let work = await windows.begin(window);
   while (work) {
-    const { window: number, run } = work;
+    const { window: number, lease } = work;
     const report = await reportOf(ports, work);
     if (!report) return;
-    work = await windows.report(number, run, report, ports.nowMs() < untilMs);
+    work = await windows.report(number, lease, report, ports.nowMs() < untilMs);
   }
 }
 
@@ -60,7 +60,7 @@ export async function runWindows(ports: BatchPorts, window: number): Promise<voi
 async function reportOf(ports: BatchPorts, work: BatchWork): Promise<BatchReport | null> {
   const stopBeats = ports.every(WINDOW_BEAT_MS, () => {
     ports.windows
-      .alive(work.window, work.run)
+      .alive(work.window, work.lease)
       .catch((error: unknown) => console.error('a window’s lease was not renewed', error));
   });
   try {
@@ -101,7 +101,7 @@ async function runFunction(
   if (outcome.outputs === '') return append(ports, work, work.emit, effects);
   const problem = outputProblem(outcome.outputs, work.emit);
   if (problem) return { kind: 'failed', error: problem, final: false, log };
-  if (!(await ports.windows.prepare(work.window, work.run, effects))) return null;
+  if (!(await ports.windows.prepare(work.window, work.lease, effects))) return null;
   return append(ports, work, work.emit, effects);
 }
 

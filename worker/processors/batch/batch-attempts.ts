@@ -14,7 +14,7 @@ export interface BatchRecord extends FiredWindow {
   state: Batch['state'];
   /** Tries that count: not those that were blocked. */
   attempts: number;
-  /** Tries begun; the number of one is its lease. */
+  /** Attempts begun, blocked ones too; the number of one is its lease. */
   runs: number;
   /** Blocked tries in a row. */
   blocks: number;
@@ -51,7 +51,7 @@ export const newRecord = (fired: FiredWindow): BatchRecord => ({
 });
 
 /** The windows that wait or run. A window's record is changed in place; whoever calls stores it. */
-export class Runs {
+export class BatchAttempts {
   readonly #unfinished = new Map<number, BatchRecord>();
 
   constructor(unfinished: Iterable<BatchRecord>) {
@@ -107,9 +107,9 @@ export class Runs {
   }
 
   /** The record, if this run of it still has the lease. */
-  leased(number: number, run: number): BatchRecord | null {
+  leased(number: number, lease: number): BatchRecord | null {
     const record = this.get(number);
-    return record?.state === 'running' && record.runs === run && record.leaseUntilMs !== null
+    return record?.state === 'running' && record.runs === lease && record.leaseUntilMs !== null
       ? record
       : null;
   }

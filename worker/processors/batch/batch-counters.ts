@@ -12,7 +12,7 @@ import type {
 import { addLatency, emptyLatency, mergeLatency } from '../../platform/latency.ts';
 import type { BatchConfig } from '../../contracts/batch.rpc.ts';
 import { type Cursor, firesAtMs, samePartition, type Windows } from './batch-machine.ts';
-import type { Runs, BatchRecord } from './batch-attempts.ts';
+import type { BatchAttempts, BatchRecord } from './batch-attempts.ts';
 
 export interface BatchCounters {
   counters: ProcessorCounters;
@@ -39,36 +39,36 @@ export const newCounters = (nowMs: number): BatchCounters => ({
   latency: { sinceMs: nowMs, now: emptyLatency(), before: emptyLatency() },
 });
 
-export function addOperations(tally: BatchCounters, operations: Record<string, number>): void {
+export function addOperations(totals: BatchCounters, operations: Record<string, number>): void {
   for (const [name, count] of Object.entries(operations)) {
-    tally.operations[name] = (tally.operations[name] ?? 0) + count;
+    totals.operations[name] = (totals.operations[name] ?? 0) + count;
   }
 }
 
-export function addLines(tally: BatchCounters, lines: string[]): void {
-  tally.log = [...tally.log, ...lines].slice(-LOG_LINES_MAX);
+export function addLines(totals: BatchCounters, lines: string[]): void {
+  totals.log = [...totals.log, ...lines].slice(-LOG_LINES_MAX);
 }
 
 /** A window's events count with the longest wait among them: that of the first, which is the one that is known. */
-export function countDone(tally: BatchCounters, record: BatchRecord, nowMs: number): void {
-  tally.counters.processed += record.events;
-  rotate(tally, nowMs);
-  addLatency(tally.latency.now, nowMs - record.openedAtMs, record.events);
+export function countDone(totals: BatchCounters, record: BatchRecord, nowMs: number): void {
+  totals.counters.processed += record.events;
+  rotate(totals, nowMs);
+  addLatency(totals.latency.now, nowMs - record.openedAtMs, record.events);
 }
 
-export function shownLatency(tally: BatchCounters, nowMs: number): number[] {
-  rotate(tally, nowMs);
-  const shown = [...tally.latency.before];
-  mergeLatency(shown, tally.latency.now);
+export function shownLatency(totals: BatchCounters, nowMs: number): number[] {
+  rotate(totals, nowMs);
+  const shown = [...totals.latency.before];
+  mergeLatency(shown, totals.latency.now);
   return shown;
 }
 
-function rotate(tally: BatchCounters, nowMs: number): void {
-  const { sinceMs, now } = tally.latency;
+function rotate(totals: BatchCounters, nowMs: number): void {
+  const { sinceMs, now } = totals.latency;
   const ageMs = nowMs - sinceMs;
   if (ageMs < LATENCY_HALF_MS) return;
   const before = ageMs < 2 * LATENCY_HALF_MS ? now : emptyLatency();
-  tally.latency = { sinceMs: nowMs, now: emptyLatency(), before };
+  totals.latency = { sinceMs: nowMs, now: emptyLatency(), before };
 }
 
 export function batchView(record: BatchRecord): Batch {
@@ -132,12 +132,12 @@ export function letterView(record: BatchRecord): DeadLetter {
 export function lagView(
   config: BatchConfig,
   windows: Windows,
-  runs: Runs,
+  attempts: BatchAttempts,
   nowMs: number,
 ): Omit<PartitionLag, 'lag'>[] {
   return windows.cursors.map((cursor) => {
     const { stream, partition, committed } = cursor;
-    return { stream, partition, committed, ...placeOf(cursor, config, windows, runs, nowMs) };
+    return { stream, partition, committed, ...placeOf(cursor, config, windows, attempts, nowMs) };
   });
 }
 
@@ -145,13 +145,13 @@ function placeOf(
   cursor: Cursor,
   { paused, spec }: BatchConfig,
   windows: Windows,
-  runs: Runs,
+  attempts: BatchAttempts,
   nowMs: number,
 ): Pick<PartitionLag, 'state' | 'reason'> {
   if (paused) return { state: 'paused', reason: 'paused' };
   const covers = ({ ranges }: Pick<BatchRecord, 'ranges'>) =>
     ranges.some((range) => samePartition(range, cursor));
-  const first = runs.all.filter(covers).sort((a, b) => a.number - b.number)[0];
+  const first = attempts.all.filter(covers).sort((a, b) => a.number - b.number)[0];
   if (first) {
     if (first.state === 'running') {
       return { state: 'running', reason: first.job ? `window ${first.number} is a job` : '' };

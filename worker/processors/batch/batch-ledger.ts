@@ -1,4 +1,4 @@
-// Where fired windows are handed out and come back: turns reports into changes of the runs, counts them once and
+// Where fired windows are handed out and come back: turns reports into changes of the attempts, counts them once and
 // stores them. Runs inside the BatchObject's transactions.
 import { WINDOWS_REDRIVEN_MAX } from '../../../shared/limits.ts';
 import type { Job, TaskError } from '../../../shared/schemas/job.ts';
@@ -10,7 +10,7 @@ import type {
   BatchWork,
 } from '../../contracts/batch.rpc.ts';
 import { commit, type Counted, samePartition } from './batch-machine.ts';
-import { newRecord, Runs, type BatchRecord } from './batch-attempts.ts';
+import { newRecord, BatchAttempts, type BatchRecord } from './batch-attempts.ts';
 import type { BatchState, BatchStore } from './batch.store.ts';
 import {
   addLines,
@@ -25,8 +25,8 @@ import { workOf } from './batch-work.ts';
 export interface Loaded {
   config: BatchConfig;
   state: BatchState;
-  tally: BatchCounters;
-  runs: Runs;
+  totals: BatchCounters;
+  attempts: BatchAttempts;
   /** Windows among the dead letters. */
   dead: number;
 }
@@ -50,39 +50,39 @@ export class BatchLedger {
   load(): Loaded | null {
     const config = this.#store.loadConfig();
     const state = this.#store.loadState();
-    const tally = this.#store.loadCounters();
-    if (!config || !state || !tally) return null;
-    const runs = new Runs(this.#store.unfinished());
-    return { config, state, tally, runs, dead: this.#store.deadCount() };
+    const totals = this.#store.loadCounters();
+    if (!config || !state || !totals) return null;
+    const attempts = new BatchAttempts(this.#store.unfinished());
+    return { config, state, totals, attempts, dead: this.#store.deadCount() };
   }
 
   /** What an answer of the log, or time, has changed. */
   enter(
-    { state, tally, runs }: Loaded,
+    { state, totals, attempts }: Loaded,
     { fired, expired }: Pick<Counted, 'fired' | 'expired'>,
   ): void {
     if (fired) {
       const record = newRecord(fired);
-      runs.add(record);
+      attempts.add(record);
       this.#store.saveWindow(record);
     }
-    tally.counters.expired += expired;
-    addOperations(tally, { durableObjectRequest: 2, rowWritten: fired ? 4 : 1 });
+    totals.counters.expired += expired;
+    addOperations(totals, { durableObjectRequest: 2, rowWritten: fired ? 4 : 1 });
     this.#store.saveState(state);
-    if (fired) this.#store.saveCounters(tally);
+    if (fired) this.#store.saveCounters(totals);
   }
 
   begin(loaded: Loaded, record: BatchRecord, nowMs: number): BatchWork {
-    const { runs, tally, config } = loaded;
-    if (record.runs > 0 && record.attempts > 0) tally.counters.retried++;
-    runs.begin(record, nowMs);
+    const { attempts, totals, config } = loaded;
+    if (record.runs > 0 && record.attempts > 0) totals.counters.retried++;
+    attempts.begin(record, nowMs);
     this.#save(loaded, record);
     const effects = record.prepared ? this.#store.effects(record.number) : null;
     return workOf(config, record, effects);
   }
 
   alive(loaded: Loaded, record: BatchRecord, nowMs: number): void {
-    loaded.runs.alive(record, nowMs);
+    loaded.attempts.alive(record, nowMs);
     this.#save(loaded, record);
   }
 
@@ -93,27 +93,27 @@ export class BatchLedger {
   }
 
   settle(loaded: Loaded, record: BatchRecord, report: BatchReport, clock: Clock): void {
-    const { runs, tally } = loaded;
+    const { attempts, totals } = loaded;
     switch (report.kind) {
       case 'done':
-        tally.counters.emitted += report.emitted;
-        tally.counters.duplicates += report.duplicates;
-        addLines(tally, report.log);
-        addOperations(tally, report.operations);
+        totals.counters.emitted += report.emitted;
+        totals.counters.duplicates += report.duplicates;
+        addLines(totals, report.log);
+        addOperations(totals, report.operations);
         this.#done(loaded, record, clock);
         break;
       case 'failed':
-        addLines(tally, report.log);
+        addLines(totals, report.log);
         this.#failed(loaded, record, report, clock);
         break;
       case 'submitted':
-        runs.handOver(record, report.job);
+        attempts.handOver(record, report.job);
         break;
       case 'expired':
         this.#expired(loaded, record, report, clock);
         break;
       case 'blocked':
-        runs.blocked(record, report.reason, clock);
+        attempts.blocked(record, report.reason, clock);
         break;
     }
     this.#save(loaded, record);
@@ -123,7 +123,7 @@ export class BatchLedger {
   expire(loaded: Loaded, record: BatchRecord, clock: Clock): void {
     const message = 'whoever ran the window fell silent: out of memory, or the edge restarted';
     // What its code decided is known: only the append has to be done again.
-    if (record.prepared) loaded.runs.blocked(record, message, clock);
+    if (record.prepared) loaded.attempts.blocked(record, message, clock);
     else
       this.#failed(loaded, record, { error: { code: 'deadline', message }, final: false }, clock);
     this.#save(loaded, record);
@@ -152,18 +152,18 @@ export class BatchLedger {
     for (const number of numbers) {
       const record = this.#store.window(number);
       if (record?.state !== 'failed') continue;
-      if (loaded.runs.redriven >= WINDOWS_REDRIVEN_MAX) break;
-      loaded.runs.redrive(record, nowMs + stepMs * count++);
+      if (loaded.attempts.redriven >= WINDOWS_REDRIVEN_MAX) break;
+      loaded.attempts.redrive(record, nowMs + stepMs * count++);
       this.#save(loaded, record);
     }
     return count;
   }
 
   #done(loaded: Loaded, record: BatchRecord, { nowMs }: Clock): void {
-    loaded.runs.done(record);
-    countDone(loaded.tally, record, nowMs);
+    loaded.attempts.done(record);
+    countDone(loaded.totals, record, nowMs);
     if (record.redriven > 0) {
-      loaded.tally.counters.redriven++;
+      loaded.totals.counters.redriven++;
       loaded.dead--;
     }
     this.#finish(loaded, record);
@@ -176,9 +176,9 @@ export class BatchLedger {
     failure: { error: TaskError; final: boolean },
     clock: Clock,
   ): void {
-    if (!loaded.runs.failed(record, failure, loaded.config.spec.retry, clock)) return;
+    if (!loaded.attempts.failed(record, failure, loaded.config.spec.retry, clock)) return;
     if (record.redriven === 0) {
-      loaded.tally.counters.deadLettered++;
+      loaded.totals.counters.deadLettered++;
       loaded.dead++;
     }
     this.#finish(loaded, record);
@@ -202,18 +202,18 @@ export class BatchLedger {
     const range = record.ranges.find((one) => samePartition(one, gone));
     if (range) {
       const from = Math.min(range.to, Math.max(range.from, gone.first));
-      loaded.tally.counters.expired += from - range.from;
+      loaded.totals.counters.expired += from - range.from;
       record.events -= from - range.from;
       range.from = from;
     }
     if (record.events === 0) return this.#done(loaded, record, clock);
     // A range that has become empty stays: nothing is read of it.
-    loaded.runs.blocked(record, 'retention took a part of it', { ...clock, random: 0 });
+    loaded.attempts.blocked(record, 'retention took a part of it', { ...clock, random: 0 });
   }
 
   #save(loaded: Loaded, record: BatchRecord): void {
-    addOperations(loaded.tally, { durableObjectRequest: 1, rowWritten: 2 });
+    addOperations(loaded.totals, { durableObjectRequest: 1, rowWritten: 2 });
     this.#store.saveWindow(record);
-    this.#store.saveCounters(loaded.tally);
+    this.#store.saveCounters(loaded.totals);
   }
 }

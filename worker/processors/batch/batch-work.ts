@@ -16,7 +16,7 @@ export function workOf(
   effects: BatchEffects | null,
 ): BatchWork {
   const { spec, program, guard, version, processor } = config;
-  const lease = { window: record.number, run: record.runs };
+  const lease = { window: record.number, lease: record.runs };
   if (spec.job) {
     const name = batchName(config.processorUid, config.generation);
     const again = record.redriven > 0 ? `/${record.redriven}` : '';

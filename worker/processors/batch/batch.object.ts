@@ -1,8 +1,8 @@
 // The windows of one batch processor: counts ranges of the log until a window fires, and hands fired windows out to
-// be run. A thin shell: window-machine.ts counts, window-runs.ts decides what runs; this asks logs, stores, rings.
+// be run. A thin shell: batch-machine.ts counts, batch-attempts.ts decides what runs; this asks logs, stores, sends wake-ups.
 import { DurableObject } from 'cloudflare:workers';
 import {
-  BELL_RING_AGAIN_MS,
+  WAKE_UP_AGAIN_MS,
   DEAD_LETTERS_MAX,
   WINDOW_JOB_POLL_MAX_MS,
   WINDOW_JOB_POLL_MIN_MS,
@@ -44,7 +44,7 @@ import {
 } from './batch-machine.ts';
 import { type Clock, type Loaded, BatchLedger } from './batch-ledger.ts';
 import { BatchLogs } from './batch-logs.edge.ts';
-import { Runs, type BatchRecord } from './batch-attempts.ts';
+import { BatchAttempts, type BatchRecord } from './batch-attempts.ts';
 import { BatchStore } from './batch.store.ts';
 import {
   addOperations,
@@ -68,7 +68,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
   #loaded: Loaded | null = null;
   /** One look at the logs at a time: answers would overtake one another. */
   readonly #inTurn = turns();
-  #rung: { window: number; atMs: number } | null = null;
+  #sent: { window: number; atMs: number } | null = null;
   #configuring = 0;
   #pollMs = WINDOW_JOB_POLL_MIN_MS;
 
@@ -130,8 +130,8 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
       const loaded = (this.#loaded ??= {
         config,
         state: { windows: newWindows(), stopped: false, saidCaughtUp: false },
-        tally: newCounters(Date.now()),
-        runs: new Runs([]),
+        totals: newCounters(Date.now()),
+        attempts: new BatchAttempts([]),
         dead: 0,
       });
       loaded.config = config;
@@ -146,7 +146,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
       );
       this.#store.saveConfig(config);
       this.#store.saveState(loaded.state);
-      this.#store.saveCounters(loaded.tally);
+      this.#store.saveCounters(loaded.totals);
     });
     if (config.paused) await this.#unsubscribe();
     else if (wasPaused) await this.#subscribeAgain();
@@ -201,7 +201,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
     return this.committed();
   }
 
-  async forget(): Promise<void> {
+  async delete(): Promise<void> {
     await this.#unsubscribe();
     this.#loaded = null;
     this.#logs.clear();
@@ -212,7 +212,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
 
   async look(streamUid: string, partition: number): Promise<void> {
     if (!this.#loaded && this.#configuring === 0) {
-      // What was cut off while it was made, or forgotten while it was rung.
+      // It was cut off while it was made, or deleted while its wake-up was out.
       const { name } = this.ctx.id;
       if (name !== undefined) await this.#logs.unsubscribe(name, [{ streamUid, partition }]);
       return;
@@ -225,7 +225,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
     await this.#lookAround();
   }
 
-  /** Asks the hasMore partitions, in turns, what came; a part of it when it is much. Then goes on running. */
+  /** Asks the partitions that may have more, in turns, what came; a part of it when it is much. Then goes on running. */
   async #lookAround(): Promise<void> {
     await this.#inTurn(() => this.#look());
     const loaded = this.#active;
@@ -253,8 +253,8 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
   }
 
   /** As many windows wait as may: what comes stays in the log until one has run. */
-  #isFull({ runs }: Loaded): boolean {
-    return runs.inOrder >= WINDOWS_WAITING_MAX;
+  #isFull({ attempts }: Loaded): boolean {
+    return attempts.inOrder >= WINDOWS_WAITING_MAX;
   }
 
   async #ask(loaded: Loaded, cursor: Cursor): Promise<void> {
@@ -310,7 +310,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
   async begin(window: number): Promise<BatchWork | null> {
     const loaded = this.#active;
     if (!loaded) return null;
-    if (this.#rung?.window === window) this.#rung = null;
+    if (this.#sent?.window === window) this.#sent = null;
     const work = this.#begin(loaded, window);
     await this.#advance();
     return work;
@@ -325,21 +325,21 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
   }
 
   /** Where no window could be given up, none is begun. */
-  #ready({ dead, runs }: Loaded, nowMs: number): BatchRecord | null {
-    return dead >= DEAD_LETTERS_MAX ? null : runs.ready(nowMs);
+  #ready({ dead, attempts }: Loaded, nowMs: number): BatchRecord | null {
+    return dead >= DEAD_LETTERS_MAX ? null : attempts.ready(nowMs);
   }
 
-  async alive(window: number, run: number): Promise<boolean> {
+  async alive(window: number, lease: number): Promise<boolean> {
     const loaded = this.#loaded;
-    const record = loaded?.runs.leased(window, run);
+    const record = loaded?.attempts.leased(window, lease);
     if (!loaded || !record || loaded.state.stopped) return false;
     this.#change(() => this.#ledger.alive(loaded, record, Date.now()));
     return true;
   }
 
-  async prepare(window: number, run: number, effects: BatchEffects): Promise<boolean> {
+  async prepare(window: number, lease: number, effects: BatchEffects): Promise<boolean> {
     const loaded = this.#loaded;
-    const record = loaded?.runs.leased(window, run);
+    const record = loaded?.attempts.leased(window, lease);
     if (!loaded || !record || loaded.state.stopped) return false;
     this.#change(() => this.#ledger.prepare(loaded, record, effects, Date.now()));
     return true;
@@ -347,12 +347,12 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
 
   async report(
     window: number,
-    run: number,
+    lease: number,
     report: BatchReport,
     more: boolean,
   ): Promise<BatchWork | null> {
     const loaded = this.#loaded;
-    const record = loaded?.runs.leased(window, run);
+    const record = loaded?.attempts.leased(window, lease);
     if (!loaded || !record || loaded.state.stopped) return null;
     this.#change(() => this.#ledger.settle(loaded, record, report, this.#clock));
     this.#pollMs = WINDOW_JOB_POLL_MIN_MS;
@@ -375,34 +375,34 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
   async #advance(): Promise<void> {
     const loaded = this.#active;
     if (!loaded) return;
-    const { runs, config } = loaded;
+    const { attempts, config } = loaded;
     const nowMs = Date.now();
-    const expired = runs.expired(nowMs);
+    const expired = attempts.expired(nowMs);
     if (expired) this.#change(() => this.#ledger.expire(loaded, expired, this.#clock));
     const ready = this.#ready(loaded, nowMs);
-    const ring =
+    const isDue =
       ready !== null &&
-      (this.#rung?.window !== ready.number || this.#rung.atMs + BELL_RING_AGAIN_MS <= nowMs);
-    if (ring) this.#rung = { window: ready.number, atMs: nowMs };
+      (this.#sent?.window !== ready.number || this.#sent.atMs + WAKE_UP_AGAIN_MS <= nowMs);
+    if (isDue) this.#sent = { window: ready.number, atMs: nowMs };
     this.#setRunTimer(loaded, ready, nowMs);
-    if (ring) {
+    if (isDue) {
       const wakeUp = { kind: 'run' as const, window: nameOf(config), number: ready.number };
-      addOperations(loaded.tally, { queueOperation: 3 });
+      addOperations(loaded.totals, { queueOperation: 3 });
       // A wake-up that does not go out is rung again by the alarm.
       await this.env.STREAM_QUEUE.send(wakeUp).catch(() => undefined);
     }
     await this.#sayCaughtUp(loaded, nowMs);
   }
 
-  #setRunTimer({ runs }: Loaded, ready: BatchRecord | null, nowMs: number): void {
+  #setRunTimer({ attempts }: Loaded, ready: BatchRecord | null, nowMs: number): void {
     const times: number[] = [];
-    if (ready && this.#rung) times.push(this.#rung.atMs + BELL_RING_AGAIN_MS);
+    if (ready && this.#sent) times.push(this.#sent.atMs + WAKE_UP_AGAIN_MS);
     else {
-      const nextMs = runs.nextMs();
+      const nextMs = attempts.nextMs();
       // What is due and may not run (too many dead letters) is looked at again later.
-      if (nextMs !== null) times.push(nextMs > nowMs ? nextMs : nowMs + BELL_RING_AGAIN_MS);
+      if (nextMs !== null) times.push(nextMs > nowMs ? nextMs : nowMs + WAKE_UP_AGAIN_MS);
     }
-    const { running } = runs;
+    const { running } = attempts;
     if (running?.leaseUntilMs === null) times.push(nowMs + this.#pollMs);
     if (times.length === 0) this.#timers.clear('run');
     else this.#timers.set('run', Math.min(...times));
@@ -410,8 +410,8 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
 
   /** Whoever rebuilds beside an older version takes its place once it is as far. */
   async #sayCaughtUp(loaded: Loaded, nowMs: number): Promise<void> {
-    const { state, runs, config } = loaded;
-    if (state.saidCaughtUp || runs.inOrder > 0) return;
+    const { state, attempts, config } = loaded;
+    if (state.saidCaughtUp || attempts.inOrder > 0) return;
     if (!state.windows.cursors.every((cursor) => this.#logs.rests(cursor))) {
       // Who rests was in memory only: all are asked.
       if (!this.#logs.hasMore) this.#timers.set('look', nowMs);
@@ -431,10 +431,10 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
   /** A window's job has ended, or goes on. */
   async #pollJob(): Promise<void> {
     const loaded = this.#active;
-    const running = loaded?.runs.running;
+    const running = loaded?.attempts.running;
     if (!loaded || running?.leaseUntilMs !== null || running.job === null) return;
     const job = await jobObject(this.env, running.job).get();
-    if (this.#active !== loaded || loaded.runs.running !== running) return;
+    if (this.#active !== loaded || loaded.attempts.running !== running) return;
     const ended = this.#change(() => this.#ledger.follow(loaded, running, job, this.#clock));
     this.#pollMs = ended
       ? WINDOW_JOB_POLL_MIN_MS
@@ -456,16 +456,16 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
   async status(): Promise<BatchStatus | null> {
     const loaded = this.#loaded;
     if (!loaded) return null;
-    const { config, state, tally, runs } = loaded;
+    const { config, state, totals, attempts } = loaded;
     const nowMs = Date.now();
     return {
-      lag: lagView(config, state.windows, runs, nowMs),
+      lag: lagView(config, state.windows, attempts, nowMs),
       openWindow: openView(state.windows, config.spec.batch),
-      counters: tally.counters,
-      latency: shownLatency(tally, nowMs),
+      counters: totals.counters,
+      latency: shownLatency(totals, nowMs),
       deadLetters: loaded.dead,
-      log: tally.log,
-      operations: tally.operations,
+      log: totals.log,
+      operations: totals.operations,
     };
   }
 
@@ -501,7 +501,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
     const loaded = this.#active;
     if (!loaded) return;
     if (!this.#logs.hasMore) {
-      // Which partitions were hasMore was in memory only.
+      // Which partitions have more was in memory only.
       for (const cursor of loaded.state.windows.cursors) this.#logs.rouse(cursor);
     }
     await this.#lookAround();

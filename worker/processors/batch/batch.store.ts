@@ -55,8 +55,8 @@ export class BatchStore {
   loadState(): BatchState | null {
     return this.#load<BatchState>('state');
   }
-  saveCounters(tally: BatchCounters): void {
-    this.#save('tally', tally);
+  saveCounters(totals: BatchCounters): void {
+    this.#save('tally', totals);
   }
   loadCounters(): BatchCounters | null {
     return this.#load<BatchCounters>('tally');

@@ -12,9 +12,9 @@ import { runWindows, type BatchPorts } from './batch-attempt.ts';
 
 /** Runs window `number` of the windows `name`, if it is its turn, and those after it for a while. */
 export const runWindow = (env: Env, name: string, number: number): Promise<void> =>
-  runWindows(worldOf(env, name), number);
+  runWindows(portsOf(env, name), number);
 
-function worldOf(env: Env, name: string): BatchPorts {
+function portsOf(env: Env, name: string): BatchPorts {
   return {
     windows: batchObject(env, name),
     lines: (ref, from, to) => streamRange(env, ref, from, to),

@@ -28,7 +28,7 @@ export function applyReport(
 ): number {
   const { config, record } = loaded;
   checkPlace(record, report);
-  let buried = 0;
+  let added = 0;
   switch (report.kind) {
     case 'ran': {
       const { to, final, failures, refused } = report;
@@ -37,7 +37,7 @@ export function applyReport(
       const ran = { to, final, failures: offsets, reason };
       const verdict = afterRun(record.place, ran, config.retry, nowMs, random);
       const lost = [...refused, ...(final ? failures : [])];
-      buried = give(storage, loaded, verdict, lost, nowMs);
+      added = give(storage, loaded, verdict, lost, nowMs);
       countLatency(record, report.latency, nowMs);
       count(storage, loaded, report);
       record.serial++;
@@ -48,7 +48,7 @@ export function applyReport(
       const crash = { to, reason: error.message };
       const verdict = afterCrash(record.place, crash, config.retry, nowMs, random);
       const lost = verdict.dead.map((offset) => ({ offset, line: line ?? '', error }));
-      buried = give(storage, loaded, verdict, lost, nowMs);
+      added = give(storage, loaded, verdict, lost, nowMs);
       break;
     }
     case 'expired':
@@ -67,7 +67,7 @@ export function applyReport(
   }
   addCounts(record.operations, { rowWritten: 1 });
   storage.saveRecord(record);
-  return buried;
+  return added;
 }
 
 /** Takes a verdict, and buries who was given up on. */

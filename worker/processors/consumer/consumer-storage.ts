@@ -1,16 +1,7 @@
 // What a consumer keeps: the ConsumerObject's tables behind an interface, which tests have in memory.
 import type { TaskError } from '../../../shared/schemas/job.ts';
-import type { ConsumerConfig, Effects } from '../../contracts/consumer.rpc.ts';
+import type { ConsumerConfig, Effects, Letter } from '../../contracts/consumer.rpc.ts';
 import type { ConsumerRecord } from './consumer-record.ts';
-
-export interface Letter {
-  id: string;
-  offset: number;
-  line: string;
-  error: TaskError;
-  attempts: number;
-  atMs: number;
-}
 
 export interface ConsumerStorage {
   transaction<Result>(work: () => Result): Result;
@@ -24,8 +15,8 @@ export interface ConsumerStorage {
   /** One that is there already stays as it is. */
   addLetter(letter: Letter): void;
   /** One that is being run again stays, with another error, and is not run again; false: it lies there already. */
-  buryLetter(letter: Letter): boolean;
-  /** `attempts` that were made before the one that went well: one that was buried anew meanwhile stays. */
+  putLetter(letter: Letter): boolean;
+  /** `attempts` that were made before the one that went well: one that was dead-lettered anew meanwhile stays. */
   removeLetter(id: string, attempts: number | null): void;
   letterFailedAgain(id: string, error: TaskError): void;
   letterCount(): number;

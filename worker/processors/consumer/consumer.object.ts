@@ -10,7 +10,7 @@ import type { Env } from '../../platform/env.ts';
 import { logObject, processorObject } from '../../stubs.ts';
 import { Timers } from '../../platform/timers.store.ts';
 import type {
-  AdoptedLetter,
+  Letter,
   ConsumerConfig,
   ConsumerRpc,
   ConsumerStatus,
@@ -51,7 +51,7 @@ export class ConsumerObject extends DurableObject<Env> implements ConsumerRpc {
         // The processor looks by itself as well.
         this.ctx.waitUntil(told.catch((error: unknown) => console.error('not announced', error)));
       },
-      ring: async (config) => {
+      sendWakeUp: async (config) => {
         await this.env.STREAM_QUEUE.send({ kind: 'consume', consumer: config.ref });
       },
       wake: (atMs) => this.#timers.setEarlier('wake', atMs),
@@ -88,13 +88,13 @@ export class ConsumerObject extends DurableObject<Env> implements ConsumerRpc {
   }
 
   /** Idempotent: a crash half-way is finished by asking again. */
-  async forget(): Promise<void> {
+  async delete(): Promise<void> {
     const { config } = this.#consumer;
     if (!config) return;
     this.#consumer.stop();
     await logObject(this.env, config.ref.source).unsubscribe(readerName(config));
     await releaseAllClaims(this.env, this.#store, readerName(config));
-    this.#consumer.forget();
+    this.#consumer.delete();
     await this.#timers.deleteAll();
   }
 
@@ -160,7 +160,7 @@ export class ConsumerObject extends DurableObject<Env> implements ConsumerRpc {
     return redriven;
   }
 
-  async adopt(letters: AdoptedLetter[]): Promise<void> {
+  async receiveDeadLetters(letters: Letter[]): Promise<void> {
     const start = this.#consumer.record?.start;
     if (start === undefined) return;
     this.#store.transaction(() => {
@@ -170,13 +170,13 @@ export class ConsumerObject extends DurableObject<Env> implements ConsumerRpc {
     this.#settleClaimsSoon();
   }
 
-  async bury(letters: AdoptedLetter[]): Promise<string | null> {
-    const refusal = this.#consumer.bury(letters);
+  async addDeadLetters(letters: Letter[]): Promise<string | null> {
+    const refusal = this.#consumer.addDeadLetters(letters);
     this.#settleClaimsSoon();
     return refusal;
   }
 
-  async surrender(after: number): Promise<AdoptedLetter[]> {
+  async deadLettersToTransfer(after: number): Promise<Letter[]> {
     if (!this.#consumer.config) return [];
     return this.#store
       .lettersAfter(after, LETTERS_AT_ONCE)

@@ -6,9 +6,9 @@ import type { Claim } from '../../../shared/schemas/claim.ts';
 import type { StreamEvent } from '../../../shared/schemas/stream.ts';
 import { LongTexts } from '../../platform/long-texts.store.ts';
 import { Sql } from '../../platform/sql.store.ts';
-import type { ConsumerConfig, Effects } from '../../contracts/consumer.rpc.ts';
+import type { ConsumerConfig, Effects, Letter } from '../../contracts/consumer.rpc.ts';
 import type { ConsumerRecord } from './consumer-record.ts';
-import type { ConsumerStorage, Letter, Loaded } from './consumer-storage.ts';
+import type { ConsumerStorage, Loaded } from './consumer-storage.ts';
 
 const MIGRATIONS = [
   {
@@ -114,7 +114,7 @@ export class ConsumerStore implements ConsumerStorage {
     if (token === null) return;
     this.#sql.run('INSERT OR IGNORE INTO tokens (token, held) VALUES (?, 0)', token);
   }
-  buryLetter(letter: Letter): boolean {
+  putLetter(letter: Letter): boolean {
     const { offset, error, attempts, atMs } = letter;
     this.#sql.run(
       `UPDATE letters SET redriveAtMs = NULL, error = ?, attempts = attempts + ?, atMs = ?

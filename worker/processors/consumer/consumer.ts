@@ -5,13 +5,13 @@
 // reports refused, and two who run the same batch decide it once (`prepare`) and append it once (producer ids).
 import {
   BATCH_MAX_EVENTS,
-  BELL_RING_AGAIN_MS,
+  WAKE_UP_AGAIN_MS,
   CONSUME_LEASE_MS,
   DEAD_LETTERS_MAX,
   REDRIVE_TOGETHER,
 } from '../../../shared/limits.ts';
 import type {
-  AdoptedLetter,
+  Letter,
   ConsumerConfig,
   ConsumerStatus,
   ConsumerWork,
@@ -34,7 +34,7 @@ export interface ConsumerPorts {
   caughtUp(config: ConsumerConfig, at: number): Promise<boolean>;
   /** A rebuilt generation has caught up. May be lost. */
   announce(config: ConsumerConfig): void;
-  ring(config: ConsumerConfig): Promise<void>;
+  sendWakeUp(config: ConsumerConfig): Promise<void>;
   /** Calls `woken` then, unless an earlier time is set already. */
   wake(atMs: number): void;
 }
@@ -48,7 +48,7 @@ export class Consumer {
   #redriveMs: number | null = null;
   #lease: { number: number; untilMs: number } | null = null;
   /** A wake-up came while somebody worked. */
-  #rung = false;
+  #woken = false;
   /** Redriving and new events take turns. */
   #redroveLast = false;
 
@@ -102,7 +102,7 @@ export class Consumer {
         this.#storage.saveRecord(record);
       });
     }
-    await this.#ports.ring(config);
+    await this.#ports.sendWakeUp(config);
   }
 
   async #first(config: ConsumerConfig, subscribe: () => Promise<number>): Promise<Loaded> {
@@ -127,7 +127,7 @@ export class Consumer {
     if (!this.#loaded || this.#loaded.config.paused === paused) return;
     const config = { ...this.#loaded.config, paused };
     this.#change(() => this.#saveConfig(config));
-    if (!paused) await this.#ports.ring(config);
+    if (!paused) await this.#ports.sendWakeUp(config);
   }
 
   stop(): number {
@@ -144,7 +144,7 @@ export class Consumer {
   }
 
   /** Storage is wiped by who calls this: nothing is answered from here any more. */
-  forget(): void {
+  delete(): void {
     this.#loaded = null;
     this.#prepared = null;
     this.#lease = null;
@@ -157,7 +157,7 @@ export class Consumer {
   begin(): ConsumerWork | null {
     const nowMs = this.#ports.nowMs();
     if (this.#lease && this.#lease.untilMs > nowMs) {
-      this.#rung = true;
+      this.#woken = true;
       return null;
     }
     // By chance: never a number twice, also after a restart, which remembers none.
@@ -184,10 +184,8 @@ export class Consumer {
     const loaded = this.#held(lease);
     if (!loaded) return null;
     const { nowMs, random } = this.#ports;
-    const buried = this.#change(() =>
-      applyReport(this.#storage, loaded, report, nowMs(), random()),
-    );
-    this.#letters += buried;
+    const added = this.#change(() => applyReport(this.#storage, loaded, report, nowMs(), random()));
+    this.#letters += added;
     if (report.kind === 'redriven') this.#countLetters();
     if (report.kind === 'ran' || report.kind === 'redriven') this.#prepared = null;
     return this.#next();
@@ -201,7 +199,7 @@ export class Consumer {
     if (!this.#held(lease)) return null;
     if (caughtUp && config.rebuilding) this.#ports.announce(config);
     const nowMs = this.#ports.nowMs();
-    const more = !caughtUp || this.#rung || (this.#redriveMs !== null && this.#redriveMs <= nowMs);
+    const more = !caughtUp || this.#woken || (this.#redriveMs !== null && this.#redriveMs <= nowMs);
     if (more) return this.#next();
     if (loaded.record.place.waits) this.#unblock(loaded);
     this.#lease = null;
@@ -214,7 +212,7 @@ export class Consumer {
     if (!loaded) return;
     this.#lease = null;
     this.#sleep();
-    await this.#ports.ring(loaded.config);
+    await this.#ports.sendWakeUp(loaded.config);
   }
 
   #held(lease: number): Loaded | null {
@@ -226,7 +224,7 @@ export class Consumer {
     const nowMs = this.#ports.nowMs();
     const work = this.#due(nowMs);
     if (work && this.#lease) {
-      this.#rung = false;
+      this.#woken = false;
       this.#lease.untilMs = nowMs + CONSUME_LEASE_MS;
       // The log rings again for events that nobody finishes; for these nobody else would.
       if (work.kind !== 'events') this.#ports.wake(this.#lease.untilMs);
@@ -318,8 +316,8 @@ export class Consumer {
     if (!this.#loaded || atMs === null) return;
     if (this.#lease && this.#lease.untilMs > nowMs) return this.#ports.wake(this.#lease.untilMs);
     if (atMs > nowMs) return this.#ports.wake(atMs);
-    this.#ports.wake(nowMs + BELL_RING_AGAIN_MS);
-    await this.#ports.ring(this.#loaded.config);
+    this.#ports.wake(nowMs + WAKE_UP_AGAIN_MS);
+    await this.#ports.sendWakeUp(this.#loaded.config);
   }
 
   /** Letters came, or got times to be run again, by other ways than a report. */
@@ -329,15 +327,15 @@ export class Consumer {
   }
 
   /** Letters of events that were lost after their effect. Answers why it takes none, or null. */
-  bury(letters: readonly AdoptedLetter[]): string | null {
+  addDeadLetters(letters: readonly Letter[]): string | null {
     const loaded = this.#loaded;
     if (!loaded) return null;
     if (this.#letters + letters.length > DEAD_LETTERS_MAX) return this.#full();
     this.#change(() => {
-      const buried = letters.filter((letter) => this.#storage.buryLetter(letter)).length;
-      if (buried === 0) return;
-      addCounts(loaded.record.counters, { deadLettered: buried });
-      addCounts(loaded.record.operations, { rowWritten: buried + 1 });
+      const added = letters.filter((letter) => this.#storage.putLetter(letter)).length;
+      if (added === 0) return;
+      addCounts(loaded.record.counters, { deadLettered: added });
+      addCounts(loaded.record.operations, { rowWritten: added + 1 });
       this.#storage.saveRecord(loaded.record);
     });
     this.lettersChanged();

@@ -13,10 +13,10 @@ import { IsolateCrashError, runStateless } from '../../isolates/stateless.edge.t
 
 /** Answers a `consume` wake-up: works for this consumer until it rests, waits, or its time is over. */
 export function consumeFor(env: Env, ref: ConsumerRef): Promise<void> {
-  return consume(worldOf(env, ref));
+  return consume(portsOf(env, ref));
 }
 
-function worldOf(env: Env, ref: ConsumerRef): ConsumePorts {
+function portsOf(env: Env, ref: ConsumerRef): ConsumePorts {
   return {
     consumer: consumerObject(env, ref),
     read: (source, from, bounds) => readEvents(env, source, from, bounds),

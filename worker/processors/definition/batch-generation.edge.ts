@@ -57,11 +57,11 @@ export class BatchGeneration implements Generation {
     return this.#object.stop();
   }
 
-  /** Windows that failed are ranges which the new generation cuts anew and runs itself; see `replay`. */
-  async bequeath(): Promise<void> {}
+  /** Failed windows are ranges of the log: the new generation reads them itself; see `replayConflict`. */
+  async transferDeadLetters(): Promise<void> {}
 
-  forget(): Promise<void> {
-    return this.#object.forget();
+  delete(): Promise<void> {
+    return this.#object.delete();
   }
 
   drain(): Promise<void> {

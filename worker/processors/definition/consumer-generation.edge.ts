@@ -94,20 +94,20 @@ export class ConsumerGeneration implements Generation {
     return this.#each(async (consumer, ref) => endOf(ref, await consumer.stop()));
   }
 
-  async bequeath(heir: number): Promise<void> {
+  async transferDeadLetters(to: number): Promise<void> {
     const { objects } = this.#options;
     await this.#each(async (consumer, ref) => {
-      const heirs = objects.consumer({ ...ref, generation: heir });
-      let letters = await consumer.surrender(-1);
+      const receiver = objects.consumer({ ...ref, generation: to });
+      let letters = await consumer.deadLettersToTransfer(-1);
       while (letters.length > 0) {
-        await heirs.adopt(letters);
-        letters = await consumer.surrender(letters.at(-1)?.offset ?? 0);
+        await receiver.receiveDeadLetters(letters);
+        letters = await consumer.deadLettersToTransfer(letters.at(-1)?.offset ?? 0);
       }
     });
   }
 
-  async forget(): Promise<void> {
-    await this.#each((consumer) => consumer.forget());
+  async delete(): Promise<void> {
+    await this.#each((consumer) => consumer.delete());
   }
 
   async status(): Promise<GenerationStatus> {

@@ -1,5 +1,5 @@
-// A replay: another generation of a processor rebuilds beside the one that serves, and takes its place. Each step
-// is stored before the next one is begun, and each can be done twice; so whoever finds a half-done one goes on.
+// A replay is a blue/green deployment: another generation of a processor rebuilds beside the one that serves, and
+// takes its place. Each step is stored before the next one begins and can be done twice, so a crash loses nothing.
 //
 // What readers of the output see: both generations' outputs, told apart by `source.version`. The old one's end
 // where it was stopped, the new one's begin at `from` and go on for good; from the old one's end on there is only
@@ -28,20 +28,20 @@ export type Phase =
 export interface Cutover {
   active: GenerationRef;
   replay: (GenerationRef & { startedAtMs: number; phase: Phase }) | null;
-  /** Generations that are over: their dead letters go to the active one, and then they are forgotten. */
+  /** Generations that are over: their dead letters go to the active one, and then they are deleted. */
   retired: number[];
 }
 
-/** Those who work for one generation. Everything here may be asked twice. */
+/** The objects of one generation, as far as a cutover asks them. Everything here may be asked twice. */
 export interface CutoverGeneration {
   /** The one before it is stopped when this one has at most so many events to go in each partition. */
   nearEvents: number;
   ends(): Promise<End[]>;
   /** For good; answers where each partition has come to. */
   stop(): Promise<End[]>;
-  /** Hands the dead letters that the other one will not have had to it. */
-  bequeath(heir: number): Promise<void>;
-  forget(): Promise<void>;
+  /** Gives that generation the dead letters of events that it does not read itself. */
+  transferDeadLetters(to: number): Promise<void>;
+  delete(): Promise<void>;
 }
 
 export interface CutoverPorts {
@@ -66,8 +66,8 @@ async function step(state: Cutover, ports: CutoverPorts): Promise<Cutover | null
   if (!replay) {
     const gone = retired[0];
     if (gone === undefined) return null;
-    await ports.generation(gone).bequeath(active.generation);
-    await ports.generation(gone).forget();
+    await ports.generation(gone).transferDeadLetters(active.generation);
+    await ports.generation(gone).delete();
     return { ...state, retired: retired.slice(1) };
   }
   const fresh = ports.generation(replay.generation);

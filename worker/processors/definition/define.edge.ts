@@ -1,4 +1,4 @@
-// From a checked specification to a processor that runs: compiles the code, checks streams and circles in the
+// From a checked specification to a processor that runs: compiles the code, checks streams and cycles in the
 // catalog, and hands the rest to its ProcessorObject. What can be refused is refused before anything changes.
 import type { Processor, ProcessorSpec } from '../../../shared/schemas/processor.ts';
 import type { ProcessorEntry } from '../../contracts/catalog.rpc.ts';
@@ -65,7 +65,7 @@ export async function deleteProcessor(env: Env, name: string): Promise<boolean> 
   const entry = await catalog(env).processor(name);
   if (!entry) return false;
   // Its object first: it remembers for good that this unique id is used up.
-  await processorObject(env, entry.uid).forget();
+  await processorObject(env, entry.uid).delete();
   await catalog(env).deleteProcessor(name);
   return true;
 }
@@ -117,7 +117,7 @@ async function enter(env: Env, entry: Omit<ProcessorEntry, 'uid'>) {
       missing.errors.push({ path: put.field, message: missing.message });
       throw missing;
     }
-    case 'circle': {
+    case 'cycle': {
       const path = put.path.join(' → ');
       const message = `events would go round in a circle: ${path}`;
       throw new ProblemError('cycle', message, [{ path: put.field, message }]);

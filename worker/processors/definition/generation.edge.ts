@@ -1,5 +1,5 @@
-// Those who work for one generation of a processor, asked as one: a consumer for each partition (and, for a keyed
-// processor, its shards), or the windows of a batch processor.
+// The objects that work for one generation of a processor, asked as one: a consumer for each partition (and, for a
+// keyed processor, its shards), or the object of a batch processor.
 import type { List } from '../../../shared/schemas/common.ts';
 import type {
   Batch,

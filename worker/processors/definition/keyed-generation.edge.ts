@@ -1,5 +1,5 @@
 // One generation of a keyed processor: a consumer for each partition, which brings events, and the shards that keep
-// what lies under their keys. Shards are told first and forgotten last: no event finds a shard that knows nothing.
+// what lies under their keys. Shards are told first and deleted last: no event finds a shard that knows nothing.
 import { CONNECTIONS_MAX, LOG_LINES_MAX } from '../../../shared/limits.ts';
 import type { List } from '../../../shared/schemas/common.ts';
 import type {
@@ -119,13 +119,13 @@ export class KeyedGeneration implements Generation {
     return ends;
   }
 
-  bequeath(heir: number): Promise<void> {
-    return this.#consumers.bequeath(heir);
+  transferDeadLetters(to: number): Promise<void> {
+    return this.#consumers.transferDeadLetters(to);
   }
 
-  async forget(): Promise<void> {
-    await this.#consumers.forget();
-    await this.#eachShard((shard) => shard.forget());
+  async delete(): Promise<void> {
+    await this.#consumers.delete();
+    await this.#eachShard((shard) => shard.delete());
   }
 
   async #drain(): Promise<void> {

@@ -1,4 +1,4 @@
-// What a ProcessorObject remembers, and how a processor is shown from it and from what its crews say.
+// What a ProcessorObject remembers, and how a processor is shown from it and from what its generations say.
 import { isoTime } from '../../../shared/iso-time.ts';
 import { LOG_LINES_MAX } from '../../../shared/limits.ts';
 import { usd } from '../../../shared/pricing.ts';
@@ -24,10 +24,10 @@ export interface ProcessorRecord {
   /** The last ones that were given out. */
   version: number;
   generation: number;
-  takeover: Cutover;
+  cutover: Cutover;
   /** Where each generation that is not over began. */
   from: Record<number, StreamPoint>;
-  /** The crews have not all been told of the definition as it is. */
+  /** Not every generation has been told of the definition as it is. */
   untold: boolean;
 }
 
@@ -42,7 +42,7 @@ export function newProcessorRecord(
     paused: false,
     version: 1,
     generation: 1,
-    takeover: { active: { generation: 1, version: 1 }, replay: null, retired: [] },
+    cutover: { active: { generation: 1, version: 1 }, replay: null, retired: [] },
     from: { 1: definition.spec.startFrom },
     untold: true,
   };
@@ -55,13 +55,13 @@ export function changed(
   changedAtMs: number,
 ): ProcessorRecord {
   const version = before.version + 1;
-  const { active, replay, retired } = before.takeover;
-  const takeover = {
+  const { active, replay, retired } = before.cutover;
+  const cutover = {
     active: { ...active, version },
     replay: replay && { ...replay, version },
     retired,
   };
-  return { ...before, definition, changedAtMs, version, takeover };
+  return { ...before, definition, changedAtMs, version, cutover };
 }
 
 export function pointOf(point: StreamPoint): Point {
@@ -83,7 +83,7 @@ const uidsOf = ({ streams }: ProcessorDefinition) =>
     .toSorted()
     .join();
 
-/** A crew's status with the ends of the logs beside it. */
+/** A generation's status with the ends of the logs beside it. */
 export interface Seen extends Omit<GenerationStatus, 'lag'> {
   lag: PartitionLag[];
 }
@@ -101,8 +101,8 @@ export function processorView(
   active: Seen,
   fresh: Seen | null,
 ): Processor {
-  const { definition, takeover, createdAtMs, changedAtMs } = record;
-  const { replay } = takeover;
+  const { definition, cutover, createdAtMs, changedAtMs } = record;
+  const { replay } = cutover;
   const operations = { ...active.operations };
   for (const [name, count] of Object.entries(fresh?.operations ?? {})) {
     operations[name] = (operations[name] ?? 0) + count;
@@ -110,7 +110,7 @@ export function processorView(
   return {
     name: definition.name,
     spec: definition.spec,
-    version: takeover.active.version,
+    version: cutover.active.version,
     state: stateOf(record),
     reason: reasonOf(record, active, fresh),
     createdAt: isoTime(createdAtMs),
@@ -165,14 +165,14 @@ const latencyView = (buckets: number[]) => ({
   p99: latencyQuantile(buckets, 0.99),
 });
 
-function stateOf({ paused, takeover }: ProcessorRecord): ProcessorState {
+function stateOf({ paused, cutover }: ProcessorRecord): ProcessorState {
   if (paused) return 'paused';
-  return takeover.replay ? 'replaying' : 'running';
+  return cutover.replay ? 'replaying' : 'running';
 }
 
 function reasonOf(record: ProcessorRecord, active: Seen, fresh: Seen | null): string {
-  const { paused, takeover, from } = record;
-  const { replay } = takeover;
+  const { paused, cutover, from } = record;
+  const { replay } = cutover;
   const reasons: string[] = [];
   if (paused) reasons.push('paused');
   if (replay && fresh) {

@@ -1,7 +1,7 @@
 // One processor: its definition, its versions, and the replays that take over. It reads no event: consumers and
 // windows do. What it has begun and not finished is in its record, and its alarm finishes it.
 import { DurableObject } from 'cloudflare:workers';
-import { CONNECTIONS_MAX, TAKEOVER_LOOK_MAX_MS, TAKEOVER_LOOK_MS } from '../../../shared/limits.ts';
+import { CONNECTIONS_MAX, CUTOVER_LOOK_MAX_MS, CUTOVER_LOOK_MS } from '../../../shared/limits.ts';
 import type { List } from '../../../shared/schemas/common.ts';
 import type {
   Batch,
@@ -56,7 +56,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
   /** Changes come one after the other: each asks many objects, and the next must not come between. */
   readonly #inTurn = turns();
   /** When a replay is looked at next. */
-  #lookMs = TAKEOVER_LOOK_MS;
+  #lookMs = CUTOVER_LOOK_MS;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, guardBindings(env));
@@ -71,8 +71,8 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
   }
 
   #generation(record: ProcessorRecord, generation: number): Generation {
-    const { definition, paused, takeover } = record;
-    const { active, replay } = takeover;
+    const { definition, paused, cutover } = record;
+    const { active, replay } = cutover;
     const rebuilding = replay?.generation === generation;
     const { version } = rebuilding ? replay : active;
     const options = {
@@ -113,7 +113,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     });
   }
 
-  /** Stores what the crews are to be told; the alarm tells them should this end half-way. */
+  /** Stores what the generations are to be told; the alarm tells them should this end half-way. */
   #owe(record: ProcessorRecord): void {
     this.#timers.setEarlier('work', Date.now() + TIMER_RETRY_MS);
     this.#save({ ...record, untold: true });
@@ -122,7 +122,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
   async #tell(): Promise<void> {
     const record = this.#record;
     if (!record) return;
-    const { active, replay } = record.takeover;
+    const { active, replay } = record.cutover;
     for (const one of replay ? [active, replay] : [active]) {
       const from = pointOf(record.from[one.generation] ?? 'earliest');
       await this.#generation(record, one.generation).configure(from);
@@ -145,10 +145,10 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
       if (before.paused !== paused) {
         const record = { ...before, paused, untold: true };
         this.#owe(record);
-        const { active, replay } = record.takeover;
+        const { active, replay } = record.cutover;
         for (const one of replay ? [active, replay] : [active]) {
-          const crew = this.#generation(record, one.generation);
-          await (paused ? crew.pause() : crew.resume());
+          const objects = this.#generation(record, one.generation);
+          await (paused ? objects.pause() : objects.resume());
         }
         if (before.untold) await this.#tell();
         else this.#save({ ...record, untold: false });
@@ -162,7 +162,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     return this.#inTurn(async () => {
       const before = this.#record;
       if (!before) return null;
-      const { active, replay, retired } = before.takeover;
+      const { active, replay, retired } = before.cutover;
       if (replay || retired.length > 0) {
         return { conflict: `version ${(replay ?? active).version} is still being rebuilt` };
       }
@@ -175,7 +175,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
         ...before,
         version,
         generation,
-        takeover: {
+        cutover: {
           active,
           replay: { generation, version, startedAtMs: nowMs, phase: { kind: 'building' } },
           retired,
@@ -183,15 +183,15 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
         from: { ...before.from, [generation]: from },
       });
       await this.#tell();
-      this.#lookMs = TAKEOVER_LOOK_MS;
+      this.#lookMs = CUTOVER_LOOK_MS;
       this.#timers.setEarlier('work', nowMs);
       return this.#view();
     });
   }
 
   async caughtUp(generation: number): Promise<void> {
-    // Not in turn, and not waited for: whoever asks may be asked by what goes on here.
-    if (this.#record?.takeover.replay?.generation !== generation) return;
+    // Not in turn, and not waited for: the object that calls may itself be asked by what goes on here.
+    if (this.#record?.cutover.replay?.generation !== generation) return;
     this.#timers.setEarlier('work', Date.now());
   }
 
@@ -200,14 +200,14 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     if (!this.#record || this.#store.isDeleted()) return null;
     const { definition, paused } = this.#record;
     const { name, spec } = definition;
-    const crew = this.#active(this.#record);
-    if (!crew.drain) {
+    const objects = this.#active(this.#record);
+    if (!objects.drain) {
       return { conflict: `${name} is ${spec.kind}: nothing is open that could be closed` };
     }
-    if (paused && crew.places) {
+    if (paused && objects.places) {
       return { conflict: `${name} is paused, and what closes runs its code: resume it first` };
     }
-    await crew.drain();
+    await objects.drain();
     return this.#view();
   }
 
@@ -215,28 +215,28 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     const record = this.#record;
     if (!record || this.#store.isDeleted()) return null;
     const { places } = this.#active(record);
-    return places ? { version: record.takeover.active.version, ...places } : 'conflict';
+    return places ? { version: record.cutover.active.version, ...places } : 'conflict';
   }
 
   async fixed(definition: Pick<ProcessorDefinition, 'spec' | 'program'>) {
     return this.#record && fixedField(this.#record.definition, definition);
   }
 
-  /** Also one that is only about to be put: whoever puts it is told, and begins again with another id. */
-  forget(): Promise<boolean> {
+  /** Also one that is only about to be put: the caller of `put` is told, and begins again with another id. */
+  delete(): Promise<boolean> {
     return this.#inTurn(async () => {
       this.#store.markDeleted();
       if (!this.#record) return false;
       this.#timers.setEarlier('work', Date.now() + TIMER_RETRY_MS);
-      await this.#forgetAll(this.#record);
+      await this.#deleteAll(this.#record);
       return true;
     });
   }
 
-  async #forgetAll(record: ProcessorRecord): Promise<void> {
-    const { active, replay, retired } = record.takeover;
+  async #deleteAll(record: ProcessorRecord): Promise<void> {
+    const { active, replay, retired } = record.cutover;
     const generations = [active.generation, ...retired, ...(replay ? [replay.generation] : [])];
-    for (const generation of generations) await this.#generation(record, generation).forget();
+    for (const generation of generations) await this.#generation(record, generation).delete();
     this.#store.wipe();
     this.#timers.clear('work');
     this.#record = null;
@@ -246,40 +246,40 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     await this.#timers.run();
   }
 
-  /** Finishes what was begun: deleting, telling the crews, a replay. */
+  /** Finishes what was begun: deleting, telling the generations, a replay. */
   async #work(): Promise<void> {
     if (!this.#record) return this.#timers.clear('work');
-    if (this.#store.isDeleted()) return this.#forgetAll(this.#record);
+    if (this.#store.isDeleted()) return this.#deleteAll(this.#record);
     if (this.#record.untold) await this.#tell();
     const record = this.#record;
-    await advance(record.takeover, {
+    await advance(record.cutover, {
       generation: (generation) => this.#generation(record, generation),
-      save: (takeover) => this.#tookStep(takeover),
+      save: (cutover) => this.#tookStep(cutover),
     });
-    const { replay, retired } = this.#record.takeover;
+    const { replay, retired } = this.#record.cutover;
     if (this.#record.untold) await this.#tell();
-    // Who is paused does not come nearer. Consumers announce themselves; windows, and lost words, are looked for.
+    // A paused processor comes no nearer. Consumers announce that they caught up; the timer finds the rest.
     if (retired.length > 0 || (replay && !this.#record.paused)) {
       this.#timers.set('work', Date.now() + this.#lookMs);
-      this.#lookMs = Math.min(this.#lookMs * 2, TAKEOVER_LOOK_MAX_MS);
+      this.#lookMs = Math.min(this.#lookMs * 2, CUTOVER_LOOK_MAX_MS);
     } else this.#timers.clear('work');
   }
 
-  #tookStep(takeover: ProcessorRecord['takeover']): void {
+  #tookStep(cutover: ProcessorRecord['cutover']): void {
     const record = this.#record as ProcessorRecord;
-    const began = new Set([takeover.active.generation, takeover.replay?.generation]);
+    const began = new Set([cutover.active.generation, cutover.replay?.generation]);
     const from = Object.fromEntries(
       Object.entries(record.from).filter(([generation]) => began.has(Number(generation))),
     );
     // The generation that has taken over need not announce itself any more.
-    const untold = record.takeover.replay !== null && takeover.replay === null;
-    this.#save({ ...record, takeover, from, untold: record.untold || untold });
+    const untold = record.cutover.replay !== null && cutover.replay === null;
+    this.#save({ ...record, cutover, from, untold: record.untold || untold });
   }
 
   // --- What is shown ---------------------------------------------------------------------------------
 
   #active(record: ProcessorRecord): Generation {
-    return this.#generation(record, record.takeover.active.generation);
+    return this.#generation(record, record.cutover.active.generation);
   }
 
   async get(): Promise<Processor | null> {
@@ -300,7 +300,7 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
   async #look(): Promise<{ active: Seen; fresh: Seen | null } | null> {
     const record = this.#record;
     if (!record) return null;
-    const { active, replay } = record.takeover;
+    const { active, replay } = record.cutover;
     const seen = await this.#generation(record, active.generation).status();
     const fresh = replay && (await this.#generation(record, replay.generation).status());
     const ends = await this.#logEnds(record);
@@ -322,8 +322,8 @@ export class ProcessorObject extends DurableObject<Env> implements ProcessorRpc 
     limit: number,
   ): Promise<List<Batch> | 'conflict' | null> {
     if (!this.#record) return null;
-    const crew = this.#active(this.#record);
-    return crew.batches ? crew.batches(cursor, limit) : 'conflict';
+    const objects = this.#active(this.#record);
+    return objects.batches ? objects.batches(cursor, limit) : 'conflict';
   }
 
   async deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter> | null> {

@@ -14,6 +14,9 @@ const MIGRATIONS = [
   },
 ];
 
+/** Stored records keep the name that the cutover had first. */
+type StoredRecord = Omit<ProcessorRecord, 'cutover'> & { takeover: ProcessorRecord['cutover'] };
+
 export class ProcessorStore {
   readonly #sql: Sql;
   readonly #record: LongTexts;
@@ -25,14 +28,18 @@ export class ProcessorStore {
   }
 
   load(): ProcessorRecord | null {
-    return this.#record.json<ProcessorRecord>();
+    const stored = this.#record.json<StoredRecord>();
+    if (!stored) return null;
+    const { takeover: cutover, ...record } = stored;
+    return { ...record, cutover };
   }
 
-  save(record: ProcessorRecord): void {
-    this.#sql.transaction(() => this.#record.save(JSON.stringify(record)));
+  save({ cutover: takeover, ...record }: ProcessorRecord): void {
+    const stored: StoredRecord = { ...record, takeover };
+    this.#sql.transaction(() => this.#record.save(JSON.stringify(stored)));
   }
 
-  /** From now on it is only being forgotten. */
+  /** From now on it is only being deleted. */
   markDeleted(): void {
     this.#sql.run('INSERT OR IGNORE INTO deleted (one) VALUES (1)');
   }

@@ -29,7 +29,7 @@ export async function deliver(
   config: ShardConfig,
   outbox: Outbox,
   outputs: NewEvent[] | undefined,
-  ports: Pick<ShardPorts, 'append' | 'bury'>,
+  ports: Pick<ShardPorts, 'append' | 'addDeadLetters'>,
 ): Promise<Delivered> {
   const delivered: Delivered = { duplicates: 0, refused: 0, log: [] };
   const { ref } = config;
@@ -59,7 +59,10 @@ export async function deliver(
     const { processor, processorUid, generation } = ref;
     const at = config.sources[source];
     if (!at) throw new Error(`the shard has no source ${source}`);
-    const refusal = await ports.bury({ processor, processorUid, generation, source: at }, letters);
+    const refusal = await ports.addDeadLetters(
+      { processor, processorUid, generation, source: at },
+      letters,
+    );
     if (refusal !== null) throw new Error(`${at.stream}, partition ${at.partition}: ${refusal}`);
   });
   return delivered;

@@ -1,11 +1,11 @@
 // What a shard owes to others when it has changed its state: outputs, late events, and events that were lost on the
 // way. It is stored in the transaction that changed the state, and paid after it, as often as it takes: sequences and
 // ids are the same each time, so that the log takes each event once. Pure.
-import type { TaskError } from '../../../shared/schemas/job.ts';
 import type { StreamEvent } from '../../../shared/schemas/stream.ts';
 import type { OutputEvents } from '../../outputs/effects.ts';
 import { type NewEvent, parseEventLines } from '../../log/events.ts';
 import type { Change, Late, Lost, Output } from './operator.ts';
+import type { Letter } from '../../contracts/consumer.rpc.ts';
 import { type ShardConfig, type ShardRef, shardName } from '../../contracts/shard.rpc.ts';
 
 export interface Outbox {
@@ -152,21 +152,12 @@ function eventAgain(line: string): NewEvent {
   return { id: null, type, key, time, payload: text, claim: claim ?? null, source: null };
 }
 
-export interface BuriedLetter {
-  id: string;
-  offset: number;
-  line: string;
-  error: TaskError;
-  attempts: number;
-  atMs: number;
-}
-
 /** Lost events as dead letters, by source. */
 export function lettersOf(
   { sources }: Pick<ShardConfig, 'sources'>,
   { lost, atMs }: Outbox,
-): Map<number, BuriedLetter[]> {
-  const letters = new Map<number, BuriedLetter[]>();
+): Map<number, Letter[]> {
+  const letters = new Map<number, Letter[]>();
   for (const { source, offset, line, error, attempts } of lost) {
     const at = sources[source];
     if (!at) throw new Error(`the shard has no source ${source}`);

@@ -1,6 +1,6 @@
 // What a shard touches besides its own tables: the output streams, the consumers' dead letters, the clock.
 import type { TaskError } from '../../../shared/schemas/job.ts';
-import type { AdoptedLetter } from '../../contracts/consumer.rpc.ts';
+import type { Letter } from '../../contracts/consumer.rpc.ts';
 import type { OutputEvents } from '../../outputs/effects.ts';
 import type { ConsumerRef } from '../../contracts/names.ts';
 
@@ -15,7 +15,7 @@ export interface ShardPorts {
     producer: string,
   ): Promise<{ accepted: number; duplicates: number }>;
   /** Answers why they are not taken, or null. */
-  bury(ref: ConsumerRef, letters: AdoptedLetter[]): Promise<string | null>;
+  addDeadLetters(ref: ConsumerRef, letters: Letter[]): Promise<string | null>;
   /** Calls `woken` then, unless an earlier time is set already. */
   wake(atMs: number): void;
   /** What killed the isolate; null for everything that is not the code's fault. */

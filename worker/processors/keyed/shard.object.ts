@@ -67,7 +67,7 @@ export abstract class ShardObject<Kind extends KeyedKind, Of extends Operator>
       nowMs: () => Date.now(),
       random: () => Math.random(),
       append: (stream, events, producer) => appendOutputs(env, stream, events, producer),
-      bury: (ref, letters) => consumerObject(env, ref).bury(letters),
+      addDeadLetters: (ref, letters) => consumerObject(env, ref).addDeadLetters(letters),
       wake: (atMs) => timers.setEarlier('due', atMs),
       crashOf,
     };
@@ -124,10 +124,10 @@ export abstract class ShardObject<Kind extends KeyedKind, Of extends Operator>
     return this.#asked()?.late(limit) ?? [];
   }
 
-  async forget(): Promise<void> {
+  async delete(): Promise<void> {
     const opened = this.#opened;
     this.#opened = null;
-    opened?.shard.forget();
+    opened?.shard.delete();
     await opened?.timers.deleteAll();
   }
 

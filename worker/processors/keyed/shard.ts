@@ -133,7 +133,7 @@ export class Shard<Of extends Operator = Operator> {
   }
 
   /** Storage is wiped by who calls this: what is under way comes to nothing. */
-  forget(): void {
+  delete(): void {
     this.#loaded = null;
   }
 

@@ -8,7 +8,7 @@ import type { Sql } from '../../platform/sql.store.ts';
 import { crashOf } from '../../isolates/isolate-run.ts';
 import type { WindowRpc } from '../../contracts/window.rpc.ts';
 import { WindowOperator } from './window-operator.ts';
-import { PANE_MIGRATIONS, WindowStore } from './window.store.ts';
+import { WINDOW_MIGRATIONS, WindowStore } from './window.store.ts';
 
 function makeOperator(
   { window, adds }: WorkOf<'window'>,
@@ -16,7 +16,7 @@ function makeOperator(
   code: KeyedCode,
   sql: Sql,
 ): WindowOperator {
-  sql.migrate(PANE_MIGRATIONS);
+  sql.migrate(WINDOW_MIGRATIONS);
   return new WindowOperator(new WindowStore(sql), code, {
     window,
     adds,

@@ -20,7 +20,7 @@ export interface WindowSql {
   transaction<Result>(work: () => Result): Result;
 }
 
-export const PANE_MIGRATIONS = [
+export const WINDOW_MIGRATIONS = [
   {
     id: 'panes-1',
     // What is short comes first: looking at it does not touch the pages of large values.
@@ -99,7 +99,7 @@ export class WindowStore {
   #saved = '';
   #record: WindowRecord;
 
-  /** The tables are there (PANE_MIGRATIONS). */
+  /** The tables are there (WINDOW_MIGRATIONS). */
   constructor(sql: WindowSql) {
     this.#sql = sql;
     const row = sql.all<{ record: string }>('SELECT record FROM windowing WHERE one = 1')[0];

@@ -82,7 +82,7 @@ export class RunJobs {
     if (context.closed) {
       // The run was deleted meanwhile, and knew nothing of it.
       if (context.deleted && answer.kind === 'submitted') {
-        await context.ports.jobs.forgetStepJob(answer.job);
+        await context.ports.jobs.deleteStepJob(answer.job);
       }
       return null;
     }

@@ -58,7 +58,7 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
       this.#opened?.timers ??
       new Timers(this.ctx.storage, {
         advance: () => this.#advance(),
-        forget: () => this.#finishForgetting(),
+        forget: () => this.#finishDeleting(),
       });
     const opened: Opened = {
       store,
@@ -131,7 +131,7 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
   // --- Submission and reading ---------------------------------------------------------------------------
 
   async submit(submission: RunSubmission): Promise<DagJob> {
-    if (this.#opened?.store.forgotten()) await this.#finishForgetting();
+    if (this.#opened?.store.forgotten()) await this.#finishDeleting();
     const known = this.#view();
     if (known) return known;
     const streams = await streamEnds(this.env, submission.spec);
@@ -229,7 +229,7 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
 
   // --- Forgetting ---------------------------------------------------------------------------------------
 
-  async forget(): Promise<boolean> {
+  async delete(): Promise<boolean> {
     const opened = this.#opened;
     const run = opened?.run;
     if (!opened || !run) return false;
@@ -243,14 +243,14 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
     // Else the catalog could hear of it once more after it was told to forget it.
     await run.telling;
     // The timer does it again when this fails.
-    await this.#finishForgetting().catch((error: unknown) => {
+    await this.#finishDeleting().catch((error: unknown) => {
       console.error(`${run.id} is not forgotten yet; again later`, error);
     });
     return true;
   }
 
   /** Lets go of everything that others hold for it. Idempotent; again by the timer until all of it has worked. */
-  async #finishForgetting(): Promise<void> {
+  async #finishDeleting(): Promise<void> {
     const opened = this.#opened;
     if (!opened) return;
     const { store, timers } = opened;
@@ -259,9 +259,9 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
     const { jobs, unwatch, release } = this.#ports(opened);
     await catalog(this.env).deleteJob(run);
     await sideBySide(store.watches(), CONNECTIONS_MAX, (watch) => unwatch(run, watch));
-    await sideBySide(store.jobs(), CONNECTIONS_MAX, ({ job }) => jobs.forgetStepJob(job));
+    await sideBySide(store.jobs(), CONNECTIONS_MAX, ({ job }) => jobs.deleteStepJob(job));
     await sideBySide(store.submitting(), CONNECTIONS_MAX, async ({ step, attempt }) =>
-      jobs.forgetStepJob(await stepJobId(run, step, attempt)),
+      jobs.deleteStepJob(await stepJobId(run, step, attempt)),
     );
     for (const state of ['owed', 'held'] as const) {
       for (const { tokens } of store.claims(state)) await release(run, tokens);

@@ -145,6 +145,6 @@ export async function cancelStepJob(env: Env, id: string): Promise<void> {
   await jobObject(env, id).cancel();
 }
 
-export async function forgetStepJob(env: Env, id: string): Promise<void> {
-  await jobObject(env, id).forget();
+export async function deleteStepJob(env: Env, id: string): Promise<void> {
+  await jobObject(env, id).delete();
 }

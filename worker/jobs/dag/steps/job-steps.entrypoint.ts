@@ -7,7 +7,7 @@ import {
   cancelStepJob,
   collectMapReduceStep,
   collectVolunteerStep,
-  forgetStepJob,
+  deleteStepJob,
   submitMapReduceStep,
   submitVolunteerStep,
 } from './job-steps.edge.ts';
@@ -44,7 +44,7 @@ export class JobSteps extends WorkerEntrypoint<Env> implements JobStepsRpc {
     return cancelStepJob(this.#env, job);
   }
 
-  forgetStepJob(job: string): Promise<void> {
-    return forgetStepJob(this.#env, job);
+  deleteStepJob(job: string): Promise<void> {
+    return deleteStepJob(this.#env, job);
   }
 }
