@@ -1,4 +1,4 @@
-// What is refused when a schedule is put, so that nobody learns of it from the first run at three in the morning:
+// What is refused when a schedule is put, so that a mistake shows at once, and not in the first run at three in the morning:
 // the pattern, the zone, the program, a stream or dataset that is not there, a range that cannot be.
 import { SCHEDULE_MAX_BYTES } from '../../shared/limits.ts';
 import type { MapReduceSpec } from '../../shared/schemas/job.ts';

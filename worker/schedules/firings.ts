@@ -60,7 +60,7 @@ export const newFiring = (seq: number, firing: Insertion): ScheduleFiring => ({
 });
 
 const RETRY: Backoff = { baseMs: SCHEDULE_RETRY_BASE_MS, maxMs: SCHEDULE_RETRY_MAX_MS };
-/** Past this nobody knows whether the key of an unanswered submission is still remembered. */
+/** Past this it is unknown whether the key of an unanswered submission is still remembered. */
 const SURE_MS = IDEMPOTENCY_MS / 2;
 
 /** Reads only what the runs before it left: two at once would read the same events. */

@@ -1,4 +1,4 @@
-// What is due. Times that passed while nobody looked are not all made up for: the youngest one runs (late), the
+// What is due. Times that passed while the object slept are not all made up for: the youngest one runs (late), the
 // older ones are missed, the youngest of them by name and the rest by number. Pure.
 import { SCHEDULE_MISSED_COUNTED, SCHEDULE_MISSED_LISTED } from '../../shared/limits.ts';
 import type { Times } from './cron.ts';
@@ -6,7 +6,7 @@ import type { Times } from './cron.ts';
 export interface Due {
   /** The time that runs now. */
   dueMs: number;
-  /** Times before it that nobody was there for, oldest first; at most SCHEDULE_MISSED_LISTED. */
+  /** Times before it that were missed, oldest first; at most SCHEDULE_MISSED_LISTED. */
   missed: number[];
   /** How many more there were before those; `moreAtLeast`: so many were counted, and not all. */
   more: number;

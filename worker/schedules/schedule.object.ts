@@ -231,7 +231,7 @@ export class ScheduleObject extends DurableObject<Env> implements ScheduleRpc {
     } catch (error) {
       const final = isFinal(error);
       const message = messageOf(error);
-      // What nobody expected is for the operator's log, too.
+      // An unexpected error is for the operator's log, too.
       if (!final) console.error(error);
       this.#store.saveFiring(troubled(firing, { message, final }, Date.now(), Math.random()));
     }

@@ -1,4 +1,4 @@
-// Runs windows for whoever a wake-up woke: lease, run the function over the ranges or submit the job, keep what was
+// Runs windows when a wake-up comes: lease, run the function over the ranges or submit the job, keep what was
 // decided, append it, report; then the next window, for a while. Everything it touches comes as an argument.
 import { CONSUME_FOR_MS, WINDOW_BEAT_MS } from '../../../shared/limits.ts';
 import { messageOf } from '../../../shared/message-of.ts';
@@ -56,7 +56,7 @@ export async function runWindows(ports: BatchPorts, window: number): Promise<voi
   }
 }
 
-/** Null: the lease is somebody else's by now. */
+/** Null: another Worker has the lease by now. */
 async function reportOf(ports: BatchPorts, work: BatchWork): Promise<BatchReport | null> {
   const stopBeats = ports.every(WINDOW_BEAT_MS, () => {
     ports.windows
@@ -158,7 +158,7 @@ async function append(
   const producer = {
     id: emit.producer,
     sequences: events.map((_, i) => emit.firstSequence + i),
-    // Made of the place, so that an event without a key goes to the same partition whoever appends it.
+    // Made of the place, so that an event without a key goes to the same partition at every append.
     eventIds: events.map((_, i) => `${emit.idPrefix}-${window}-${i}`),
   };
   try {
@@ -177,7 +177,7 @@ function isRefusal(error: unknown, events: NewEvent[]): error is ProblemError {
   if (error.code === 'gone' || error.code === 'invalid_request' || error.code === 'too_large') {
     return true;
   }
-  // A claim that nobody knows, or the stream itself: that one is waited for.
+  // A claim that does not exist, or the stream itself: the stream is waited for.
   return error.code === 'not_found' && events.some(({ claim }) => claim !== null);
 }
 

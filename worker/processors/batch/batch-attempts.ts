@@ -21,7 +21,7 @@ export interface BatchRecord extends FiredWindow {
   /** How often it was redriven. */
   redriven: number;
   readyAtMs: number;
-  /** Null: nobody has it, or its job has. */
+  /** Null: no Worker has it, or its job has. */
   leaseUntilMs: number | null;
   /** The job that it became. */
   job: string | null;
@@ -50,7 +50,7 @@ export const newRecord = (fired: FiredWindow): BatchRecord => ({
   why: '',
 });
 
-/** The windows that wait or run. A window's record is changed in place; whoever calls stores it. */
+/** The windows that wait or run. A window's record is changed in place; the caller stores it. */
 export class BatchAttempts {
   readonly #unfinished = new Map<number, BatchRecord>();
 
@@ -151,7 +151,7 @@ export class BatchAttempts {
     return false;
   }
 
-  /** Nobody's fault: the try does not count. */
+  /** Infrastructure failed: the try does not count. */
   blocked(record: BatchRecord, reason: string, clock: { nowMs: number; random: number }): void {
     record.state = 'waiting';
     record.leaseUntilMs = null;
@@ -160,7 +160,7 @@ export class BatchAttempts {
     record.why = reason;
   }
 
-  /** The one whose lease ran out: whoever ran it died. */
+  /** The one whose lease ran out: the Worker that ran it died. */
   expired(nowMs: number): BatchRecord | null {
     const { running } = this;
     const untilMs = running?.leaseUntilMs ?? null;

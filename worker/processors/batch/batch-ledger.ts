@@ -119,9 +119,10 @@ export class BatchLedger {
     this.#save(loaded, record);
   }
 
-  /** The lease ran out: nobody knows why. */
+  /** The lease ran out; the reason is unknown. */
   expire(loaded: Loaded, record: BatchRecord, clock: Clock): void {
-    const message = 'whoever ran the window fell silent: out of memory, or the edge restarted';
+    const message =
+      'the Worker that ran the window fell silent: out of memory, or the edge restarted';
     // What its code decided is known: only the append has to be done again.
     if (record.prepared) loaded.attempts.blocked(record, message, clock);
     else

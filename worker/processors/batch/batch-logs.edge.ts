@@ -66,7 +66,7 @@ export class BatchLogs {
     if (!(await this.#log(cursor).caughtUp(window, cursor.next))) this.rouse(cursor);
   }
 
-  /** From now on its wake-ups are rung; answers where each is read from. */
+  /** From now on its wake-ups are sent; answers where each is read from. */
   async subscribe<One extends Place>(
     window: string,
     places: readonly One[],

@@ -181,7 +181,7 @@ function take(
   if (!range) open.ranges.push({ stream, streamUid, partition, from, to });
   else {
     if (expired > 0) {
-      // What was counted before is older still: gone too. Its bytes stay counted, since nobody knows them.
+      // What was counted before is older still: gone too. Its bytes stay counted, since they are not known.
       open.events -= range.to - range.from;
       expired += range.to - range.from;
       range.from = from;

@@ -1,4 +1,4 @@
-// What has to be done for one window, as plain values for whoever a wake-up woke: run its function over ranges of the
+// What has to be done for one window, as plain values for the Worker that was woken: run its function over ranges of the
 // log, append what that decided before, or submit its job.
 import type { MapReduceSpec } from '../../../shared/schemas/job.ts';
 import { batchName } from '../../contracts/names.ts';

@@ -135,7 +135,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
         dead: 0,
       });
       loaded.config = config;
-      // Another call may have come between: whoever is there already stays.
+      // Another call may have come between: cursors that are there already stay.
       const { cursors } = loaded.state.windows;
       const fresh = begun
         .filter((one) => !cursors.some((cursor) => samePartition(cursor, one)))
@@ -154,7 +154,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
     this.#timers.set('look', Date.now());
   }
 
-  /** Nobody is rung while nobody may look. */
+  /** While it is paused no wake-up is sent for it. */
   async #unsubscribe(): Promise<void> {
     const loaded = this.#loaded;
     if (loaded) await this.#logs.unsubscribe(nameOf(loaded.config), loaded.state.windows.cursors);
@@ -388,7 +388,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
     if (isDue) {
       const wakeUp = { kind: 'run' as const, window: nameOf(config), number: ready.number };
       addOperations(loaded.totals, { queueOperation: 3 });
-      // A wake-up that does not go out is rung again by the alarm.
+      // A wake-up that does not go out is sent again by the alarm.
       await this.env.STREAM_QUEUE.send(wakeUp).catch(() => undefined);
     }
     await this.#sayCaughtUp(loaded, nowMs);
@@ -408,7 +408,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
     else this.#timers.set('run', Math.min(...times));
   }
 
-  /** Whoever rebuilds beside an older version takes its place once it is as far. */
+  /** A generation that rebuilds takes the older one's place once it is as far. */
   async #sayCaughtUp(loaded: Loaded, nowMs: number): Promise<void> {
     const { state, attempts, config } = loaded;
     if (state.saidCaughtUp || attempts.inOrder > 0) return;

@@ -26,7 +26,7 @@ export interface JustRun {
   events: NewEvent[];
 }
 
-/** Appends what was decided, and reports. The other half of it may have been appended by somebody who died. */
+/** Appends what was decided, and reports. A dispatcher that died may have appended a part of it. */
 export async function finish(
   ports: ConsumePorts,
   { lease, config }: Pick<ConsumerWork, 'lease' | 'config'>,

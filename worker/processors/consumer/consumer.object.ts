@@ -98,7 +98,7 @@ export class ConsumerObject extends DurableObject<Env> implements ConsumerRpc {
     await this.#timers.deleteAll();
   }
 
-  // --- Whoever a wake-up woke -------------------------------------------------------------------------
+  // --- Asked by the dispatcher that a wake-up started -------------------------------------------------
 
   async begin(): Promise<ConsumerWork | null> {
     return this.#consumer.begin();

@@ -1,7 +1,7 @@
 // One processor's reading of one partition: who holds the lease, what is to be done next, and what a report
 // changes. The ConsumerObject is a thin shell around this; so are the tests.
 //
-// The lease lives in memory only, since it protects no result: a restart forgets it, whoever held it finds its
+// The lease lives in memory only, since it protects no result: a restart forgets it, its holder finds its
 // reports refused, and two who run the same batch decide it once (`prepare`) and append it once (producer ids).
 import {
   BATCH_MAX_EVENTS,
@@ -47,7 +47,7 @@ export class Consumer {
   #letters = 0;
   #redriveMs: number | null = null;
   #lease: { number: number; untilMs: number } | null = null;
-  /** A wake-up came while somebody worked. */
+  /** A wake-up came while a dispatcher worked. */
   #woken = false;
   /** Redriving and new events take turns. */
   #redroveLast = false;
@@ -107,7 +107,7 @@ export class Consumer {
 
   async #first(config: ConsumerConfig, subscribe: () => Promise<number>): Promise<Loaded> {
     const record = newRecord(await subscribe(), this.#ports.nowMs());
-    // Somebody else may have come first while the log was asked.
+    // Another call may have come first while the log was asked.
     this.#loaded ??= this.#change(() => {
       this.#storage.saveConfig(config);
       this.#storage.saveRecord(record);
@@ -152,7 +152,7 @@ export class Consumer {
     this.#letters = 0;
   }
 
-  // --- What whoever was woken by a wake-up asks ---------------------------------------------------------
+  // --- Asked by the dispatcher that a wake-up started ---------------------------------------------------
 
   begin(): ConsumerWork | null {
     const nowMs = this.#ports.nowMs();
@@ -226,7 +226,7 @@ export class Consumer {
     if (work && this.#lease) {
       this.#woken = false;
       this.#lease.untilMs = nowMs + CONSUME_LEASE_MS;
-      // The log rings again for events that nobody finishes; for these nobody else would.
+      // For unfinished events the log sends another wake-up; for this work only the alarm does.
       if (work.kind !== 'events') this.#ports.wake(this.#lease.untilMs);
       return work;
     }

@@ -69,7 +69,7 @@ export function afterRun(
   };
 }
 
-/** The isolate died while it ran [committed, to), and nobody knows of which event. */
+/** The isolate died while it ran [committed, to), and it is unknown which event killed it. */
 export function afterCrash(
   place: Place,
   crash: { to: number; reason: string },

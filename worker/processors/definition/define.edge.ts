@@ -45,7 +45,7 @@ export async function defineProcessor(
   try {
     let answer = await put();
     if (answer.kind === 'deleted') {
-      // Somebody deletes it, or did not come to the end of it: what is put now is a new one.
+      // It is being deleted: what is put now is a new one.
       await catalog(env).deleteProcessor(name);
       answer = await put();
     }

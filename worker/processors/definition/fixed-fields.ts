@@ -1,5 +1,5 @@
 // What a keyed processor cannot change while it exists: what is kept under its keys would mean something else, or lie
-// where nobody looks for it. Everything else may change, and goes on with the state as it is.
+// where it is not looked for. Everything else may change, and goes on with the state as it is.
 import type { FixedField } from '../../contracts/processor.rpc.ts';
 import { keyPathOf } from './keyed-spec.ts';
 import type { Defined } from './kinds/entry.ts';

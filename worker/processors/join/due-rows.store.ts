@@ -1,6 +1,6 @@
 // What is due when, in rows of many keys each: a row of its own for every key would double the price of a join. A
 // lane is a span of time, so that its rows, written one after the other, are due in that order too. A key stays listed
-// when it no longer waits: whoever reads a row looks at the joins, and rows of keys that are gone are tidied.
+// when it no longer waits: a reader of a row looks at the joins, and rows of keys that are gone are tidied.
 import { compareKeys } from '../../../shared/mapreduce/order.ts';
 import type { JoinRecord, JoinSql } from './join.store.ts';
 import type { JoinSizes } from './parts.ts';
@@ -61,7 +61,7 @@ export class DueRows {
   /** When a row is due, or, of rows that time out, a segment. */
   atMs(kind: DueKind, lane: number, startMs: number): number {
     if (kind === 'retry') return lane;
-    // Nobody waits for what is forgotten: a row goes as a whole.
+    // Forgetting may be late: a row goes as a whole.
     return kind === 'forget' ? startMs + lane + this.#sizes.rowMs : startMs + lane;
   }
 

@@ -1,9 +1,9 @@
-// The table of joins: a row a key, so that an event costs one row written; and one row of counts, so that what waits
+// The table of joins: one row per key, so that an event costs one row written; and one row of counts, so that what waits
 // for what is known without looking at all of it. Nothing is kept in memory: what is not committed never was.
 import { type Join, type JoinState, missingOf, type Taken } from './join.ts';
 import type { JoinRules } from '../../../shared/schemas/processor.ts';
 
-/** `lines` come last: whoever looks at the rest does not touch their pages. */
+/** `lines` come last: reading the rest does not touch their pages. */
 export const JOIN_MIGRATIONS = [
   {
     id: 'joins-1',

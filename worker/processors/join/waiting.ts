@@ -41,7 +41,7 @@ export class Waiting {
     const record = this.#store.record();
     const { types } = record;
     const bit = missing === null ? 0 : 1 << types.indexOf(missing);
-    // Nobody waits for it: known without a look.
+    // No key waits for it: known without a look.
     if (missing !== null && !record.missing[types.indexOf(missing)]) {
       return { items: [], more: false };
     }

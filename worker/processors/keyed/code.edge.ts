@@ -1,5 +1,5 @@
 // A keyed processor's code in its isolate, for the shard's operator. What user code does wrong comes as a value;
-// IsolateCrashError is thrown when the isolate died and nobody knows of which event, ProgramLoadError when the
+// IsolateCrashError is thrown when the isolate died of an unknown event, ProgramLoadError when the
 // program does not load; everything else that is thrown is infrastructure's.
 import { STATE_MAX_BYTES } from '../../../shared/limits.ts';
 import type { CodeResult } from '../../../shared/sandbox/load.ts';

@@ -1,4 +1,4 @@
-// Pays what a shard owes: appends outputs and late events, hands lost events to their consumers. Whoever does it once
+// Pays what a shard owes: appends outputs and late events, hands lost events to their consumers. Doing it once
 // more after a crash adds nothing: the log and the consumers know what they have.
 import { CONNECTIONS_MAX } from '../../../shared/limits.ts';
 import { isRefusal, OutputMissingError } from '../../outputs/refusal.ts';

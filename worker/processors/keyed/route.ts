@@ -23,7 +23,7 @@ interface Split {
   maxTimeMs: number | null;
 }
 
-/** A shard's isolate died, and nobody knows of which event. */
+/** A shard's isolate died, and it is unknown which event killed it. */
 export class RoutedCrashError extends Error {
   readonly error: TaskError;
   constructor(error: TaskError) {

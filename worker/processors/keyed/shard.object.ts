@@ -81,7 +81,7 @@ export abstract class ShardObject<Kind extends KeyedKind, Of extends Operator>
     return { shard: new Shard(store, make, ports), store, timers };
   }
 
-  /** Null before it is configured. Whoever reads by it must not wait in between: it may be made anew. */
+  /** Null before it is configured. A reader must not await in between: it may be made anew. */
   protected get operator(): Of | null {
     return this.#opened?.shard.operator ?? null;
   }

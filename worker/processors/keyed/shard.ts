@@ -45,7 +45,7 @@ interface Owed {
   outbox: Outbox;
   /** The outputs, read already. */
   events: NewEvent[] | undefined;
-  /** Nobody has tried to pay before: what is in the stream already is no work of ours. */
+  /** Not tried before: what is in the stream already is no work of ours. */
   fresh: boolean;
 }
 
@@ -77,7 +77,7 @@ export class Shard<Of extends Operator = Operator> {
   get config(): ShardConfig | null {
     return this.#loaded?.config ?? null;
   }
-  /** Null before it is configured. Whoever reads by it must not wait in between: it may be made anew. */
+  /** Null before it is configured. A reader must not await in between: it may be made anew. */
   get operator(): Of | null {
     return this.#loaded?.operator ?? null;
   }
@@ -132,7 +132,7 @@ export class Shard<Of extends Operator = Operator> {
     });
   }
 
-  /** Storage is wiped by who calls this: what is under way comes to nothing. */
+  /** The caller deletes the storage: results of work under way are ignored. */
   delete(): void {
     this.#loaded = null;
   }
@@ -204,7 +204,7 @@ export class Shard<Of extends Operator = Operator> {
     };
   }
 
-  /** Everything before is behind its consumer: what is remembered of it can go, and whoever brings it is late. */
+  /** Everything before is behind its consumer: what is remembered of it can go, and a batch that brings it again is late. */
   #settle({ record, givenUp }: Loaded<Of>, source: number, before: number): void {
     record.applied[source] = Math.max(record.applied[source] ?? 0, before);
     const failures = givenUp.get(source);

@@ -1,5 +1,5 @@
 // The states of a shard's keys as its operator sees them: plain values, and a port that is SQLite in the object and a
-// map in tests. A state whose time is over stays a row until it is overwritten or swept; nobody is shown it.
+// map in tests. A state whose time is over stays a row until it is overwritten or swept; it is not shown.
 
 /** One key's row. */
 export interface Held {
@@ -13,7 +13,7 @@ export interface Held {
   ttlMs: number | null;
 }
 
-/** Kept beside the rows, in one row of their own, so that nobody counts millions of keys. */
+/** Kept beside the rows, in one row of their own, so that millions of keys are never counted. */
 export interface Totals {
   keys: number;
   bytes: number;
@@ -37,7 +37,7 @@ export interface Slice {
 
 export interface States {
   totals(): Totals;
-  /** Those that are there, in the order of `keys`; also what has expired. Read one by one: whoever has enough stops. */
+  /** Those that are there, in the order of `keys`; also what has expired. Read one by one: a caller that has enough stops. */
   read(keys: string[]): Iterable<Held>;
   /** The next keys in byte order, after one or from the first. */
   look(after: string | null, limit: number, nowMs: number): Slice;

@@ -1,4 +1,4 @@
-// Forgetting what nobody wrote for its time to live. There is no index by time (each write would cost a second row):
+// Forgetting keys that were not written for their time to live. There is no index by time (each write would cost a second row):
 // a sweep walks the keys in order, in steps, and says when the next one is worth while.
 import {
   STATE_SWEEP_KEYS,

@@ -20,7 +20,7 @@ interface Failure {
   error: TaskError;
 }
 
-/** What windows become, and what becomes of the other events. */
+/** What windows become, and what happens to the other events. */
 export interface Intaken {
   keyWindows: NewWindow[];
   planned: PlannedWindow[];

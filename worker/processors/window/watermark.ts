@@ -16,7 +16,7 @@ export interface EventClock {
   sources: SourceClock[];
 }
 
-/** The clock with a place for each source. Those it does not know may have events that nobody has read. */
+/** The clock with a place for each source. Those it does not know may have events that were not read. */
 export function withSources({ watermarkMs, sources }: EventClock, count: number): EventClock {
   const added = Array.from({ length: Math.max(0, count - sources.length) }, (): SourceClock => ({
     maxMs: null,
@@ -71,7 +71,7 @@ export function rested(clock: EventClock, source: number, nowMs: number): EventC
   return changed(clock, source, ({ maxMs }) => ({ maxMs, restedAtMs: nowMs }));
 }
 
-/** Nobody looked for some time: whoever rested is given as long again to show that it still does. */
+/** After a time without reading: sources that rested have as long again to show that they still do. */
 export function roused(clock: EventClock, nowMs: number): EventClock {
   const sources = clock.sources.map((source) =>
     source.restedAtMs === null || source.restedAtMs === 0

@@ -84,7 +84,7 @@ export class WindowOperator implements Operator {
     this.#minded(setting);
   }
 
-  /** When the shard goes on after nobody read for it, whoever rested then may have events by now. */
+  /** When the shard goes on after a time without reading, sources that rested may have events by now. */
   #minded({ paused, nowMs }: WindowSetting): void {
     const { record } = this.#store;
     if (record.paused === paused) return;
@@ -178,7 +178,7 @@ export class WindowOperator implements Operator {
       const name = windowName(keyWindow);
       const parents = parentsOf.get(name) ?? [];
       gone.push(...parents.filter((parent) => windowName(parent) !== name));
-      // Whoever begins where one began before is looked up by the end that that one had.
+      // A window that begins where one began before is found by the end that the earlier one had.
       if (!parents.some((parent) => windowName(parent) === name)) {
         ends.push([keyWindow.key, keyWindow.startMs, keyWindow.endMs]);
       }

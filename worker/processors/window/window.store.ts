@@ -45,7 +45,7 @@ export interface WindowRecord {
   bytes: number;
   /** Numbers the rows of `ends` and `retries`. */
   part: number;
-  /** Nobody read for the shard when this was written. */
+  /** The shard was not read for when this was written. */
   paused: boolean;
 }
 
