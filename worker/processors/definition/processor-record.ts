@@ -9,7 +9,7 @@ import type {
   ProcessorSummary,
 } from '../../../shared/schemas/processor.ts';
 import type { StreamPoint } from '../../../shared/schemas/stream.ts';
-import type { GenerationStatus } from './generation.edge.ts';
+import type { GenerationStatus } from './generation.ts';
 import { lateOf } from './keyed-spec.ts';
 import { latencyQuantile } from '../../platform/latency.ts';
 import type { Point } from '../../contracts/log.rpc.ts';

@@ -18,7 +18,7 @@ import { partitionsOf } from '../../contracts/names.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import { Timers } from '../../platform/timers.store.ts';
 import { turns } from '../../platform/turns.ts';
-import type { Generation, WorkObjects } from './generation.edge.ts';
+import type { Generation, WorkObjects } from './generation.ts';
 import { FIXED_KIND, FIXED_STREAMS, fixedField } from './fixed-fields.ts';
 import { kindOf } from './kinds/kinds.ts';
 import type {

@@ -3,7 +3,7 @@ import { compileProgram } from '../../../../shared/mapreduce/program.ts';
 import type { FieldError } from '../../../../shared/schemas/problem.ts';
 import type { BatchSpec } from '../../../../shared/schemas/processor.ts';
 import { ProblemError } from '../../../platform/problem.ts';
-import { BatchGeneration } from '../batch-generation.edge.ts';
+import { BatchGeneration } from '../batch-generation.ts';
 import { checkParams } from '../params.ts';
 import type { KindEntry } from './entry.ts';
 

@@ -14,7 +14,7 @@ import type {
 } from '../../../contracts/processor.rpc.ts';
 import type { KeyedKind, Routing, ShardStatus, ShardWork } from '../../../contracts/shard.rpc.ts';
 import type { ShardRpcs } from '../../../contracts/shard-kinds.rpc.ts';
-import type { Generation, GenerationOptions } from '../generation.edge.ts';
+import type { Generation, GenerationOptions } from '../generation.ts';
 
 export type SpecOf<Kind extends ProcessorKind> = Extract<ProcessorSpec, { kind: Kind }>;
 

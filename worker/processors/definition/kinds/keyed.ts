@@ -1,6 +1,6 @@
 // What all keyed kinds have in common, around what is each one's own.
 import type { KeyedSpec } from '../../../../shared/schemas/processor.ts';
-import { KeyedGeneration } from '../keyed-generation.edge.ts';
+import { KeyedGeneration } from '../keyed-generation.ts';
 import type { KeyedEntry, KeyedKindEntry, KindEntry } from './entry.ts';
 
 export const keyedKind = <Spec extends KeyedSpec>({

@@ -1,6 +1,6 @@
 // Stateless: consumers alone, one per partition. They run the code on batches of events.
 import type { StatelessSpec } from '../../../../shared/schemas/processor.ts';
-import { ConsumerGeneration } from '../consumer-generation.edge.ts';
+import { ConsumerGeneration } from '../consumer-generation.ts';
 import type { KindEntry } from './entry.ts';
 
 export const STATELESS: KindEntry<StatelessSpec> = {

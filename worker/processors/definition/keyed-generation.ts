@@ -13,8 +13,8 @@ import type { ShardConfig, ShardRef, ShardRpc, ShardStatus } from '../../contrac
 import { sideBySide } from '../../platform/side-by-side.ts';
 import { addCounts } from './counters.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
-import { ConsumerGeneration, type KeyedOptions } from './consumer-generation.edge.ts';
-import type { Generation, GenerationOptions, GenerationStatus } from './generation.edge.ts';
+import { ConsumerGeneration, type KeyedOptions } from './consumer-generation.ts';
+import type { Generation, GenerationOptions, GenerationStatus } from './generation.ts';
 import { inFixedOrder, keyPathOf, lateOf } from './keyed-spec.ts';
 import type { KeyedEntry } from './kinds/entry.ts';
 import type { PartitionRef } from '../../contracts/names.ts';

@@ -5,7 +5,7 @@ import type { DeadLetter, RedriveBody } from '../../../shared/schemas/processor.
 import { sideBySide } from '../../platform/side-by-side.ts';
 import type { ConsumerConfig, ConsumerRpc } from '../../contracts/consumer.rpc.ts';
 import { addCounts, emptyCounters } from './counters.ts';
-import type { Generation, GenerationOptions, GenerationStatus } from './generation.edge.ts';
+import type { Generation, GenerationOptions, GenerationStatus } from './generation.ts';
 import { emptyLatency, mergeLatency } from '../../platform/latency.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
 import { type ConsumerRef, type PartitionRef, partitionsOf } from '../../contracts/names.ts';

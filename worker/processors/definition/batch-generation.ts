@@ -9,7 +9,7 @@ import type {
 import type { StreamPoint } from '../../../shared/schemas/stream.ts';
 import type { BatchRpc } from '../../contracts/batch.rpc.ts';
 import { emptyCounters } from './counters.ts';
-import type { Generation, GenerationOptions, GenerationStatus } from './generation.edge.ts';
+import type { Generation, GenerationOptions, GenerationStatus } from './generation.ts';
 import { emptyLatency } from '../../platform/latency.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
 import { batchName } from '../../contracts/names.ts';
