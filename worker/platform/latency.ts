@@ -1,4 +1,6 @@
 // Latencies as counts in buckets that grow by 19 % (four to a power of two): small, and to be added up.
+import { LATENCY_HALF_MS } from '../../shared/limits.ts';
+
 const PER_OCTAVE = 4;
 export const LATENCY_BUCKETS = 24 * PER_OCTAVE;
 
@@ -34,4 +36,32 @@ export function latencyQuantile(buckets: readonly number[], share: number): numb
     before += count;
   }
   return bound(buckets.length);
+}
+
+/** Two halves that take turns, so that what is shown covers the last minutes. */
+export interface RecentLatency {
+  sinceMs: number;
+  now: number[];
+  before: number[];
+}
+
+export const newLatency = (nowMs: number): RecentLatency => ({
+  sinceMs: nowMs,
+  now: emptyLatency(),
+  before: emptyLatency(),
+});
+
+/** As it stands at `nowMs`: the half to count in is young enough. */
+export function recentLatency(latency: RecentLatency, nowMs: number): RecentLatency {
+  const { sinceMs, now } = latency;
+  const ageMs = nowMs - sinceMs;
+  if (ageMs < LATENCY_HALF_MS) return latency;
+  return { ...newLatency(nowMs), before: ageMs < 2 * LATENCY_HALF_MS ? now : emptyLatency() };
+}
+
+export function shownLatency(latency: RecentLatency, nowMs: number): number[] {
+  const { now, before } = recentLatency(latency, nowMs);
+  const shown = [...before];
+  mergeLatency(shown, now);
+  return shown;
 }

@@ -1,6 +1,5 @@
 // What a batch processor's windows counted so far, and how windows are shown. Plain values.
 import { isoTime } from '../../../shared/iso-time.ts';
-import { LATENCY_HALF_MS, LOG_LINES_MAX } from '../../../shared/limits.ts';
 import type {
   Batch,
   DeadLetter,
@@ -9,7 +8,13 @@ import type {
   ProcessorCounters,
   WindowLimits,
 } from '../../../shared/schemas/processor.ts';
-import { addLatency, emptyLatency, mergeLatency } from '../../platform/latency.ts';
+import {
+  addLatency,
+  newLatency,
+  type RecentLatency,
+  recentLatency,
+} from '../../platform/latency.ts';
+import { emptyCounters } from '../definition/counters.ts';
 import type { BatchConfig } from '../../contracts/batch.rpc.ts';
 import { type Cursor, firesAtMs, samePartition, type Windows } from './batch-machine.ts';
 import type { BatchAttempts, BatchRecord } from './batch-attempts.ts';
@@ -19,56 +24,21 @@ export interface BatchCounters {
   operations: Record<string, number>;
   /** The last lines that the code logged. */
   log: string[];
-  /** Two halves that take turns, so that what is shown covers the last minutes. */
-  latency: { sinceMs: number; now: number[]; before: number[] };
+  latency: RecentLatency;
 }
 
 export const newCounters = (nowMs: number): BatchCounters => ({
-  counters: {
-    processed: 0,
-    passedOver: 0,
-    emitted: 0,
-    retried: 0,
-    deadLettered: 0,
-    redriven: 0,
-    duplicates: 0,
-    expired: 0,
-  },
+  counters: emptyCounters(),
   operations: {},
   log: [],
-  latency: { sinceMs: nowMs, now: emptyLatency(), before: emptyLatency() },
+  latency: newLatency(nowMs),
 });
-
-export function addOperations(totals: BatchCounters, operations: Record<string, number>): void {
-  for (const [name, count] of Object.entries(operations)) {
-    totals.operations[name] = (totals.operations[name] ?? 0) + count;
-  }
-}
-
-export function addLines(totals: BatchCounters, lines: string[]): void {
-  totals.log = [...totals.log, ...lines].slice(-LOG_LINES_MAX);
-}
 
 /** A window's events count with the longest wait among them: that of the first, which is the one that is known. */
 export function countDone(totals: BatchCounters, record: BatchRecord, nowMs: number): void {
   totals.counters.processed += record.events;
-  rotate(totals, nowMs);
+  totals.latency = recentLatency(totals.latency, nowMs);
   addLatency(totals.latency.now, nowMs - record.openedAtMs, record.events);
-}
-
-export function shownLatency(totals: BatchCounters, nowMs: number): number[] {
-  rotate(totals, nowMs);
-  const shown = [...totals.latency.before];
-  mergeLatency(shown, totals.latency.now);
-  return shown;
-}
-
-function rotate(totals: BatchCounters, nowMs: number): void {
-  const { sinceMs, now } = totals.latency;
-  const ageMs = nowMs - sinceMs;
-  if (ageMs < LATENCY_HALF_MS) return;
-  const before = ageMs < 2 * LATENCY_HALF_MS ? now : emptyLatency();
-  totals.latency = { sinceMs: nowMs, now: emptyLatency(), before };
 }
 
 export function batchView(record: BatchRecord): Batch {

@@ -12,13 +12,8 @@ import type {
 import { commit, type Counted, samePartition } from './batch-machine.ts';
 import { newRecord, BatchAttempts, type BatchRecord } from './batch-attempts.ts';
 import type { BatchState, BatchStore } from './batch.store.ts';
-import {
-  addLines,
-  addOperations,
-  countDone,
-  type BatchCounters,
-  windowOfLetter,
-} from './batch-counters.ts';
+import { countDone, type BatchCounters, windowOfLetter } from './batch-counters.ts';
+import { addCounts, lastLines } from '../definition/counters.ts';
 import { workOf } from './batch-work.ts';
 
 /** A batch processor's windows in memory: what is stored, and what decides about it. */
@@ -67,7 +62,7 @@ export class BatchLedger {
       this.#store.saveWindow(record);
     }
     totals.counters.expired += expired;
-    addOperations(totals, { durableObjectRequest: 2, rowWritten: fired ? 4 : 1 });
+    addCounts(totals.operations, { durableObjectRequest: 2, rowWritten: fired ? 4 : 1 });
     this.#store.saveState(state);
     if (fired) this.#store.saveCounters(totals);
   }
@@ -98,12 +93,12 @@ export class BatchLedger {
       case 'done':
         totals.counters.emitted += report.emitted;
         totals.counters.duplicates += report.duplicates;
-        addLines(totals, report.log);
-        addOperations(totals, report.operations);
+        totals.log = lastLines(totals.log, report.log);
+        addCounts(totals.operations, report.operations);
         this.#done(loaded, record, clock);
         break;
       case 'failed':
-        addLines(totals, report.log);
+        totals.log = lastLines(totals.log, report.log);
         this.#failed(loaded, record, report, clock);
         break;
       case 'submitted':
@@ -213,7 +208,7 @@ export class BatchLedger {
   }
 
   #save(loaded: Loaded, record: BatchRecord): void {
-    addOperations(loaded.totals, { durableObjectRequest: 1, rowWritten: 2 });
+    addCounts(loaded.totals.operations, { durableObjectRequest: 1, rowWritten: 2 });
     this.#store.saveWindow(record);
     this.#store.saveCounters(loaded.totals);
   }

@@ -46,15 +46,9 @@ import { type Clock, type Loaded, BatchLedger } from './batch-ledger.ts';
 import { BatchLogs } from './batch-logs.edge.ts';
 import { BatchAttempts, type BatchRecord } from './batch-attempts.ts';
 import { BatchStore } from './batch.store.ts';
-import {
-  addOperations,
-  batchView,
-  lagView,
-  letterView,
-  newCounters,
-  openView,
-  shownLatency,
-} from './batch-counters.ts';
+import { batchView, lagView, letterView, newCounters, openView } from './batch-counters.ts';
+import { addCounts } from '../definition/counters.ts';
+import { shownLatency } from '../../platform/latency.ts';
 
 const TIMERS = ['look', 'fire', 'run'] as const;
 
@@ -387,7 +381,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
     this.#setRunTimer(loaded, ready, nowMs);
     if (isDue) {
       const wakeUp = { kind: 'run' as const, window: nameOf(config), number: ready.number };
-      addOperations(loaded.totals, { queueOperation: 3 });
+      addCounts(loaded.totals.operations, { queueOperation: 3 });
       // A wake-up that does not go out is sent again by the alarm.
       await this.env.STREAM_QUEUE.send(wakeUp).catch(() => undefined);
     }
@@ -462,7 +456,7 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
       lag: lagView(config, state.windows, attempts, nowMs),
       openWindow: openView(state.windows, config.spec.batch),
       counters: totals.counters,
-      latency: shownLatency(totals, nowMs),
+      latency: shownLatency(totals.latency, nowMs),
       deadLetters: loaded.dead,
       log: totals.log,
       operations: totals.operations,

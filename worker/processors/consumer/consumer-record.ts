@@ -1,9 +1,13 @@
 // What a ConsumerObject remembers of its work, in one row: the place, counters, latencies, operations. Plain
 // values and what reports do to them.
-import { LATENCY_HALF_MS } from '../../../shared/limits.ts';
 import type { PartitionLag, ProcessorCounters } from '../../../shared/schemas/processor.ts';
 import type { ConsumerConfig } from '../../contracts/consumer.rpc.ts';
-import { emptyLatency, mergeLatency } from '../../platform/latency.ts';
+import {
+  mergeLatency,
+  newLatency,
+  type RecentLatency,
+  recentLatency,
+} from '../../platform/latency.ts';
 import { type Place, placeAt } from './retry.ts';
 import { emptyCounters } from '../definition/counters.ts';
 
@@ -15,8 +19,7 @@ export interface ConsumerRecord {
   serial: number;
   stopped: boolean;
   counters: ProcessorCounters;
-  /** Two halves that take turns, so that what is shown covers the last minutes. */
-  latency: { sinceMs: number; now: number[]; before: number[] };
+  latency: RecentLatency;
   operations: Record<string, number>;
 }
 
@@ -26,28 +29,13 @@ export const newRecord = (start: number, nowMs: number): ConsumerRecord => ({
   serial: 0,
   stopped: false,
   counters: emptyCounters(),
-  latency: { sinceMs: nowMs, now: emptyLatency(), before: emptyLatency() },
+  latency: newLatency(nowMs),
   operations: {},
 });
 
 export function countLatency(record: ConsumerRecord, buckets: number[], nowMs: number): void {
-  rotateLatency(record, nowMs);
+  record.latency = recentLatency(record.latency, nowMs);
   mergeLatency(record.latency.now, buckets);
-}
-
-export function shownLatency(record: ConsumerRecord, nowMs: number): number[] {
-  rotateLatency(record, nowMs);
-  const shown = [...record.latency.before];
-  mergeLatency(shown, record.latency.now);
-  return shown;
-}
-
-function rotateLatency(record: ConsumerRecord, nowMs: number): void {
-  const { sinceMs, now } = record.latency;
-  const age = nowMs - sinceMs;
-  if (age < LATENCY_HALF_MS) return;
-  const before = age < 2 * LATENCY_HALF_MS ? now : emptyLatency();
-  record.latency = { sinceMs: nowMs, now: emptyLatency(), before };
 }
 
 /** Where it is, and why it waits. */

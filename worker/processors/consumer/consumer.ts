@@ -18,7 +18,8 @@ import type {
   Effects,
   Report,
 } from '../../contracts/consumer.rpc.ts';
-import { type ConsumerRecord, newRecord, placeShown, shownLatency } from './consumer-record.ts';
+import { type ConsumerRecord, newRecord, placeShown } from './consumer-record.ts';
+import { shownLatency } from '../../platform/latency.ts';
 import { applyReport, checkPlace } from './consumer-reports.ts';
 import type { ConsumerStorage, Loaded } from './consumer-storage.ts';
 import { consumerName } from '../../contracts/names.ts';
@@ -354,7 +355,7 @@ export class Consumer {
     return {
       lag: placeShown(record, config, leased, nowMs),
       counters: { ...record.counters },
-      latency: shownLatency(record, nowMs),
+      latency: shownLatency(record.latency, nowMs),
       deadLetters: this.#letters,
       log,
       operations: { ...record.operations },

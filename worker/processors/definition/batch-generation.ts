@@ -8,9 +8,12 @@ import type {
 } from '../../../shared/schemas/processor.ts';
 import type { StreamPoint } from '../../../shared/schemas/stream.ts';
 import type { BatchRpc } from '../../contracts/batch.rpc.ts';
-import { emptyCounters } from './counters.ts';
-import type { Generation, GenerationOptions, GenerationStatus } from './generation.ts';
-import { emptyLatency } from '../../platform/latency.ts';
+import {
+  emptyStatus,
+  type Generation,
+  type GenerationOptions,
+  type GenerationStatus,
+} from './generation.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
 import { batchName } from '../../contracts/names.ts';
 import type { ProcessorDefinition } from '../../contracts/processor.rpc.ts';
@@ -73,17 +76,7 @@ export class BatchGeneration implements Generation {
   }
 
   async status(): Promise<GenerationStatus> {
-    const status = await this.#object.status();
-    return (
-      status ?? {
-        lag: [],
-        counters: emptyCounters(),
-        latency: emptyLatency(),
-        deadLetters: 0,
-        log: [],
-        operations: {},
-      }
-    );
+    return (await this.#object.status()) ?? emptyStatus();
   }
 
   deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>> {

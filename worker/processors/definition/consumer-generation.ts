@@ -4,9 +4,14 @@ import type { List } from '../../../shared/schemas/common.ts';
 import type { DeadLetter, RedriveBody } from '../../../shared/schemas/processor.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import type { ConsumerConfig, ConsumerRpc } from '../../contracts/consumer.rpc.ts';
-import { addCounts, emptyCounters } from './counters.ts';
-import type { Generation, GenerationOptions, GenerationStatus } from './generation.ts';
-import { emptyLatency, mergeLatency } from '../../platform/latency.ts';
+import { addCounts } from './counters.ts';
+import {
+  emptyStatus,
+  type Generation,
+  type GenerationOptions,
+  type GenerationStatus,
+} from './generation.ts';
+import { mergeLatency } from '../../platform/latency.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
 import { type ConsumerRef, type PartitionRef, partitionsOf } from '../../contracts/names.ts';
 import type { ProcessorDefinition } from '../../contracts/processor.rpc.ts';
@@ -111,14 +116,7 @@ export class ConsumerGeneration implements Generation {
   }
 
   async status(): Promise<GenerationStatus> {
-    const status: GenerationStatus = {
-      lag: [],
-      counters: emptyCounters(),
-      latency: emptyLatency(),
-      deadLetters: 0,
-      log: [],
-      operations: {},
-    };
+    const status = emptyStatus();
     for (const one of await this.#each((consumer) => consumer.status())) {
       if (!one) continue;
       status.lag.push(one.lag);

@@ -17,6 +17,8 @@ import type { ConsumerRpc } from '../../contracts/consumer.rpc.ts';
 import type { ConsumerRef } from '../../contracts/names.ts';
 import type { KeyedKind, ShardRef, ShardRpc } from '../../contracts/shard.rpc.ts';
 import type { Point } from '../../contracts/log.rpc.ts';
+import { emptyLatency } from '../../platform/latency.ts';
+import { emptyCounters } from './counters.ts';
 import type { GenerationRef, CutoverGeneration } from './cutover.ts';
 
 export interface GenerationStatus {
@@ -31,6 +33,15 @@ export interface GenerationStatus {
   /** Why shards do not get on. */
   troubles?: { shard: number; reason: string }[];
 }
+
+export const emptyStatus = (): GenerationStatus => ({
+  lag: [],
+  counters: emptyCounters(),
+  latency: emptyLatency(),
+  deadLetters: 0,
+  log: [],
+  operations: {},
+});
 
 export interface Generation extends CutoverGeneration {
   /** They are in place, and where they begin is settled, when this returns. */

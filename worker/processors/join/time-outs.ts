@@ -2,7 +2,7 @@
 // opened. Code that fails is tried again after a back-off, with the same events; and what has ended is forgotten.
 import { backoffMs } from '../../../shared/backoff.ts';
 import { shownKey } from '../../../shared/sandbox/strict-json.ts';
-import type { Change, Lost, Output } from '../keyed/operator.ts';
+import { type Change, type Lost, NO_CHANGE, type Output } from '../keyed/operator.ts';
 import { writeChanges } from './commit.ts';
 import type { JoinParts, JoinSizes } from './parts.ts';
 import type { DueKind, DueRow, DueRows } from './due-rows.store.ts';
@@ -240,6 +240,7 @@ export class TimeOuts {
     }
     if (rows.length === 0) return null;
     return {
+      ...NO_CHANGE,
       write: () => {
         const record = this.#store.record();
         for (const row of rows) {
@@ -248,13 +249,6 @@ export class TimeOuts {
         }
         this.#store.save(record);
       },
-      outputs: [],
-      late: [],
-      lost: [],
-      counters: {},
-      log: [],
-      failures: [],
-      stoppedAt: null,
       ended: 0,
     };
   }
