@@ -7,7 +7,7 @@ import { catalog, processorObject } from '../../stubs.ts';
 import { notFound, ProblemError } from '../../platform/problem.ts';
 import { FIXED_KIND, FIXED_STREAMS } from './fixed-fields.ts';
 import { lateOf } from './keyed-spec.ts';
-import { isKeyed, kindOf } from './kinds/kinds.ts';
+import { isKeyed, kindOf } from './kinds.ts';
 import { checkParams } from './params.ts';
 import type { ProcessorDefinition, Put, FixedField } from '../../contracts/processor.rpc.ts';
 import { storeProgram } from '../../isolates/processor-program.edge.ts';

@@ -2,8 +2,8 @@
 // where it is not looked for. Everything else may change, and goes on with the state as it is.
 import type { FixedField } from '../../contracts/processor.rpc.ts';
 import { keyPathOf } from './keyed-spec.ts';
-import type { Defined } from './kinds/entry.ts';
-import { isKeyed, keyedOf } from './kinds/kinds.ts';
+import type { Defined } from './kind-entry.ts';
+import { isKeyed, keyedOf } from './kinds.ts';
 
 export const FIXED_KIND: FixedField = { path: 'kind', what: 'kind' };
 export const FIXED_STREAMS: FixedField = { path: 'stream', what: 'streams' };

@@ -16,7 +16,7 @@ import type { Point } from '../../contracts/log.rpc.ts';
 import { ConsumerGeneration, type KeyedOptions } from './consumer-generation.ts';
 import type { Generation, GenerationOptions, GenerationStatus } from './generation.ts';
 import { inFixedOrder, keyPathOf, lateOf } from './keyed-spec.ts';
-import type { KeyedEntry } from './kinds/entry.ts';
+import type { KeyedEntry } from './kind-entry.ts';
 import type { PartitionRef } from '../../contracts/names.ts';
 import type { ProcessorDefinition } from '../../contracts/processor.rpc.ts';
 import type { End } from './cutover.ts';

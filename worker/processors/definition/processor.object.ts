@@ -20,7 +20,7 @@ import { Timers } from '../../platform/timers.store.ts';
 import { turns } from '../../platform/turns.ts';
 import type { Generation, WorkObjects } from './generation.ts';
 import { FIXED_KIND, FIXED_STREAMS, fixedField } from './fixed-fields.ts';
-import { kindOf } from './kinds/kinds.ts';
+import { kindOf } from './kinds.ts';
 import type {
   KeyedPlaces,
   ProcessorDefinition,

@@ -32,8 +32,8 @@ import {
 import { notFound, ProblemError } from '../../platform/problem.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import type { KeyedPlaces } from '../../contracts/processor.rpc.ts';
-import { KEYED_READS, type KeyedRead } from '../definition/kinds/entry.ts';
-import { keyedOf, kindOf, kindsThatAnswer } from '../definition/kinds/kinds.ts';
+import { KEYED_READS, type KeyedRead } from '../definition/kind-entry.ts';
+import { keyedOf, kindOf, kindsThatAnswer } from '../definition/kinds.ts';
 import { mergedPage } from './merged-page.ts';
 import type { ShardPage, ShardRef } from '../../contracts/shard.rpc.ts';
 

@@ -1,17 +1,13 @@
 // The table of the kinds of processor. A kind that the schema gets does not compile before it has an entry here; all
 // that the worker does otherwise for one kind than for another goes through it.
-import type {
-  KeyedSpec,
-  ProcessorKind,
-  ProcessorSpec,
-} from '../../../../shared/schemas/processor.ts';
-import type { KeyedKind } from '../../../contracts/shard.rpc.ts';
-import { BATCH } from './batch.ts';
-import type { Defined, KeyedEntry, KeyedRead, KindEntry, KindTable } from './entry.ts';
-import { JOIN } from './join.ts';
-import { STATEFUL } from './stateful.ts';
-import { STATELESS } from './stateless.ts';
-import { WINDOW } from './window.ts';
+import type { KeyedSpec, ProcessorKind, ProcessorSpec } from '../../../shared/schemas/processor.ts';
+import type { KeyedKind } from '../../contracts/shard.rpc.ts';
+import { BATCH } from './batch-kind.ts';
+import type { Defined, KeyedEntry, KeyedRead, KindEntry, KindTable } from './kind-entry.ts';
+import { JOIN } from './join-kind.ts';
+import { STATEFUL } from './stateful-kind.ts';
+import { STATELESS } from './stateless-kind.ts';
+import { WINDOW } from './window-kind.ts';
 
 const TABLE: KindTable = {
   stateless: STATELESS,

@@ -1,11 +1,11 @@
 // Batch: one object cuts all partitions into windows by size and waiting time, and runs the code or a job on each.
-import { compileProgram } from '../../../../shared/mapreduce/program.ts';
-import type { FieldError } from '../../../../shared/schemas/problem.ts';
-import type { BatchSpec } from '../../../../shared/schemas/processor.ts';
-import { ProblemError } from '../../../platform/problem.ts';
-import { BatchGeneration } from '../batch-generation.ts';
-import { checkParams } from '../params.ts';
-import type { KindEntry } from './entry.ts';
+import { compileProgram } from '../../../shared/mapreduce/program.ts';
+import type { FieldError } from '../../../shared/schemas/problem.ts';
+import type { BatchSpec } from '../../../shared/schemas/processor.ts';
+import { ProblemError } from '../../platform/problem.ts';
+import { BatchGeneration } from './batch-generation.ts';
+import { checkParams } from './params.ts';
+import type { KindEntry } from './kind-entry.ts';
 
 export const BATCH: KindEntry<BatchSpec> = {
   check({ job }) {

@@ -1,9 +1,9 @@
 // Window: shards keep windows of event time, which close by the watermark.
-import { isoTime } from '../../../../shared/iso-time.ts';
-import type { EventWindow, WindowSpec } from '../../../../shared/schemas/processor.ts';
-import type { FixedField } from '../../../contracts/processor.rpc.ts';
-import { NOTHING_KEPT } from './entry.ts';
-import { keyedKind } from './keyed.ts';
+import { isoTime } from '../../../shared/iso-time.ts';
+import type { EventWindow, WindowSpec } from '../../../shared/schemas/processor.ts';
+import type { FixedField } from '../../contracts/processor.rpc.ts';
+import { NOTHING_KEPT } from './kind-entry.ts';
+import { keyedKind } from './keyed-kind.ts';
 
 export const WINDOW = keyedKind<WindowSpec>({
   partsOf: ({ adds, merges }) => ({ adds, merges }),

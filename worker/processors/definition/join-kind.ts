@@ -1,8 +1,8 @@
 // Join: shards keep the events of a key until one of each type is there.
-import type { JoinSpec } from '../../../../shared/schemas/processor.ts';
-import type { ShardStatus } from '../../../contracts/shard.rpc.ts';
-import { NOTHING_KEPT } from './entry.ts';
-import { keyedKind } from './keyed.ts';
+import type { JoinSpec } from '../../../shared/schemas/processor.ts';
+import type { ShardStatus } from '../../contracts/shard.rpc.ts';
+import { NOTHING_KEPT } from './kind-entry.ts';
+import { keyedKind } from './keyed-kind.ts';
 
 export const JOIN = keyedKind<JoinSpec>({
   work: ({ join }) => ({ kind: 'join', rules: join }),

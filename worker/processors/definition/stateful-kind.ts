@@ -1,9 +1,9 @@
 // Stateful: shards keep a state under each key. Nothing is open, so there is nothing to drain.
-import { isoTime } from '../../../../shared/iso-time.ts';
-import type { Json } from '../../../../shared/schemas/common.ts';
-import type { StatefulSpec } from '../../../../shared/schemas/processor.ts';
-import { NOTHING_KEPT } from './entry.ts';
-import { keyedKind } from './keyed.ts';
+import { isoTime } from '../../../shared/iso-time.ts';
+import type { Json } from '../../../shared/schemas/common.ts';
+import type { StatefulSpec } from '../../../shared/schemas/processor.ts';
+import { NOTHING_KEPT } from './kind-entry.ts';
+import { keyedKind } from './keyed-kind.ts';
 
 export const STATEFUL = keyedKind<StatefulSpec>({
   work: ({ ttlMs = null }) => ({ kind: 'stateful', ttlMs }),

@@ -6,15 +6,15 @@ import type {
   ProcessorCounters,
   ProcessorKind,
   ProcessorSpec,
-} from '../../../../shared/schemas/processor.ts';
+} from '../../../shared/schemas/processor.ts';
 import type {
   FixedField,
   ProcessorDefinition,
   ProgramParts,
-} from '../../../contracts/processor.rpc.ts';
-import type { KeyedKind, Routing, ShardStatus, ShardWork } from '../../../contracts/shard.rpc.ts';
-import type { ShardRpcs } from '../../../contracts/shard-kinds.rpc.ts';
-import type { Generation, GenerationOptions } from '../generation.ts';
+} from '../../contracts/processor.rpc.ts';
+import type { KeyedKind, Routing, ShardStatus, ShardWork } from '../../contracts/shard.rpc.ts';
+import type { ShardRpcs } from '../../contracts/shard-kinds.rpc.ts';
+import type { Generation, GenerationOptions } from './generation.ts';
 
 export type SpecOf<Kind extends ProcessorKind> = Extract<ProcessorSpec, { kind: Kind }>;
 
