@@ -41,7 +41,6 @@ export default defineConfig({
           globalSetup: ['test/support/e2e-setup.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          maxWorkers: 4,
           sequence: { groupOrder: 2 },
         },
       },
