@@ -1,5 +1,6 @@
 // `npm run build`: first the runtime (it is text inside the worker and inside the page), then the page.
-// wrangler runs this before `dev` and `deploy`; the other local commands call `buildRuntime`/`buildAll`.
+// wrangler runs this before `dev` and `deploy`. A page that is as new as its sources is not built again: while vite
+// empties the folder, a local edge that serves from it would have no page.
 import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build as bundle } from 'esbuild';
@@ -37,7 +38,7 @@ async function buildOne(entry: string, globalName: string): Promise<void> {
   if (before !== source) await writeFile(out, source);
 }
 
-export async function buildPage(): Promise<void> {
+async function buildPage(): Promise<void> {
   const { build } = await import('vite');
   await mkdir(`${ROOT}web/dist`, { recursive: true });
   await build({ configFile: `${ROOT}web/vite.config.ts`, logLevel: 'error' });
@@ -62,10 +63,12 @@ async function newestMs(directory: string, skip: Set<string>): Promise<number> {
       .filter((entry) => !skip.has(entry.name))
       .map((entry) => {
         const path = `${directory}/${entry.name}`;
-        return entry.isDirectory() ? newestMs(path, skip) : modifiedMs(path);
+        return entry.isDirectory()
+          ? Promise.all([newestMs(path, skip), modifiedMs(path)]) // Its own time tells of deleted files.
+          : modifiedMs(path);
       }),
   );
-  return Math.max(0, ...times);
+  return Math.max(0, ...times.flat());
 }
 
 /** 0 for a file that is not there: older than everything. */
@@ -75,9 +78,4 @@ const modifiedMs = (path: string) =>
     () => 0,
   );
 
-export async function buildAll(): Promise<void> {
-  await buildRuntime();
-  await buildPage();
-}
-
-if (import.meta.main) await buildAll();
+if (import.meta.main) await buildPageIfStale();
