@@ -1,7 +1,7 @@
 // Jobs of both kinds, from submission to result; the steps and signals of DAG jobs.
 import * as z from 'zod';
 import { SIGNAL_MAX_BYTES } from '../limits.ts';
-import { JsonValue, listOf, ListQuery } from '../schemas/common.ts';
+import { Digits, JsonValue, listOf, NumberedQuery } from '../schemas/common.ts';
 import {
   JobEvent,
   JobListQuery,
@@ -25,11 +25,9 @@ import {
 } from './operation.ts';
 import { ROUTES } from './routes.ts';
 
-const resume = z
-  .string()
-  .regex(/^\d+$/)
-  .optional()
-  .meta({ description: 'The `seq` of the last event that was seen.' });
+const LastSeen = Digits.optional().meta({
+  description: 'The `seq` of the last event that was seen.',
+});
 
 const EXAMPLE_SPEC = `{
   "kind": "mapreduce",
@@ -53,7 +51,7 @@ export const jobs = resource(
     submit: {
       summary: 'Submit a job',
       description:
-        'Of `mapreduce` only `kind`, `input` and `code` are required. The code is one ES module that exports `map(record, emit, ctx)` and may export `combine` and `reduce`, as functions or as the name of a built-in: sum, count, min, max, first, collect. Of `dag` only `kind` and `steps` are: each step says how it runs and what it `needs`; one that runs code has an ES module with `export default (input, ctx)`, whose first argument is `{input, steps, item?}`, with the outputs of the steps that it needs. A circle is refused as `cycle`, a need of a step that is not there as `unknown_step`. The same Idempotency-Key within 24 hours answers with the same job; with another body it is a conflict.',
+        'Of `mapreduce` only `kind`, `input` and `code` are required. The code is one ES module that exports `map(record, emit, ctx)` and may export `combine` and `reduce`, as functions or as the name of a built-in: sum, count, min, max, first, collect. Of `dag` only `kind` and `steps` are: each step says how it runs and what it `needs`; one that runs code has an ES module with `export default (input, ctx)`, whose first argument is `{input, steps, item?}`, with the outputs of the steps that it needs. A circle is refused as `cycle`, a need of a step that is not there as `unknown_step`. The same Idempotency-Key within 24 hours answers with the same job; with another body, or once that job was deleted, it is a conflict. A submission that is refused does not spend its key.',
       headers: IdempotencyKey,
       readsItself: true,
       body: jsonBody(JobSpec),
@@ -117,14 +115,14 @@ export const jobs = resource(
     },
     tasks: {
       summary: 'A MapReduce job’s tasks with all their attempts',
-      query: ListQuery,
+      query: NumberedQuery,
       answers: { 200: json('A page of tasks.', listOf(Task)) },
       problems: ['invalid_request', 'not_found'],
       curl: '$API/jobs/$JOB/tasks',
     },
     events: {
       summary: 'What happened to a job, in order',
-      query: ListQuery,
+      query: NumberedQuery,
       answers: { 200: json('A page of events.', listOf(JobEvent)) },
       problems: ['invalid_request', 'not_found'],
       curl: '$API/jobs/$JOB/events',
@@ -133,14 +131,13 @@ export const jobs = resource(
       summary: 'The same, as it happens (server-sent events)',
       description:
         'Each event’s `id:` is its `seq`; a client that comes back with Last-Event-ID goes on behind it. The stream ends with the job.',
-      query: z.object({ after: resume }),
-      readsItself: true,
-      headers: z.object({ 'last-event-id': resume }),
+      query: z.object({ after: LastSeen }),
+      headers: z.object({ 'last-event-id': LastSeen }),
       answers: {
         200: live('A JobEvent as the `data:` of every event.', JobEvent),
         204: nothing('The job has ended and all its events were seen.'),
       },
-      problems: ['not_found'],
+      problems: ['invalid_request', 'not_found'],
       curl: '-N $API/jobs/$JOB/events/live',
     },
     cancel: {
@@ -168,7 +165,7 @@ export const jobs = resource(
     },
     items: {
       summary: 'The items of a step’s `forEach`, in order',
-      query: ListQuery,
+      query: NumberedQuery,
       answers: {
         200: json('A page of items; of a step without `forEach`, none.', listOf(StepItem)),
       },

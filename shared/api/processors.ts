@@ -1,9 +1,10 @@
 // Processors, the user code that reads streams.
 import * as z from 'zod';
-import { listOf, ListQuery, ResourceName } from '../schemas/common.ts';
+import { listOf, ListQuery, NumberedQuery, ResourceName } from '../schemas/common.ts';
 import {
   Batch,
   DeadLetter,
+  DeadLettersQuery,
   KeyedState,
   LateEvent,
   LateQuery,
@@ -113,7 +114,7 @@ export const processors = resource(
     },
     batches: {
       summary: 'The windows of a batch processor, newest first',
-      query: ListQuery,
+      query: NumberedQuery,
       answers: { 200: json('A page of windows that fired.', listOf(Batch)) },
       problems: ['invalid_request', 'not_found', 'conflict'],
       curl: '$API/processors/archive/batches',
@@ -167,7 +168,7 @@ export const processors = resource(
     },
     deadLetters: {
       summary: 'Events that failed at every attempt',
-      query: ListQuery,
+      query: DeadLettersQuery,
       answers: {
         200: json('A page of dead letters, with event, error and attempts.', listOf(DeadLetter)),
       },

@@ -15,10 +15,25 @@ export const ResourceName = z
     'letters, digits, dot, dash and underscore, beginning with a letter or digit',
   );
 
+const DIGITS = /^\d{1,16}$/;
+
+/** A whole number as text: digits and nothing else. Coercion would read an empty text as 0. */
+export const digits = (min: number, max = Number.MAX_SAFE_INTEGER) =>
+  z.preprocess(
+    (text) => (typeof text === 'string' && DIGITS.test(text) ? Number(text) : text),
+    z.number('a whole number, written with digits only').int().min(min).max(max),
+  );
+
+/** The same, left as text: places that a client hands back as it got them. */
+export const Digits = z.string().regex(DIGITS, 'a whole number, written with digits only');
+
 export const ListQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(LIST_MAX_ITEMS).default(LIST_DEFAULT_ITEMS),
+  limit: digits(1, LIST_MAX_ITEMS).default(LIST_DEFAULT_ITEMS),
   cursor: z.string().max(1_000).optional(),
 });
+
+/** Of lists whose cursor is a number. */
+export const NumberedQuery = ListQuery.extend({ cursor: Digits.optional() });
 
 export function listOf<Item extends z.ZodType>(item: Item) {
   return z.object({ items: z.array(item), next: z.string().nullable() });

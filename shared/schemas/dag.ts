@@ -16,7 +16,7 @@ import {
   WAIT_TIMEOUT_MAX_MS,
 } from '../limits.ts';
 import { Claim } from './claim.ts';
-import { IsoTime, JsonValue, ResourceName } from './common.ts';
+import { digits, IsoTime, JsonValue, ResourceName } from './common.ts';
 import { Cost, JOB_STATES, MapReduceSpec, TaskError, Verify } from './job.ts';
 import { KeyPath, RetrySpec, ServiceSpec } from './processor.ts';
 
@@ -278,10 +278,7 @@ export const StepDetail = StepStatus.extend({
 export type StepDetail = z.infer<typeof StepDetail>;
 
 export const StepQuery = z.object({
-  item: z.coerce
-    .number()
-    .int()
-    .min(0)
+  item: digits(0)
     .optional()
     .meta({ description: 'of a `forEach`: whose attempts are shown, from 0' }),
 });

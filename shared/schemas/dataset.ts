@@ -1,7 +1,7 @@
 // Datasets: bytes in R2 that a job reads.
 import * as z from 'zod';
 import { UPLOAD_PARTS_MAX } from '../limits.ts';
-import { IsoTime } from './common.ts';
+import { digits, IsoTime } from './common.ts';
 
 export const Dataset = z
   .object({
@@ -15,7 +15,7 @@ export const Dataset = z
 export type Dataset = z.infer<typeof Dataset>;
 
 export const PartQuery = z.object({
-  part: z.coerce.number().int().min(1).max(UPLOAD_PARTS_MAX),
+  part: digits(1, UPLOAD_PARTS_MAX),
 });
 
 export const UploadedPart = z

@@ -17,7 +17,7 @@ import {
   TOP_DEFAULT_ITEMS,
   TOP_MAX_ITEMS,
 } from '../limits.ts';
-import { IsoTime, JsonValue, ListQuery, ResourceName, StreamPoint } from './common.ts';
+import { digits, IsoTime, JsonValue, ListQuery, ResourceName, StreamPoint } from './common.ts';
 
 export const FORMATS = ['lines', 'ndjson', 'csv', 'bytes'] as const;
 export const Format = z.enum(FORMATS);
@@ -246,7 +246,7 @@ export const ResultQuery = z.object({
 });
 
 export const TopQuery = z.object({
-  n: z.coerce.number().int().min(1).max(TOP_MAX_ITEMS).default(TOP_DEFAULT_ITEMS),
+  n: digits(1, TOP_MAX_ITEMS).default(TOP_DEFAULT_ITEMS),
   by: z.enum(['value', 'key']).default('value'),
   direction: z.enum(['desc', 'asc']).default('desc'),
 });

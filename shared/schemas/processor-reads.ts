@@ -99,6 +99,14 @@ export const WaitingQuery = KeyedListQuery.extend({
 
 export const OpenWindowsQuery = KeyedListQuery;
 
+/** Cursors are an offset, and the consumer where there are several. */
+export const DeadLettersQuery = ListQuery.extend({
+  cursor: z
+    .string()
+    .regex(/^(?:\d{1,16}:)?\d{0,16}$/)
+    .optional(),
+});
+
 export const LateQuery = ListQuery.pick({ limit: true });
 
 export const LATE_REASONS = ['fired', 'timed-out', 'type-taken', 'closed', 'future'] as const;

@@ -17,7 +17,7 @@ import {
   STREAM_PARTITIONS_MAX,
 } from '../limits.ts';
 import { Claim } from './claim.ts';
-import { IsoTime, JsonValue, ResourceName } from './common.ts';
+import { digits, IsoTime, JsonValue, ResourceName } from './common.ts';
 import { Cost } from './job.ts';
 
 /** `PUT /api/streams/:name`. The number of partitions can never change: keys would move. */
@@ -115,16 +115,14 @@ export const Appended = z
 export type Appended = z.infer<typeof Appended>;
 
 export const EventsQuery = z.object({
-  partition: z.coerce.number().int().min(0).default(0),
-  from: z
-    .union([z.literal('earliest'), z.literal('latest'), z.coerce.number().int().min(0)])
-    .default('earliest'),
-  limit: z.coerce.number().int().min(1).max(EVENTS_MAX_ITEMS).default(EVENTS_DEFAULT_ITEMS),
+  partition: digits(0).default(0),
+  from: z.union([z.literal('earliest'), z.literal('latest'), digits(0)]).default('earliest'),
+  limit: digits(1, EVENTS_MAX_ITEMS).default(EVENTS_DEFAULT_ITEMS),
   resolve: z.enum(['true', 'false']).default('false'),
 });
 
 export const EventsLiveQuery = z.object({
-  partition: z.coerce.number().int().min(0).optional().meta({ description: 'one; else all' }),
+  partition: digits(0).optional().meta({ description: 'one; else all' }),
   from: z
     .enum(['earliest', 'latest'])
     .default('latest')

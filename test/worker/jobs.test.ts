@@ -298,6 +298,43 @@ describe('Idempotency-Key', () => {
     expect((await problemOf(other)).code).toBe('conflict');
     expect(await count()).toBe(before + 1);
   });
+
+  it('is good for another body after a refusal, whatever that was for', async () => {
+    const missing = { input: { dataset: 'comes-later' }, code: WORDS };
+    const refusals: [body: object, status: number][] = [
+      [{ ...body, code: 'export const nothing = 1' }, 400],
+      [{ ...body, input: { dataset: 'comes-later' } }, 404],
+      [{ ...body, input: { stream: 'comes-later' } }, 404],
+      [{ kind: 'dag', steps: { a: { run: 'mapreduce', job: missing } } }, 404],
+    ];
+    for (const [i, [refused, status]] of refusals.entries()) {
+      const again = { 'idempotency-key': `refused-${i}` };
+      expect((await postJson('/jobs', refused, again)).status).toBe(status);
+      const [first, second] = [
+        await postJson('/jobs', body, again),
+        await postJson('/jobs', body, again),
+      ];
+      expect([first.status, second.status]).toEqual([201, 201]);
+      const [{ id }, { id: same }] = [
+        await first.json<{ id: string }>(),
+        await second.json<{ id: string }>(),
+      ];
+      expect(same).toBe(id);
+    }
+  });
+
+  it('of a deleted job runs nothing again', async () => {
+    const dag = { kind: 'dag', steps: { a: { run: 'wait', signal: 'go' } } };
+    for (const spec of [body, dag]) {
+      const spent = { 'idempotency-key': `deleted-${spec.kind}` };
+      const { id } = await (await postJson('/jobs', spec, spent)).json<{ id: string }>();
+      expect((await call(`/jobs/${id}`, { method: 'DELETE' })).status).toBe(204);
+      const problem = await problemOf(await postJson('/jobs', spec, spent));
+      expect(problem).toMatchObject({ status: 409, code: 'conflict' });
+      expect(problem.detail).toContain('deleted');
+      expect((await call(`/jobs/${id}`)).status).toBe(404);
+    }
+  });
 });
 
 describe('cancel, retry, delete', () => {

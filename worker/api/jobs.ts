@@ -1,4 +1,5 @@
 // /api/jobs: jobs of both kinds. Their results are served in results.ts, the steps of DAG jobs in steps.ts.
+import { API } from '../../shared/api/api.ts';
 import { type AnyJob, JobSpec } from '../../shared/schemas/jobs.ts';
 import { assertStepNames } from '../jobs/dag/read-spec.ts';
 import { submitRun } from '../jobs/dag/submit.edge.ts';
@@ -39,14 +40,14 @@ export const jobHandlers: Handlers<'jobs'> = {
     return found(await mapReduceJob(env, id, 'tasks').tasks(cursor, limit), `job ${id}`);
   },
   async events({ env, params: { id }, query: { cursor, limit } }) {
-    const after = Number.parseInt(cursor ?? '0', 10) || 0;
-    const items = found(await anyJob(env, id).events(after, limit), `job ${id}`);
+    const items = found(await anyJob(env, id).events(Number(cursor ?? 0), limit), `job ${id}`);
     const last = items.at(-1);
     return { items, next: items.length === limit && last ? String(last.seq) : null };
   },
-  async follow({ c: { req }, env, params: { id } }) {
-    const after =
-      Number.parseInt(req.header('last-event-id') ?? req.query('after') ?? '0', 10) || 0;
+  async follow({ c: { req }, env, params: { id }, query }) {
+    const headers = { 'last-event-id': req.header('last-event-id') };
+    const last = parse(API.jobs.follow.headers, headers, 'headers')['last-event-id'];
+    const after = Number(last ?? query.after ?? 0);
     return found(await eventStream(anyJob(env, id), after, req.raw.signal), `job ${id}`);
   },
   async cancel({ env, params: { id } }) {

@@ -9,6 +9,7 @@ import type { Env } from '../platform/env.ts';
 import { programKey } from '../platform/keys.ts';
 import { ProblemError } from '../platform/problem.ts';
 import type { Handlers } from './serve.ts';
+import { uploadOf } from './upload.ts';
 
 /** Binary and uncached: anything else is compressed or written to a disk cache on its way. */
 const DATA_HEADERS = { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' };
@@ -49,16 +50,15 @@ export const leaseHandlers: Handlers<'leases'> = {
   },
   async output({ c, env, params: { lease } }) {
     const { claims, secret } = await claimsOf(env, lease);
-    const { body } = c.req.raw;
-    const length = c.req.header('content-length');
-    if (!body || length === undefined) {
+    const { body, contentLength: bytes } = uploadOf(c);
+    if (!body || bytes === null) {
       throw new ProblemError('length_required', 'a spill is sent with its Content-Length');
     }
     const digest = c.req.header(DIGEST_HEADER) ?? '';
     const receipt = await storeSpill(env.BUCKET, secret, {
       claims,
       body,
-      bytes: Number(length),
+      bytes,
       digest,
       range: await openRange(secret, claims, c.req.header(RANGE_HEADER) ?? ''),
     });

@@ -2,11 +2,12 @@
 import type { Context } from 'hono';
 import * as z from 'zod';
 import { CONTENT_TYPE_MAX_CHARS } from '../../shared/limits.ts';
+import { digits } from '../../shared/schemas/common.ts';
 import type { AppEnv } from '../platform/env.ts';
 import { parse } from '../platform/parse.ts';
 
 const ContentType = z.string().max(CONTENT_TYPE_MAX_CHARS).default('application/octet-stream');
-const ContentLength = z.coerce.number().int().min(0);
+const ContentLength = digits(0);
 
 export function uploadOf({ req }: Context<AppEnv>) {
   const length = req.header('content-length');

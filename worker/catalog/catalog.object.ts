@@ -46,6 +46,13 @@ const MIGRATIONS = [
     `,
   },
   DEFINITIONS_MIGRATION,
+  {
+    id: 'catalog-2',
+    sql: `
+      ALTER TABLE keys ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
+      CREATE INDEX keys_by_job ON keys (job);
+    `,
+  },
 ];
 
 const RETRY_MS = 60_000;
@@ -90,6 +97,7 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
 
   async deleteJob(job: string): Promise<void> {
     this.#sql.run('DELETE FROM jobs WHERE id = ?', job);
+    this.#sql.run('UPDATE keys SET deleted = 1 WHERE job = ?', job);
     await this.unpin(job);
   }
 
@@ -113,7 +121,7 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
     key: string,
     bodyDigest: string,
     job: string,
-  ): Promise<string | 'conflict'> {
+  ): Promise<string | 'conflict' | 'deleted'> {
     const nowMs = Date.now();
     this.#sql.run('DELETE FROM keys WHERE untilMs <= ?', nowMs);
     this.#sql.run(
@@ -123,11 +131,20 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
       job,
       nowMs + IDEMPOTENCY_MS,
     );
-    const first = this.#sql.one<{ bodyDigest: string; job: string }>(
-      'SELECT bodyDigest, job FROM keys WHERE key = ?',
+    const first = this.#sql.one<{ bodyDigest: string; job: string; deleted: number }>(
+      'SELECT bodyDigest, job, deleted FROM keys WHERE key = ?',
       key,
     );
-    return first.bodyDigest === bodyDigest ? first.job : 'conflict';
+    if (first.bodyDigest !== bodyDigest) return 'conflict';
+    return first.deleted === 1 ? 'deleted' : first.job;
+  }
+
+  async releaseIdempotencyKey(key: string, job: string): Promise<void> {
+    this.#sql.run(
+      'DELETE FROM keys WHERE key = ?1 AND job = ?2 AND deleted = 0 AND ?2 NOT IN (SELECT id FROM jobs)',
+      key,
+      job,
+    );
   }
 
   // --- Datasets -------------------------------------------------------------------------------------

@@ -80,10 +80,16 @@ export interface CatalogRpc {
   activeJobs(): Promise<string[]>;
   jobsRunning(): Promise<number>;
   /**
-   * Remembers that `key` means this body and this job. Answers the job that it meant first, or "conflict"
-   * when it came with another body.
+   * Remembers that `key` means this body and this job. Answers the job that it meant first, "conflict" when it
+   * came with another body, "deleted" when that job was deleted.
    */
-  reserveIdempotencyKey(key: string, bodyDigest: string, job: string): Promise<string | 'conflict'>;
+  reserveIdempotencyKey(
+    key: string,
+    bodyDigest: string,
+    job: string,
+  ): Promise<string | 'conflict' | 'deleted'>;
+  /** Forgets the key, unless the same submission sent again has become a job meanwhile. */
+  releaseIdempotencyKey(key: string, job: string): Promise<void>;
 
   // --- Datasets ---
   datasets(cursor: string | undefined, limit: number): Promise<List<Dataset>>;

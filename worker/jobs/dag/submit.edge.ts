@@ -1,12 +1,11 @@
 // From a checked specification to a run: compiles graph, code and expressions, looks for what the steps read, stores the
 // programs by their content, and hands the rest to the RunObject. Everything that can be refused is refused here.
 import type { DagJob, DagSpec } from '../../../shared/schemas/dag.ts';
+import { submitOnce } from '../../catalog/job-key.edge.ts';
 import type { Env } from '../../platform/env.ts';
 import { JOB_PREFIXES } from '../../platform/ids.ts';
 import { newId } from '../../platform/new-id.edge.ts';
-import { catalog, runObject } from '../../stubs.ts';
-import { ProblemError } from '../../platform/problem.ts';
-import { sha256Hex } from '../../platform/sha256.ts';
+import { runObject } from '../../stubs.ts';
 import { sideBySide } from '../../platform/side-by-side.ts';
 import { checkInputs, checkJobs } from './check-inputs.edge.ts';
 import { type CompiledDag, compileDag } from './definition.ts';
@@ -24,24 +23,18 @@ export async function submitRun(
 ): Promise<DagJob> {
   const compiled = compileDag(spec);
   checkJobs(spec);
-  let job = newId(JOB_PREFIXES.dag, Date.now());
-  if (idempotencyKey !== null) {
-    const digest = await sha256Hex(JSON.stringify(spec));
-    const claimed = await catalog(env).reserveIdempotencyKey(idempotencyKey, digest, job);
-    if (claimed === 'conflict') {
-      throw new ProblemError('conflict', 'this Idempotency-Key was used with another body');
-    }
-    job = claimed;
-    const known = await runObject(env, job).get();
+  const id = newId(JOB_PREFIXES.dag, Date.now());
+  return submitOnce(env, { key: idempotencyKey, spec, id }, async (job) => {
+    const known = idempotencyKey === null ? null : await runObject(env, job).get();
     if (known) return known;
-  }
-  await checkInputs(env, spec);
-  return runObject(env, job).submit({
-    job,
-    spec,
-    levels: compiled.levels,
-    ...(await storePrograms(env, compiled)),
-    guard: env.LOCAL === '1',
+    await checkInputs(env, spec);
+    return runObject(env, job).submit({
+      job,
+      spec,
+      levels: compiled.levels,
+      ...(await storePrograms(env, compiled)),
+      guard: env.LOCAL === '1',
+    });
   });
 }
 

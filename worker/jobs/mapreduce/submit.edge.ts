@@ -4,6 +4,7 @@
 import { PARAMS_MAX_BYTES } from '../../../shared/limits.ts';
 import { type CompiledProgram, compileProgram } from '../../../shared/mapreduce/program.ts';
 import type { Job, JobInput, MapReduceSpec } from '../../../shared/schemas/job.ts';
+import { submitOnce } from '../../catalog/job-key.edge.ts';
 import { IF_ABSENT } from '../../platform/bindings.edge.ts';
 import type { Env } from '../../platform/env.ts';
 import { JOB_PREFIXES } from '../../platform/ids.ts';
@@ -23,19 +24,11 @@ export async function submitJob(
   idempotencyKey: string | null,
 ): Promise<Job> {
   const program = checkProgram(spec);
-  let job = newId(JOB_PREFIXES.mapreduce, Date.now());
-  if (idempotencyKey !== null) {
-    const claimed = await catalog(env).reserveIdempotencyKey(
-      idempotencyKey,
-      await sha256Hex(JSON.stringify(spec)),
-      job,
-    );
-    if (claimed === 'conflict') {
-      throw new ProblemError('conflict', 'this Idempotency-Key was used with another body');
-    }
-    job = claimed;
-  }
-  return submitAs(env, job, { spec, program, mayComeAgain: idempotencyKey !== null });
+  const id = newId(JOB_PREFIXES.mapreduce, Date.now());
+  const mayComeAgain = idempotencyKey !== null;
+  return submitOnce(env, { key: idempotencyKey, spec, id }, (job) =>
+    submitAs(env, job, { spec, program, mayComeAgain }),
+  );
 }
 
 export interface NewJob {

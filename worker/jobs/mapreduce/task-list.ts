@@ -10,7 +10,7 @@ export function listTasks(
   cursor: string | undefined,
   limit: number,
 ): List<Task> {
-  const from = Math.max(0, Number.parseInt(cursor ?? '0', 10) || 0);
+  const from = Number(cursor ?? 0);
   const mapTasks = Math.max(0, Math.min(limit, splits - from));
   const items = mapTasks > 0 ? store.tasksFrom(from, mapTasks) : [];
   const rows = new Map(store.partRows().map((row) => [row.partition, row]));

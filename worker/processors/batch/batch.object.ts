@@ -465,14 +465,14 @@ export class BatchObject extends DurableObject<Env> implements BatchRpc {
 
   async batches(cursor: string | undefined, limit: number): Promise<List<Batch>> {
     const below = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor);
-    if (!this.#loaded || !Number.isSafeInteger(below)) return { items: [], next: null };
+    if (!this.#loaded) return { items: [], next: null };
     const found = this.#store.windowsBelow(below, limit + 1).map(batchView);
     return page(found, limit, ({ window }) => String(window));
   }
 
   async deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>> {
     const above = cursor === undefined ? 0 : Number(cursor);
-    if (!this.#loaded || !Number.isSafeInteger(above)) return { items: [], next: null };
+    if (!this.#loaded) return { items: [], next: null };
     const found = this.#store.deadAbove(above, limit + 1).map(letterView);
     return page(found, limit, ({ batch }) => String(batch));
   }

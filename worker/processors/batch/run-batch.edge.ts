@@ -43,6 +43,7 @@ async function submitWindow(
     retryJob,
   }: Pick<Extract<BatchWork, { kind: 'job' }>, 'spec' | 'idempotencyKey' | 'retryJob'>,
 ): Promise<string> {
+  let key = idempotencyKey;
   if (retryJob !== null) {
     const stub = jobObject(env, retryJob);
     const retried = await stub.retry();
@@ -50,6 +51,8 @@ async function submitWindow(
     // Not failed: it may be at work since an earlier try at this.
     const job = retried === null ? null : await stub.get();
     if (job && job.state !== 'cancelled') return job.id;
+    // A deleted job's key stays spent.
+    if (job === null) key = `${key}/${retryJob}`;
   }
-  return (await submitJob(env, spec, idempotencyKey)).id;
+  return (await submitJob(env, spec, key)).id;
 }

@@ -132,10 +132,10 @@ export class ConsumerObject extends DurableObject<Env> implements ConsumerRpc {
   async deadLetters(cursor: string | undefined, limit: number): Promise<List<DeadLetter>> {
     const { config } = this.#consumer;
     if (!config) return { items: [], next: null };
-    const after = cursor === undefined ? -1 : Number.parseInt(cursor, 10);
+    const after = cursor === undefined ? -1 : Number(cursor);
     const { stream, partition } = config.ref.source;
     const asked = limit + 1;
-    const letters = this.#store.lettersAfter(Number.isFinite(after) ? after : -1, asked);
+    const letters = this.#store.lettersAfter(after, asked);
     const shown = letters.map((letter) => shownLetter(letter, stream, partition));
     // Fewer than were asked for may also mean that they were large.
     const last = shown.at(-1);

@@ -222,7 +222,7 @@ export function itemsView(
   if (!Object.hasOwn(run.record.steps, name)) return null;
   const step = run.record.steps[name] as StepRecord;
   const all = step.items ?? [];
-  const from = Math.max(0, Number.parseInt(cursor ?? '0', 10) || 0);
+  const from = Number(cursor ?? 0);
   const nowMs = run.nowMs;
   const room = new Room(RUN_SHOWN_MAX_CHARS);
   const items = all.slice(from, from + limit).map(({ unit }, i): StepItem => {
