@@ -39,6 +39,8 @@ export const TASKS_MAX = 100_000;
 /** A gzip file cannot be split; its compressed bytes are held whole while it is unpacked in a stream. */
 export const GZIP_MAX_BYTES = 64 * MIB;
 export const RECORD_MAX_BYTES = 16 * MIB;
+/** Every task of a CSV job gets the header's names: with a header of 1 MiB they stay below 2 MB. */
+export const CSV_COLUMNS_MAX = 65_536;
 export const PARTITIONS_DEFAULT = 4;
 export const PARTITIONS_MAX = 512;
 export const SKIP_BAD_RECORDS_MAX = 1_000_000;

@@ -1,6 +1,8 @@
 // CSV (RFC 4180), one row at a time, from text that may still grow. The same rules as worker/jobs/mapreduce/
 // csv-scan.ts, which finds rows in bytes: a quote opens a field only at its start, and a newline ends a
 // row unless it is quoted. A library would parse whole texts and guess line ends; splits must not guess.
+import { CSV_COLUMNS_MAX } from '../limits.ts';
+import { TaskFailure } from '../sandbox/task-error.ts';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -91,13 +93,25 @@ export function readHeader(text: string, ended: boolean): string[] | null {
   return ended ? [] : null;
 }
 
-/** Field names: empty ones numbered, repeated ones made distinct. */
+/**
+ * Field names: empty ones numbered, repeated ones made distinct. Each wanted name remembers the number that comes
+ * next, so that the work grows with the fields and not with their square.
+ */
 export function headerNames(fields: string[]): string[] {
+  if (fields.length > CSV_COLUMNS_MAX) {
+    const message = `the CSV header has ${fields.length} columns, the most is ${CSV_COLUMNS_MAX}`;
+    throw new TaskFailure('bad_record', message);
+  }
   const names = new Set<string>();
+  const nextNumber = new Map<string, number>();
   for (const [i, field] of fields.entries()) {
     const wanted = field || `column${i + 1}`;
     let name = wanted;
-    for (let times = 2; names.has(name); times++) name = `${wanted}_${times}`;
+    if (names.has(name)) {
+      let number = nextNumber.get(wanted) ?? 2;
+      while (names.has((name = `${wanted}_${number}`))) number++;
+      nextNumber.set(wanted, number + 1);
+    }
     names.add(name);
   }
   return [...names];

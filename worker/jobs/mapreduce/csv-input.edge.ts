@@ -1,6 +1,7 @@
 // Finds the record boundaries of a CSV input by streaming it once, in as many messages as it takes.
 import { EDGE_BATCH_MS, MIB } from '../../../shared/limits.ts';
-import { readHeader as headerOf } from '../../../shared/mapreduce/csv.ts';
+import { readHeader } from '../../../shared/mapreduce/csv.ts';
+import { TaskFailure } from '../../../shared/sandbox/task-error.ts';
 import type { Env } from '../../platform/env.ts';
 import { jobObject } from '../../stubs.ts';
 import { csvScanChunk, csvScanEnd, csvScanStart, type CsvScanState } from './csv-scan.ts';
@@ -30,21 +31,24 @@ export async function scanInput(
     if (Date.now() > untilMs && state.offset < bytes)
       return stub.scanned(ring, JSON.stringify(state));
   }
-  const header = await readHeader(env.BUCKET, key, bytes);
-  if (!header) {
-    return stub.planFailed({
-      code: 'bad_record',
-      message: `the CSV header is longer than ${HEADER_MAX_BYTES} bytes`,
-    });
+  const head = await env.BUCKET.get(key, {
+    range: { offset: 0, length: Math.min(bytes, HEADER_MAX_BYTES) },
+  });
+  const text = (await head?.text()) ?? '';
+  let header: string[];
+  try {
+    header = headerOf(text, bytes <= HEADER_MAX_BYTES);
+  } catch (error) {
+    if (!(error instanceof TaskFailure)) throw error;
+    return stub.planFailed({ code: error.code, message: error.message });
   }
   await stub.planned(csvScanEnd(state), header);
 }
 
-async function readHeader(bucket: R2Bucket, key: string, bytes: number): Promise<string[] | null> {
-  const object = await bucket.get(key, {
-    range: { offset: 0, length: Math.min(bytes, HEADER_MAX_BYTES) },
-  });
-  const text = await object?.text();
-  if (text === undefined) return null;
-  return headerOf(text, bytes <= HEADER_MAX_BYTES);
+/** The names of the header. Throws TaskFailure. */
+function headerOf(text: string, ended: boolean): string[] {
+  const header = readHeader(text, ended);
+  if (header) return header;
+  const message = `the CSV header is longer than ${HEADER_MAX_BYTES} bytes`;
+  throw new TaskFailure('bad_record', message);
 }
