@@ -33,7 +33,7 @@ const EXAMPLE_SPEC = `{
   "kind": "mapreduce",
   "name": "page hits",
   "input": { "dataset": "access.log", "format": "lines" },
-  "code": "export function map(line, emit) { emit(line.split(\\" \\")[6], 1) }\\nexport const combine = \\"sum\\"\\nexport const reduce = \\"sum\\""
+  "code": "export function map(line, emit, ctx) { emit(ctx.accessLog(line)?.request?.path ?? \\"-\\", 1) }\\nexport const combine = \\"sum\\"\\nexport const reduce = \\"sum\\""
 }`;
 
 export const jobs = resource(
@@ -51,7 +51,7 @@ export const jobs = resource(
     submit: {
       summary: 'Submit a job',
       description:
-        'Of `mapreduce` only `kind`, `input` and `code` are required. The code is one ES module that exports `map(record, emit, ctx)` and may export `combine` and `reduce`, as functions or as the name of a built-in: sum, count, min, max, first, collect. Of `dag` only `kind` and `steps` are: each step says how it runs and what it `needs`; one that runs code has an ES module with `export default (input, ctx)`, whose first argument is `{input, steps, item?}`, with the outputs of the steps that it needs. A circle is refused as `cycle`, a need of a step that is not there as `unknown_step`. The same Idempotency-Key within 24 hours answers with the same job; with another body, or once that job was deleted, it is a conflict. A submission that is refused does not spend its key.',
+        'Of `mapreduce` only `kind`, `input` and `code` are required. The code is one ES module that exports `map(record, emit, ctx)` and may export `combine` and `reduce`, as functions or as the name of a built-in: sum, count, min, max, first, collect. `ctx` is `{params, split, random, log, counter, accessLog}`; `ctx.accessLog(line)` reads a line of an access log in the common or combined format and returns `{host, ident, user, time, request: {method, path, query, protocol}, rawRequest, status, bytes, referer, userAgent}`, or null when it is no such line; `request` is null when the client sent no HTTP request. Of `dag` only `kind` and `steps` are: each step says how it runs and what it `needs`; one that runs code has an ES module with `export default (input, ctx)`, whose first argument is `{input, steps, item?}`, with the outputs of the steps that it needs. A circle is refused as `cycle`, a need of a step that is not there as `unknown_step`. The same Idempotency-Key within 24 hours answers with the same job; with another body, or once that job was deleted, it is a conflict. A submission that is refused does not spend its key.',
       headers: IdempotencyKey,
       readsItself: true,
       body: jsonBody(JobSpec),

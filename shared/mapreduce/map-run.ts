@@ -4,6 +4,7 @@
 import { BAD_RECORDS_LISTED_PER_TASK, PROGRESS_MS } from '../limits.ts';
 import type { Json } from '../schemas/common.ts';
 import type { BadRecord, TaskError } from '../schemas/job.ts';
+import { accessLog, type AccessLogLine } from './access-log.ts';
 import { isBuiltin } from './builtins.ts';
 import { installDeterminism, seededRandom } from '../sandbox/determinism.ts';
 import { openRecords, type RecordSource } from './records.ts';
@@ -36,6 +37,8 @@ export interface Context {
   random: () => number;
   log: (...values: unknown[]) => void;
   counter: (name: string, by?: number) => void;
+  /** Null when it is no line of an access log in the common or combined format. */
+  accessLog: (line: unknown) => AccessLogLine | null;
 }
 
 export interface MapRun {
@@ -220,6 +223,7 @@ export function contextOf(
     random: seededRandom(`${plan.programHash}/ctx/${task.task}`),
     log: side.log,
     counter: side.counter,
+    accessLog,
   };
 }
 

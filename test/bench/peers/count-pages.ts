@@ -1,6 +1,7 @@
 // Peer (b): hits per page by a plain single-threaded Node script, `node count-pages.ts <file>`. It reads
 // in big chunks and runs the same map function; prints the number of pages and lines.
 import { createReadStream } from 'node:fs';
+import { accessLog } from '../../../shared/mapreduce/access-log.ts';
 import { HITS_PER_PAGE } from '../../../worker/local/hits-per-page.ts';
 
 const source = `data:text/javascript,${encodeURIComponent(HITS_PER_PAGE)}`;
@@ -10,7 +11,7 @@ const { map } = (await import(source)) as {
 
 const hits = new Map<string, number>();
 const emit = (key: string, value: number) => hits.set(key, (hits.get(key) ?? 0) + value);
-const ctx = { counter() {} };
+const ctx = { counter() {}, accessLog };
 
 let lines = 0;
 let rest = '';

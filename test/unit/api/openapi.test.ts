@@ -37,7 +37,7 @@ describe('the OpenAPI document', () => {
     const submit = operations.find(({ operationId }) => operationId === 'jobs.submit');
     const body = / -d '([^']+)'$/.exec(submit?.['x-codeSamples'][0]?.source ?? '')?.[1] ?? '';
     const spec = MapReduceSpec.parse(JSON.parse(body));
-    expect(spec.code).toContain('emit(line.split(" ")[6], 1) }\nexport');
+    expect(spec.code).toContain('ctx.accessLog(line)?.request?.path ?? "-", 1) }\nexport');
   });
 
   it('lets answers gain fields, and holds requests to theirs', () => {

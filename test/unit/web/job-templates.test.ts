@@ -9,6 +9,14 @@ import { compileProgram } from '../../../shared/mapreduce/program.ts';
 import type { Json } from '../../../shared/schemas/common.ts';
 import { MapReduceSpec } from '../../../shared/schemas/job.ts';
 import { recordFormat } from '../../../worker/jobs/mapreduce/plan.ts';
+import { HITS_PER_PAGE } from '../../../worker/local/hits-per-page.ts';
+import {
+  NASTY_LOG,
+  NASTY_NOT_LOG_LINES,
+  NASTY_PAGES,
+  NASTY_STATUSES,
+  NASTY_WITHOUT_REQUEST,
+} from '../../support/nasty-log.ts';
 import {
   TEMPLATE_IDS,
   TEMPLATES,
@@ -16,11 +24,18 @@ import {
   type TemplateId,
 } from '../../../web/lib/jobs/templates.ts';
 
-/** Runs a template over its own input; a range may be shortened. */
-async function run(id: TemplateId, range?: { from: number; to: number }) {
+/** Runs a template over its own input, unless another is given; a range may be shortened. */
+async function run(
+  id: TemplateId,
+  { range, inline }: { range?: { from: number; to: number }; inline?: string } = {},
+) {
   const template = templateById(id);
   if (!template) throw new Error(`no template ${id}`);
-  const spec = MapReduceSpec.parse(template.spec);
+  const input = inline === undefined ? {} : { input: { ...template.spec.input, inline } };
+  return runSpec(MapReduceSpec.parse({ ...template.spec, ...input }), range);
+}
+
+async function runSpec(spec: MapReduceSpec, range?: { from: number; to: number }) {
   const compiled = compileProgram(spec.code);
   if (!compiled.ok) throw new Error(JSON.stringify(compiled.errors));
   const factory = new Function(
@@ -112,6 +127,45 @@ describe('templates', () => {
     expect(new Set(Object.keys(expected).map((key) => key.slice(0, 2))).size).toBe(24);
   });
 
+  test('log programs read what clients made nasty', async () => {
+    const pages = (await run('page-hits', { inline: NASTY_LOG })).result;
+    expect(asObject(pages.result)).toEqual(NASTY_PAGES);
+    expect(pages.counters).toEqual({ 'lines without a request': NASTY_WITHOUT_REQUEST });
+    const statuses = (await run('status-by-hour', { inline: NASTY_LOG })).result;
+    expect(asObject(statuses.result)).toEqual(NASTY_STATUSES);
+    expect(statuses.counters).toEqual({ 'lines that do not fit': NASTY_NOT_LOG_LINES });
+    const demo = MapReduceSpec.parse({
+      kind: 'mapreduce',
+      input: { inline: NASTY_LOG, format: 'lines' },
+      code: HITS_PER_PAGE,
+    });
+    expect(asObject((await runSpec(demo)).result.result)).toEqual(NASTY_PAGES);
+  });
+
+  test('words of any script stay whole', async () => {
+    // Hindi and Tamil write vowels as marks; the é of café is two characters here, and so is Turkish i̇; Persian joins
+    // parts of a word by U+200C.
+    const words = [
+      'हिन्दी',
+      'தமிழ்',
+      'cafe\u0301',
+      'i\u0307stanbul',
+      'می\u200cخواهم',
+      "don't",
+      '日本',
+      'b2b',
+    ];
+    const inline = `${words.join(' ')}, 'quoted' — «हिन्दी»\n`;
+    const expected = { ...Object.fromEntries(words.map((word) => [word, 1])), हिन्दी: 2, quoted: 1 };
+    expect(asObject((await run('word-count', { inline })).result.result)).toEqual(expected);
+    const documents = { inline: `${JSON.stringify({ id: 'd', text: inline })}\n` };
+    const index = asObject((await run('inverted-index', documents)).result.result);
+    expect(Object.keys(index).sort()).toEqual(Object.keys(expected).sort());
+    const grams = asObject((await run('n-grams', { inline })).result.result);
+    expect(grams[words.slice(0, 3).join(' ')]).toBe(1);
+    expect(Object.values(grams)).toHaveLength(words.length);
+  });
+
   test('word count counts words', async () => {
     const { result, text } = await run('word-count');
     const expected = Object.entries(countBy(words(text))).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -143,8 +197,8 @@ describe('templates', () => {
 
   test('Monte Carlo comes near π, and the same way each time', async () => {
     const range = { from: 0, to: 50 };
-    const first = asObject((await run('pi', range)).result.result);
-    const again = asObject((await run('pi', range)).result.result);
+    const first = asObject((await run('pi', { range })).result.result);
+    const again = asObject((await run('pi', { range })).result.result);
     expect(again).toEqual(first);
     const total = Number(first['total']);
     expect(total).toBe(50 * 20_000);
@@ -153,7 +207,7 @@ describe('templates', () => {
   });
 
   test('Mandelbrot rows hold the set on the real axis and leave it far away', async () => {
-    const { result, params } = await run('mandelbrot', { from: 298, to: 302 });
+    const { result, params } = await run('mandelbrot', { range: { from: 298, to: 302 } });
     expect(result.result.map(({ key }) => key)).toEqual(['00298', '00299', '00300', '00301']);
     const width = Number(params['width']);
     const middle = result.result[2]?.value as number[];
@@ -169,7 +223,7 @@ describe('templates', () => {
 
   test('prime counting agrees with the sieve of Eratosthenes', async () => {
     const to = 400_000;
-    const { result, params } = await run('primes', { from: 0, to });
+    const { result, params } = await run('primes', { range: { from: 0, to } });
     const composite = new Uint8Array(to);
     const expected: Record<string, number> = {};
     for (let n = 2; n < to; n++) {

@@ -1,5 +1,6 @@
 // The DAG jobs to begin with: each is a whole definition that really runs as it stands.
 import type { DagSpecInput } from '../../../shared/schemas/dag.ts';
+import { WORD_CODE } from '../word-code.ts';
 import { productUpload } from './programs/product-upload.ts';
 
 export interface Template {
@@ -18,7 +19,8 @@ const DIAMOND: DagSpecInput = {
     words: {
       run: 'edge',
       code: `// A step without needs begins at once. What it returns is its output.
-export default ({ input }) => input.text.toLowerCase().match(/\\p{Letter}+/gu) ?? [];
+${WORD_CODE}
+export default ({ input }) => input.text.toLowerCase().match(WORD) ?? [];
 `,
     },
     longest: {
@@ -157,8 +159,9 @@ const NESTED: DagSpecInput = {
         },
         partitions: 2,
         code: `// A MapReduce job of its own: it has a page, volunteers take its splits.
+${WORD_CODE}
 export function map(line, emit) {
-  for (const [word] of line.toLowerCase().matchAll(/\\p{Letter}+/gu)) emit(word, 1);
+  for (const [word] of line.toLowerCase().matchAll(WORD)) emit(word, 1);
 }
 
 export const combine = 'sum';

@@ -1,6 +1,7 @@
 // The jobs to begin with: each is a whole specification with an input of its own that really runs. The
 // programs are what people copy, so they say what they do and handle the record that does not fit.
 import type { MapReduceSpecInput } from '../../../shared/schemas/job.ts';
+import { WORD_CODE } from '../word-code.ts';
 import { SAMPLE_DOCUMENTS, SAMPLE_TEXT, sampleLog } from './sample-data.ts';
 
 export const TEMPLATE_IDS = [
@@ -28,9 +29,9 @@ const SAMPLE_LOG_LINES = 480;
 const PAGE_HITS = `// How often was each page asked for? Reads an access log, one line at a time.
 //   198.51.100.7 - - [24/Nov/2026:10:05:03 +0000] "GET /blog/?p=1 HTTP/1.1" 200 5120 "-" "…"
 export function map(line, emit, ctx) {
-  const request = line.split('"')[1]; // GET /blog/?p=1 HTTP/1.1
-  const address = request?.split(' ')[1]; // /blog/?p=1
-  if (address) emit(address.split('?')[0], 1);
+  // {host, user, time, request: {method, path, query, protocol}, status, bytes, referer, userAgent, …}
+  const request = ctx.accessLog(line)?.request;
+  if (request) emit(request.path, 1);
   else ctx.counter('lines without a request');
 }
 
@@ -41,19 +42,20 @@ export const reduce = 'sum';
 
 const STATUS_BY_HOUR = `// How many answers of each status did each hour see? Reads an access log.
 export function map(line, emit, ctx) {
-  const hour = /\\[[^:]+:(\\d\\d):/.exec(line)?.[1];
-  const status = /" (\\d{3}) /.exec(line)?.[1];
-  if (hour && status) emit(hour + 'h ' + status, 1);
-  else ctx.counter('lines that do not fit');
+  const entry = ctx.accessLog(line);
+  if (!entry) return ctx.counter('lines that do not fit');
+  const hour = entry.time.slice(12, 14); // 24/Nov/2026:10:05:03 +0000
+  emit(hour + 'h ' + entry.status, 1);
 }
 
 export const combine = 'sum';
 export const reduce = 'sum';
 `;
 
-const WORD_COUNT = `// How often does each word occur? Letters of any script, case ignored.
+const WORD_COUNT = `// How often does each word occur? Letters of any script with their marks; case ignored.
+${WORD_CODE}
 export function map(line, emit) {
-  for (const [word] of line.toLowerCase().matchAll(/\\p{Letter}+/gu)) emit(word, 1);
+  for (const [word] of line.toLowerCase().matchAll(WORD)) emit(word, 1);
 }
 
 export const combine = 'sum';
@@ -61,8 +63,9 @@ export const reduce = 'sum';
 `;
 
 const INVERTED_INDEX = `// In which documents does each word occur? Records are JSON: {"id", "text"}.
+${WORD_CODE}
 export function map(document, emit) {
-  const words = new Set(document.text.toLowerCase().match(/\\p{Letter}+/gu));
+  const words = new Set(document.text.toLowerCase().match(WORD));
   for (const word of words) emit(word, document.id);
 }
 
@@ -73,9 +76,10 @@ export function reduce(word, ids) {
 `;
 
 const N_GRAMS = `// Which runs of n words occur how often? n is a parameter of the job.
+${WORD_CODE}
 export function map(line, emit, ctx) {
   const { n } = ctx.params;
-  const words = line.toLowerCase().match(/\\p{Letter}+/gu) ?? [];
+  const words = line.toLowerCase().match(WORD) ?? [];
   for (let i = 0; i + n <= words.length; i++) emit(words.slice(i, i + n).join(' '), 1);
 }
 
