@@ -1,12 +1,16 @@
 // CSV (RFC 4180), one row at a time, from text that may still grow. The same rules as worker/jobs/mapreduce/
-// csv-scan.ts, which finds rows in bytes: a quote opens a field only at its start, and a newline ends a
+// csv-scan.ts, which finds rows in bytes: a quote opens a field only at its start, and LF, CR LF or a bare CR ends a
 // row unless it is quoted. A library would parse whole texts and guess line ends; splits must not guess.
 import { CSV_COLUMNS_MAX } from '../limits.ts';
 import { TaskFailure } from '../sandbox/task-error.ts';
+import { Next } from './next.ts';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+/** At the end of a text that grows a newline may still follow. */
+const BARE_RETURN = /\r(?!\n|$)/g;
 
 export interface CsvRow {
   /** None for an empty line, which is no record. */
@@ -17,23 +21,54 @@ export interface CsvRow {
   end: number;
 }
 
-/**
- * The row at `at`; null when the text ends within it and more is to come. `quoteAt` is a place at or
- * before which no quote lies from `at` on: rows in front of it are cut at commas, many times faster.
- */
-export function readRow(text: string, at: number, quoteAt: number, ended: boolean): CsvRow | null {
-  const newline = text.indexOf('\n', at);
-  if (newline < 0 && !ended) {
-    return null;
+/** Reads the rows of one text, in order. */
+export class CsvRows {
+  readonly #text: string;
+  readonly #ended: boolean;
+  readonly #newline: Next;
+  readonly #bareReturn: Next;
+  readonly #quote: Next;
+
+  /** `ended`: no more text is to come. */
+  constructor(text: string, ended: boolean) {
+    this.#text = text;
+    this.#ended = ended;
+    this.#newline = new Next(text, (within, from) => within.indexOf('\n', from));
+    this.#bareReturn = new Next(text, bareReturnFrom);
+    this.#quote = new Next(text, (within, from) => within.indexOf('"', from));
   }
-  const stop = newline < 0 ? text.length : newline;
-  if (quoteAt < stop) return readQuotedRow(text, at, ended);
-  const line = text.slice(at, text.charCodeAt(stop - 1) === 13 && stop > at ? stop - 1 : stop);
-  return {
-    fields: line === '' ? [] : line.split(','),
-    bad: null,
-    end: Math.min(stop + 1, text.length),
-  };
+
+  /** Rows of this text may begin behind a bare CR from `at` on. */
+  hasBareReturn(at: number): boolean {
+    return this.#bareReturn.after(at) < Infinity;
+  }
+
+  /** The row at `at`; null when the text ends within it and more is to come. */
+  read(at: number): CsvRow | null {
+    const text = this.#text;
+    const stop = Math.min(
+      this.#newline.after(at),
+      this.#bareReturn.after(at),
+      this.#ended ? text.length : Infinity,
+    );
+    if (stop === Infinity) return null;
+    // Rows without quotes are cut at commas, which is many times faster.
+    if (this.#quote.after(at) < stop) return readQuotedRow(text, at, this.#ended);
+    const line = text.slice(
+      at,
+      text.charCodeAt(stop - 1) === RETURN && stop > at ? stop - 1 : stop,
+    );
+    return {
+      fields: line === '' ? [] : line.split(','),
+      bad: null,
+      end: Math.min(stop + 1, text.length),
+    };
+  }
+}
+
+function bareReturnFrom(text: string, from: number): number {
+  BARE_RETURN.lastIndex = from;
+  return BARE_RETURN.exec(text)?.index ?? -1;
 }
 
 function readQuotedRow(text: string, at: number, ended: boolean): CsvRow | null {
@@ -54,19 +89,21 @@ function readQuotedRow(text: string, at: number, ended: boolean): CsvRow | null 
     let stop = from;
     while (stop < text.length) {
       const unit = text.charCodeAt(stop);
-      if (unit === COMMA || unit === NEWLINE) break;
+      if (unit === COMMA || unit === NEWLINE || unit === RETURN) break;
       stop++;
     }
     const last = text.charCodeAt(stop) !== COMMA;
-    if (stop === text.length && !ended) return null;
-    const carriageReturn = last && stop > from && text.charCodeAt(stop - 1) === 13;
-    const plain = text.slice(from, carriageReturn ? stop - 1 : stop);
+    let end = Math.min(stop + 1, text.length);
+    if (text.charCodeAt(stop) === RETURN && text.charCodeAt(end) === NEWLINE) end++;
+    const complete = ended || end < text.length || text.charCodeAt(end - 1) === NEWLINE;
+    if (last && !complete) return null;
+    const plain = text.slice(from, stop);
     if (from > at && text.charCodeAt(from - 1) === QUOTE && plain !== '') {
       bad ??= 'text follows the quote that closes a field';
     }
     const empty = last && from === at && plain === '';
     if (!empty) fields.push(quoted + plain);
-    if (last) return { fields, bad, end: Math.min(stop + 1, text.length) };
+    if (last) return { fields, bad, end };
     from = stop + 1;
   }
 }
@@ -84,8 +121,9 @@ const unescaped = (text: string): string => text.replaceAll('""', '"');
 /** The header of a CSV that begins with `text`; null when the text ends before it does. */
 export function readHeader(text: string, ended: boolean): string[] | null {
   const body = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+  const rows = new CsvRows(body, ended);
   for (let at = 0; at < body.length;) {
-    const row = readRow(body, at, at, ended);
+    const row = rows.read(at);
     if (!row) return null;
     if (row.fields.length > 0) return headerNames(row.fields);
     at = row.end;

@@ -3,7 +3,7 @@
 // many times faster than looking at bytes. Malformed UTF-8 reads as U+FFFD.
 import { RECORD_MAX_BYTES } from '../limits.ts';
 import { messageOf } from '../message-of.ts';
-import { headerNames, readRow } from './csv.ts';
+import { CsvRows, headerNames } from './csv.ts';
 import { gunzip } from './gunzip.ts';
 import type { MapPlan, Split } from './task.ts';
 import { TaskFailure } from '../sandbox/task-error.ts';
@@ -106,8 +106,8 @@ class WholeSource implements RecordSource {
 }
 
 /**
- * Text that grows by pieces; what was read is dropped whenever more comes. Records begin behind newlines,
- * and a newline is one byte whatever lies around it: so offsets are found by counting newlines, and are
+ * Text that grows by pieces; what was read is dropped whenever more comes. Records begin behind line ends,
+ * and a line end is one byte whatever lies around it: so offsets are found by counting line ends, and are
  * exact even where the bytes are not UTF-8.
  */
 abstract class TextSource {
@@ -121,6 +121,8 @@ abstract class TextSource {
   /** The record start that was located last: offsets are mostly asked for in order. */
   #knownIndex = 0;
   #knownByte = 0;
+  /** Records begin behind bare CRs as well, so that these are counted too. */
+  protected bareReturns = false;
 
   constructor(pieces: Iterable<Piece>, start: number) {
     this.#pieces = pieces[Symbol.iterator]();
@@ -173,8 +175,13 @@ abstract class TextSource {
     if (index < this.#knownIndex) this.#knownIndex = this.#knownByte = 0;
     let byte = this.#knownByte;
     for (let at = this.#knownIndex; at < index; byte++) {
-      at = this.text.indexOf('\n', at) + 1;
-      byte = this.#bytes.indexOf(NEWLINE, byte);
+      if (this.bareReturns) {
+        if (!isLineEnd(this.text.charCodeAt(at++))) byte--;
+        else while (!isLineEnd(this.#bytes[byte])) byte++;
+      } else {
+        at = this.text.indexOf('\n', at) + 1;
+        byte = this.#bytes.indexOf(NEWLINE, byte);
+      }
     }
     this.#knownIndex = index;
     this.#knownByte = byte;
@@ -185,6 +192,8 @@ abstract class TextSource {
     return this.text.length === 0 ? 0 : this.at / this.text.length;
   }
 }
+
+const isLineEnd = (unit: number | undefined): boolean => unit === NEWLINE || unit === 0x0d;
 
 class LineSource extends TextSource implements RecordSource {
   value: unknown = '';
@@ -237,8 +246,7 @@ class CsvSource extends TextSource implements RecordSource {
   bad: string | null = null;
   #header: string[] | null;
   #start = 0;
-  /** The first quote at or behind the place of reading; Infinity without one. */
-  #quoteAt = -1;
+  #rows = new CsvRows('', false);
   #ended = false;
 
   constructor(pieces: Iterable<Piece>, start: number, header: string[] | null) {
@@ -266,24 +274,18 @@ class CsvSource extends TextSource implements RecordSource {
   /** The fields of the next row that is not empty; `bad` and `#start` are the row's. */
   #nextRow(): string[] | null {
     for (;;) {
-      if (this.at < this.text.length) {
-        if (this.#quoteAt < this.at) {
-          const quote = this.text.indexOf('"', this.at);
-          this.#quoteAt = quote < 0 ? Infinity : quote;
-        }
-        const row = readRow(this.text, this.at, this.#quoteAt, this.#ended);
-        if (row) {
-          this.#start = this.at;
-          this.at = row.end;
-          this.bad = row.bad;
-          if (row.fields.length > 0) return row.fields;
-          continue;
-        }
-      } else if (this.#ended) {
-        return null;
+      while (this.at < this.text.length) {
+        const row = this.#rows.read(this.at);
+        if (!row) break;
+        this.#start = this.at;
+        this.at = row.end;
+        this.bad = row.bad;
+        if (row.fields.length > 0) return row.fields;
       }
-      if (this.grow()) this.#quoteAt = -1;
-      else this.#ended = true;
+      if (this.#ended) return null;
+      this.#ended = !this.grow();
+      this.#rows = new CsvRows(this.text, this.#ended);
+      this.bareReturns ||= this.#rows.hasBareReturn(this.at);
     }
   }
 

@@ -1,12 +1,9 @@
 // CSV rows one by one: what is a row, what is a bad one, and when a row is not complete yet.
 import { describe, expect, test } from 'vitest';
-import { headerNames, readHeader, readRow } from '../../../shared/mapreduce/csv.ts';
+import { CsvRows, headerNames, readHeader } from '../../../shared/mapreduce/csv.ts';
 import { openRecords } from '../../../shared/mapreduce/records.ts';
 
-const read = (text: string, ended = true) => {
-  const quote = text.indexOf('"');
-  return readRow(text, 0, quote < 0 ? Infinity : quote, ended);
-};
+const read = (text: string, ended = true) => new CsvRows(text, ended).read(0);
 
 describe('a row', () => {
   test.each<[string, string[], number]>([
@@ -24,7 +21,11 @@ describe('a row', () => {
     ['a"b,c"\n', ['a"b', 'c"'], 7],
     [' "a",b\n', [' "a"', 'b'], 7],
     ['"""",x\n', ['"', 'x'], 7],
-    ['a\rb\n', ['a\rb'], 4],
+    ['a\rb\n', ['a'], 2],
+    ['a\r\r\nb', ['a'], 2],
+    ['\rb', [], 1],
+    ['"a\rb",c\rd', ['a\rb', 'c'], 8],
+    ['"a"\r', ['a'], 4],
   ])('%j is %j', (text, fields, end) => {
     expect(read(text)).toEqual({ fields, bad: null, end });
   });
@@ -40,7 +41,7 @@ describe('a row', () => {
     expect(row?.bad).toContain(bad);
   });
 
-  test.each(['a,b', '"a', '"a"', '"a"\r', '"a\n', '"a""', 'a,"b",'])(
+  test.each(['a,b', 'a\r', '"a', '"a"', '"a"\r', '"a\n', '"a""', 'a,"b",'])(
     '%j waits for more text',
     (text) => {
       expect(read(text, false)).toBeNull();
@@ -73,8 +74,8 @@ describe('a header', () => {
   });
 });
 
-test('a record is a plain object, whatever its columns are called', () => {
-  const bytes = new Uint8Array(Buffer.from('__proto__,constructor,a\n1,2,3\n'));
+function open(text: string | Uint8Array) {
+  const bytes = new Uint8Array(Buffer.from(text));
   const plan = {
     job: 'j',
     name: 'n',
@@ -87,7 +88,23 @@ test('a record is a plain object, whatever its columns are called', () => {
     csvHeader: null,
     nowMs: 0,
   } as const;
-  const records = openRecords(plan, { kind: 'bytes', start: 0, end: bytes.length }, bytes);
+  return openRecords(plan, { kind: 'bytes', start: 0, end: bytes.length }, bytes);
+}
+
+test('rows whose line ends are bare CRs are read, each at its offset', () => {
+  // What python3 reads: csv.DictReader(io.StringIO(text, newline=None)).
+  const records = open('city,n\rOslo,1\r"é\rx",2\r\nOslo,3\r');
+  const seen: unknown[] = [];
+  while (records.next()) seen.push([records.value, records.bad, records.offset()]);
+  expect(seen).toEqual([
+    [{ city: 'Oslo', n: '1' }, null, 7],
+    [{ city: 'é\rx', n: '2' }, null, 14],
+    [{ city: 'Oslo', n: '3' }, null, 24],
+  ]);
+});
+
+test('a record is a plain object, whatever its columns are called', () => {
+  const records = open('__proto__,constructor,a\n1,2,3\n');
   expect(records.next()).toBe(true);
   expect(Object.getPrototypeOf(records.value)).toBe(Object.prototype);
   expect(Object.entries(records.value as object)).toEqual([

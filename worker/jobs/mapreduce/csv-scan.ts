@@ -1,4 +1,4 @@
-// Finds record boundaries of a CSV in one sequential pass: a newline ends a record unless it is inside
+// Finds record boundaries of a CSV in one sequential pass: LF, CR LF or a bare CR ends a record unless it is inside
 // quotes (RFC 4180). The state is a few values, so that a scan of any size goes on in another message.
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -12,6 +12,8 @@ export interface CsvScanState {
   inQuotes: boolean;
   /** The next byte begins a field: only there does a quote open one. */
   atFieldStart: boolean;
+  /** The last byte was a CR outside quotes: unless LF follows, a record begins. Not in states of 0.4.0. */
+  afterReturn?: boolean;
   /** Anything but empty lines has been seen: the header never lies behind the first split. */
   headerBegun: boolean;
   /** Bytes of a byte order mark that the input has begun with: such a mark is not text. */
@@ -34,8 +36,13 @@ export const csvScanStart = (): CsvScanState => ({
  * A doubled quote closes and opens again, which leaves the state right.
  */
 export function csvScanChunk(state: CsvScanState, chunk: Uint8Array, splitBytes: number): void {
-  let { inQuotes, atFieldStart, headerBegun, markBytes } = state;
+  let { inQuotes, atFieldStart, afterReturn = false, headerBegun, markBytes } = state;
   let wanted = (state.boundaries.at(-1) ?? 0) + splitBytes;
+  const beginsRecord = (at: number): void => {
+    if (at < wanted || !headerBegun) return;
+    state.boundaries.push(at);
+    wanted = at + splitBytes;
+  };
   for (let i = 0; i < chunk.length; i++) {
     const byte = chunk[i];
     if (inQuotes) {
@@ -44,17 +51,17 @@ export function csvScanChunk(state: CsvScanState, chunk: Uint8Array, splitBytes:
       i = quote;
       inQuotes = false;
       atFieldStart = true; // An escaped quote ("") opens again at once.
-    } else if (byte === NEWLINE) {
+      continue;
+    }
+    if (afterReturn && byte !== NEWLINE) beginsRecord(state.offset + i);
+    afterReturn = byte === CARRIAGE_RETURN;
+    if (byte === NEWLINE) {
       atFieldStart = true;
-      const recordStart = state.offset + i + 1;
-      if (recordStart >= wanted && headerBegun) {
-        state.boundaries.push(recordStart);
-        wanted = recordStart + splitBytes;
-      }
+      beginsRecord(state.offset + i + 1);
     } else {
       inQuotes = byte === QUOTE && atFieldStart;
-      atFieldStart = byte === COMMA;
-      if (byte !== CARRIAGE_RETURN) headerBegun = true;
+      atFieldStart = byte === COMMA || afterReturn;
+      if (!afterReturn) headerBegun = true;
       if (markBytes === state.offset + i && byte === BYTE_ORDER_MARK[markBytes]) {
         markBytes++;
         if (markBytes === BYTE_ORDER_MARK.length) {
@@ -65,7 +72,7 @@ export function csvScanChunk(state: CsvScanState, chunk: Uint8Array, splitBytes:
     }
   }
   state.offset += chunk.length;
-  Object.assign(state, { inQuotes, atFieldStart, headerBegun, markBytes });
+  Object.assign(state, { inQuotes, atFieldStart, afterReturn, headerBegun, markBytes });
 }
 
 /** The boundaries of a finished scan: the last one is the input's size. */
