@@ -19,6 +19,7 @@ import { type ContextSource, errorOf, frozen } from './load.ts';
 import { Outputs } from './outputs.ts';
 import { newSlot, type Slot } from './slot.ts';
 import type { StepCount } from './step-count.ts';
+import { timersUntilMs } from './timers.ts';
 import { type CodeRun, PROCESS_BOUNDS, type ProcessBounds, type Work } from './work.ts';
 
 export class UserCalls<Own> {
@@ -290,7 +291,8 @@ export class UserCalls<Own> {
     const { timeoutMs, quietMs } = this.#bounds;
     const nowMs = realNow();
     const { gate, answeredMs } = this.#calls;
-    const movedMs = answeredMs > this.#movedMs ? answeredMs : this.#movedMs;
+    let movedMs = answeredMs > this.#movedMs ? answeredMs : this.#movedMs;
+    if (timersUntilMs() > movedMs) movedMs = timersUntilMs();
     // Timers may fire a little before their time.
     const quiet = gate.open === 0 && nowMs - movedMs >= quietMs * 0.9;
     for (let i = this.#first; i < this.slots.length; i++) {

@@ -27,6 +27,7 @@ import { Outputs } from '../sandbox/outputs.ts';
 import type { ProcessHost } from '../sandbox/host.ts';
 import type { BatchCall, BatchOutcome } from './process.ts';
 import { StepCount } from '../sandbox/step-count.ts';
+import { timersUntilMs } from '../sandbox/timers.ts';
 
 export interface BatchBounds {
   runMs: number;
@@ -113,7 +114,8 @@ function settled(
     /** Looks in a row at which only the program itself could have moved it on. */
     let quietLooks = 0;
     const look = () => {
-      quietLooks = state.reading || gate.open > 0 ? 0 : quietLooks + 1;
+      const moves = state.reading || gate.open > 0 || timersUntilMs() > realNow();
+      quietLooks = moves ? 0 : quietLooks + 1;
       const leftMs = untilMs - realNow();
       if (leftMs <= 0) {
         reject(new TaskFailure('deadline', `process took longer than ${runMs} ms`));

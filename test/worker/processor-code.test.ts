@@ -39,6 +39,8 @@ async function configOf(code: string, more: Partial<ConsumerConfig> = {}): Promi
   };
 }
 
+const TIMERS = ['setTimeout', 'clearTimeout'];
+
 const linesOf = (events: object[]): string =>
   events
     .map((event, i) => {
@@ -106,17 +108,40 @@ describe('code in an isolate', () => {
   }
   return { type: 'G', payload: [...names] }
 }`;
-    const allowed = new Set([...ALLOWED_GLOBALS, 'crypto', 'performance', 'console']);
+    const allowed = new Set([...ALLOWED_GLOBALS, 'crypto', 'performance', 'console', ...TIMERS]);
     const [names] = payloadsOf(await run(code, [{}])) as [string[]];
     expect(names.filter((name) => !allowed.has(name) && name !== 'constructor')).toEqual([]);
     const world = `export const process = () => ({ type: 'W', payload: [
-  typeof fetch, typeof setTimeout, typeof caches, typeof manyhandsProcessing, typeof WebSocket,
+  typeof fetch, typeof setInterval, typeof caches, typeof manyhandsProcessing, typeof WebSocket,
   Math.abs(Date.now() - ${Date.now()}) < 60000, crypto.randomUUID().length, Math.random() < 1 ] })`;
     expect(payloadsOf(await run(world, [{}]))).toEqual([
       ['undefined', 'undefined', 'undefined', 'undefined', 'undefined', true, 36, true],
     ]);
     const imports = `export const process = async () => { await (0, eval)("import('cloudflare:workers')") }`;
     expect(await failureOf(imports)).toBeDefined();
+  });
+
+  it('has timers, hashes, ids, addresses, texts and clones', async () => {
+    const code = `export async function process({ payload }) {
+  const beganMs = Date.now()
+  const told = await new Promise((resolve) => {
+    const never = setTimeout(() => resolve('never'), 10)
+    setTimeout((a, b) => resolve([a, b]), 30, payload, 'b')
+    clearTimeout(never)
+    clearTimeout(undefined)
+  })
+  const bytes = await crypto.subtle.digest('SHA-256', new TextEncoder().encode('abc'))
+  const hex = [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  const map = structuredClone(new Map([['at', new Date(0)]]))
+  return { type: 'T', payload: [told, Date.now() - beganMs >= 25, hex.slice(0, 8), crypto.randomUUID().length,
+    new URL('/a?b=%20', 'https://x.example').searchParams.get('b'), new TextDecoder().decode(new Uint8Array([104, 105])),
+    map.get('at') instanceof Date] }
+}`;
+    expect(payloadsOf(await run(code, numbers(2)))).toEqual(
+      [0, 1].map((n) => [[n, 'b'], true, 'ba7816bf', 36, ' ', 'hi', true]),
+    );
+    const refused = `export const process = () => { setTimeout('code', 1) }`;
+    expect((await failureOf(refused))?.message).toMatch(/setTimeout takes a function/);
   });
 
   it('has fresh module variables in each batch, also when two run at once', async () => {

@@ -1,7 +1,7 @@
-// The isolates of processors and of steps of DAG jobs. Batches of one program may run in it side by side, each with its own module variables. Its realm is cut down to the
-// language and a few pure functions; unlike mappers, processors have the real clock and real random numbers. There are no
-// timers: waiting is the consumer's business (retry, back-off), and so a promise that nothing moves is known to
-// be lost.
+// The isolates of processors and of steps of DAG jobs. Batches of one program may run in it side by side, each with its
+// own module variables. Its realm is cut down to the language and a few pure functions. Unlike mappers, processors have
+// the real clock, real random numbers and timers. The runner gives the timers, so that it knows a promise that nothing
+// moves (timers.ts).
 import {
   BATCH_CPU_MS,
   LOOP_GUARD_STEPS,
@@ -61,7 +61,7 @@ const MAIN = `
 import { WorkerEntrypoint } from 'cloudflare:workers';
 import './runtime.js';
 import factory from './${PROGRAM_FILE}';
-const { runProcess, runBatch, runFold, runFire, runStep, runExpressions } = globalThis.manyhandsProcessing;
+const { runProcess, runBatch, runFold, runFire, runStep, runExpressions, timers } = globalThis.manyhandsProcessing;
 const { Response } = globalThis;
 const streamOf = (bytes) => new Response(bytes).body;
 // A stream that ends without its last newline was cut off: the host knows why.
@@ -71,6 +71,7 @@ const wholeText = async (json) => {
   return text[text.length - 1] === '\\n' ? text : null;
 };
 ${cutRealm(PROCESSOR_GLOBALS)}
+Object.assign(globalThis, timers);
 for (const { prototype } of [Object, Array, Promise, Function, Error]) Object.preventExtensions(prototype);
 const setting = SETTING;
 const CUT_OFF = { ok: false, error: { code: 'input_missing', message: 'the input was cut off' } };
