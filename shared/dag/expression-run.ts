@@ -8,9 +8,18 @@ import {
   TaskFailure,
   ValueTooLargeError,
 } from '../sandbox/task-error.ts';
-import { apply, isArray, isThenable, parse, sliceOf, stringify } from '../sandbox/intrinsics.ts';
+import {
+  apply,
+  indexIn,
+  isArray,
+  isThenable,
+  parse,
+  sliceOf,
+  stringify,
+} from '../sandbox/intrinsics.ts';
 import { errorOf, type UserFunction } from '../sandbox/load.ts';
 import { StepCount } from '../sandbox/step-count.ts';
+import { guardStepsOf } from './steps-seen.ts';
 import type { ExpressionCall, ExpressionOutcome } from './step.ts';
 
 /** The value of what compileExpressions compiled. */
@@ -37,7 +46,8 @@ export function runExpressions({
   const results: ExpressionOutcome['results'] = [];
   for (let i = 0; i < names.length; i++) {
     const name = names[i] as string;
-    const given = parse(json) as unknown;
+    const given = parse(json) as Record<string, unknown>;
+    guardStepsOf(given, sliceOf(name, 0, indexIn(name, '.')));
     steps.begin();
     try {
       const expression = factory(steps.step)[name];

@@ -5,6 +5,7 @@ import { ancestor } from 'acorn-walk';
 import { compileModule, type ProgramError } from '../sandbox/program.ts';
 import { wrapProgram } from '../sandbox/program-text.ts';
 import type { DagSpec } from '../schemas/dag.ts';
+import { isAskedOfAll } from './steps-seen.ts';
 
 export type CompiledStep = { ok: true; text: string } | { ok: false; errors: ProgramError[] };
 
@@ -57,7 +58,10 @@ export function compileExpressions({ steps }: Pick<DagSpec, 'steps'>): CompiledE
   const errors: { path: string; message: string }[] = [];
   for (const [step, definition] of Object.entries(steps)) {
     for (const { name, source } of expressionsOf(step, definition)) {
-      const parsed = parseExpression(source);
+      const parsed = parseExpression(
+        source,
+        (read) => Object.hasOwn(steps, read) || isAskedOfAll(read),
+      );
       if (parsed.ok) {
         members.push(`${JSON.stringify(name)}: ({ input, steps }) => (${parsed.source})`);
       } else {
@@ -76,7 +80,7 @@ export function compileExpressions({ steps }: Pick<DagSpec, 'steps'>): CompiledE
 type ParsedExpression = { ok: true; source: string } | { ok: false; error: ProgramError };
 
 /** One expression and nothing else, without what stands around it (comments, space). Never throws. */
-function parseExpression(source: string): ParsedExpression {
+function parseExpression(source: string, mayRead: (step: string) => boolean): ParsedExpression {
   const refused = (message: string, at: Node | null): ParsedExpression => {
     const { line, column } = at?.loc?.start ?? { line: 1, column: 0 };
     return { ok: false, error: { message, line, column: column + 1 } };
@@ -98,13 +102,28 @@ function parseExpression(source: string): ParsedExpression {
     }
     const found: { node: Node; message: string }[] = [];
     const refuse = (node: Node, message: string) => void found.push({ node, message });
+    const reads: { node: Node; name: string }[] = [];
+    let bound = false;
     ancestor(tree, {
+      MemberExpression: (node) => {
+        const { object, property, computed } = node;
+        if (object.type !== 'Identifier' || object.name !== 'steps') return;
+        const name = computed
+          ? property.type === 'Literal' && property.value
+          : property.type === 'Identifier' && property.name;
+        if (typeof name === 'string' && !mayRead(name)) reads.push({ node: property, name });
+      },
+      // A variable of the expression's own.
+      Pattern: (node) => {
+        if (node.type === 'Identifier' && node.name === 'steps') bound = true;
+      },
       AwaitExpression: (node) => refuse(node, 'an expression cannot await'),
       ImportExpression: (node) => refuse(node, 'an expression cannot import anything'),
       MetaProperty: (node) => {
         if (node.meta.name === 'import') refuse(node, 'import.meta is not available');
       },
     });
+    if (!bound) for (const { node, name } of reads) refuse(node, `there is no step "${name}"`);
     const [first] = found;
     if (first) return refused(first.message, first.node);
     return { ok: true, source: source.slice(tree.start, tree.end) };

@@ -26,9 +26,10 @@ export function readReturn(returned: unknown, step: string): StepReturn {
   if (typeof returned === 'object' && returned !== null) {
     const bytes = bytesOf(returned);
     if (bytes) return bytesReturn(bytes, OCTETS);
-    const { bytes: inside, contentType } = returned as { bytes?: unknown; contentType?: unknown };
-    const named = bytesOf(inside);
-    if (named) return bytesReturn(named, contentTypeOf(contentType));
+    // Asked for first: `steps` itself may be returned, and refuses names that it does not have.
+    const fields = returned as { bytes?: unknown; contentType?: unknown };
+    const named = 'bytes' in fields ? bytesOf(fields.bytes) : null;
+    if (named) return bytesReturn(named, contentTypeOf(fields.contentType));
   }
   return { kind: 'json', json: jsonOf(returned, step) };
 }

@@ -30,6 +30,7 @@ import { UserCalls } from '../sandbox/user-calls.ts';
 import type { Slot } from '../sandbox/slot.ts';
 import type { StepCount } from '../sandbox/step-count.ts';
 import type { Work } from '../sandbox/work.ts';
+import { guardStepsOf } from './steps-seen.ts';
 import { readReturn, type StepReturn } from './step-output.ts';
 import type { StepCall, StepHost, StepOutcome, StepResult, StepUnit } from './step.ts';
 
@@ -88,6 +89,7 @@ async function outcomeOf(run: StepRun, steps: StepCount, main: UserFunction): Pr
       const { unit } = slot.own;
       // Parsed anew for each: quicker than a structured clone of what was parsed once.
       const given = parse(json) as Record<string, unknown>;
+      guardStepsOf(given, run.call.step);
       if (unit.itemJson !== null) given.item = parse(unit.itemJson) as unknown;
       const { calls } = units.source;
       const returned = apply(main, undefined, [given, contextFor(call, slot, calls)]);

@@ -28,6 +28,7 @@ import {
   RealTextEncoder,
   whenSettled,
 } from '../sandbox/intrinsics.ts';
+import { guardStepsOf } from './steps-seen.ts';
 import { readReturn, type StepReturn } from './step-output.ts';
 import {
   chunkCount,
@@ -62,6 +63,7 @@ export function stepMap(
       logHere(...values);
     };
     const input = parse(given) as Record<string, unknown>;
+    guardStepsOf(input, step.step);
     if (record.item !== null) input['item'] = record.value;
     const context = contextFor(step, record, log);
     const returned = apply(main as (...given: unknown[]) => unknown, undefined, [input, context]);
@@ -134,9 +136,10 @@ function withBlobRead(returned: unknown): Promise<unknown> {
           return read(result, type === '' ? undefined : type);
         }
         if (typeof result !== 'object' || result === null) return resolve(result);
-        const { bytes, contentType } = result as { bytes?: unknown; contentType?: unknown };
+        const fields = result as { bytes?: unknown; contentType?: unknown };
+        const bytes = 'bytes' in fields ? fields.bytes : null;
         if (!isBlob(bytes)) return resolve(result);
-        read(bytes, contentType ?? ((bytes as { type: string }).type || undefined));
+        read(bytes, fields.contentType ?? ((bytes as { type: string }).type || undefined));
       } catch (error) {
         reject(error as Error);
       }

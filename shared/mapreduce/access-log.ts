@@ -79,18 +79,20 @@ function isTime(line: string, at: number): boolean {
   if (!line.startsWith(REQUEST_BEGIN, at + TIME.length)) return false;
   for (let i = 0; i < TIME.length; i++) {
     const code = line.charCodeAt(at + i);
-    const form = TIME[i];
-    if (form === '0') {
-      if (!isDigit(code)) return false;
-    } else if (form === 'A') {
-      if (!isLetter(code)) return false;
-    } else if (form === '+') {
-      if (code !== PLUS && code !== MINUS) return false;
-    } else if (line[at + i] !== form) return false;
+    const form = TIME.charCodeAt(i);
+    const fits =
+      form === DIGIT
+        ? isDigit(code)
+        : form === LETTER
+          ? isLetter(code)
+          : code === form || (form === PLUS && code === MINUS);
+    if (!fits) return false;
   }
   return true;
 }
 
+const DIGIT = 0x30;
+const LETTER = 0x41;
 const PLUS = 0x2b;
 const MINUS = 0x2d;
 const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39;

@@ -9,6 +9,7 @@ const { create } = Object;
 export const { isArray } = Array;
 export const RealPromise = Promise;
 export const RealError = Error;
+export const RealProxy = Proxy;
 export const RealDate = Date;
 export const realNow = Date.now.bind(Date);
 export const realSetTimeout = setTimeout;

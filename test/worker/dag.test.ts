@@ -94,6 +94,28 @@ describe('a run', () => {
     });
   });
 
+  it('lets code read all steps before it, and says which step it may not read', async () => {
+    const steps = {
+      far: edge('export default () => 5'),
+      near: edge('export default () => 7', { needs: ['far'] }),
+      beside: edge('export default () => 9'),
+    };
+    const end = { needs: ['near'], when: 'steps.far === 5' };
+    const code = 'export default ({ steps }) => steps.near * steps.far';
+    const good = await runDag({ ...steps, end: edge(code, end) });
+    expect(good.steps['end']).toMatchObject({ state: 'done', output: 35 });
+    const wrong = 'export default ({ steps }) => steps.near * steps.beside';
+    const bad = await runDag({ ...steps, end: edge(wrong, end) });
+    const message =
+      'Error: steps.beside is not there for the step "end": "beside" has to be in its `needs`';
+    expect(bad).toMatchObject({ state: 'failed', steps: { end: { error: { message } } } });
+    const unmet = await runDag({ ...steps, end: edge(code, { ...end, when: 'steps.beside > 1' }) });
+    expect(unmet).toMatchObject({
+      state: 'failed',
+      steps: { end: { error: { message: `end.when: ${message}` } } },
+    });
+  });
+
   it('runs a step for each item of a list, some of them again, and lists them in order', async () => {
     const code = `export default ({ item, input }, ctx) => {
   if (item === 7 && ctx.attempt < 3) throw new Error('not yet')

@@ -5,6 +5,7 @@ import { compileExpressions, compileStep } from '../../shared/dag/program.ts';
 import {
   KIB,
   MIB,
+  PROCESS_QUIET_MS,
   STEP_INLINE_MAX_BYTES,
   STEP_INPUT_MAX_BYTES,
   STEP_LOG_LINES_MAX,
@@ -97,6 +98,24 @@ describe('a step’s function', () => {
     const context = { run: 'run_1', step: 'own', attempt: 3, item: null };
     expect(results.map(valueOf)).toEqual([[{ input: { n: 1 }, steps }, context, true]]);
     expect(results[0]?.log).toEqual(['at 1']);
+  });
+
+  it('may wait longer than a promise that nothing settles', async () => {
+    const code = `export default async () => {
+  await new Promise((resolve) => setTimeout(resolve, ${PROCESS_QUIET_MS + 1_500}))
+  return 'rested'
+}`;
+    expect(await come(code)).toEqual(['rested']);
+  });
+
+  it('whose timer throws fails alone', async () => {
+    const code = `export default ({ item }) => new Promise((resolve) => setTimeout(() => {
+  if (item === 1) throw new Error('late')
+  resolve(item)
+}, 10))`;
+    const [first, second, third] = await come(code, { units: items([0, 1, 2]), timeoutMs: 2_000 });
+    expect([first, third]).toEqual([0, 2]);
+    expect(second).toMatchObject({ kind: 'failed', error: { code: 'deadline' } });
   });
 
   it.each([
@@ -451,7 +470,8 @@ describe('expressions', () => {
   });
 
   it.each([
-    ['when', 'steps.none.x', 'program_threw'],
+    ['when', 'steps["no" + "ne"].x', 'program_threw'],
+    ['when', 'steps.a.no.x', 'program_threw'],
     ['when', '(() => { for (;;); })()', 'loop_guard'],
     ['when', '(async () => false)()', 'bad_value'],
     ['forEach', '"text"', 'bad_value'],

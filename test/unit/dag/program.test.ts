@@ -102,6 +102,25 @@ describe('expressions', () => {
     expect(program['the-step.forEach']?.(given)).toEqual([1]);
   });
 
+  it('may read steps that are there; others are named before anything runs', () => {
+    const told = (source: string) => {
+      const compiled = compileExpressions(specOf({ when: source }));
+      return compiled.ok ? [] : compiled.errors;
+    };
+    const refused = (column: number, name: string) => [
+      {
+        path: 'steps.the-step.when',
+        message: `line 1, column ${column}: there is no step "${name}"`,
+      },
+    ];
+    expect(told('steps.frist > 1')).toEqual(refused(7, 'frist'));
+    expect(told('input.n && steps?.["the step"]')).toEqual(refused(20, 'the step'));
+    expect(told('steps.first > 1 && steps["the-step"]')).toEqual([]);
+    expect(told('steps.hasOwnProperty(input.n) || input.steps.x || steps[input.n]')).toEqual([]);
+    expect(told('input.map((steps) => steps.x)')).toEqual([]);
+    expect(told('input.map(({ steps }) => steps.x)')).toEqual([]);
+  });
+
   it('are none: then there is no program', () => {
     expect(compileExpressions(specOf({}))).toEqual({ ok: true, text: null });
   });

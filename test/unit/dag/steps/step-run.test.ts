@@ -87,6 +87,35 @@ describe('units of a step', () => {
     expect(nothing.results.map(jsonOf)).toEqual([[true, null, 0]]);
   });
 
+  it('may not read a step that they do not need: the error names both', async () => {
+    const code = `export default ({ item, steps }) => {
+  if (item === 0) return steps.own + 1
+  if (item === 1) { const { other } = steps; return other }
+  if (item === 2) return steps?.['other'] ?? 'default'
+  if (item === 3) return [steps, JSON.stringify(steps), { ...steps }, Object.keys(steps), 'other' in steps]
+  if (item === 4) return [steps.hasOwnProperty('own'), String(steps), steps.constructor === Object, \`\${steps.nil}\`]
+  return Promise.resolve(steps)
+}`;
+    const { results } = await run(code, {
+      json: '{"input":null,"steps":{"own":1,"nil":null}}',
+      call: { step: 'report', units: units([0, 1, 2, 3, 4, 5]) },
+    });
+    const message =
+      'Error: steps.other is not there for the step "report": "other" has to be in its `needs`';
+    const error = { code: 'program_threw', message };
+    expect(results.slice(1, 3)).toMatchObject([
+      { kind: 'failed', error: { ...error, line: 3 } },
+      { kind: 'failed', error: { ...error, line: 4 } },
+    ]);
+    const steps = { own: 1, nil: null };
+    expect([results[0], ...results.slice(3)].map(jsonOf)).toEqual([
+      2,
+      [steps, JSON.stringify(steps), steps, ['own', 'nil'], false],
+      [true, '[object Object]', true, 'null'],
+      steps,
+    ]);
+  });
+
   it('run fewer side by side when their input is large', () => {
     expect(sideBySideFor(100)).toBe(STEP_UNITS_TOGETHER);
     expect(sideBySideFor(1_000_000)).toBe(8);

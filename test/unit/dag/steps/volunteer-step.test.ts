@@ -266,7 +266,7 @@ describe('the function of a volunteer step', () => {
 
   it('in a browser, ends after its time and says meanwhile that it is alive', async () => {
     const signs: number[] = [];
-    const program = factoryOf('export default () => new Promise(() => {})', {})();
+    const program = factoryOf('export default () => new Promise(() => {})', { steps: {} })();
     const plan = { ...PLAN, browser: true, timeoutMs: 2_050 };
     const map = stepMap(program, plan, () => void signs.push(1));
     const running = map({ item: null, payloads: {} }, () => undefined, CONTEXT);

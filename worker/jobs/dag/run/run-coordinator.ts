@@ -28,6 +28,7 @@ import {
 } from './run-record.ts';
 import type { RunStore } from './run.store.ts';
 import { type RunSnapshot, summaryView } from './run-view.ts';
+import { seenSteps } from './seen-steps.ts';
 import { RunWatches } from './run-watches.ts';
 import { UnitOfWork } from './unit-of-work.ts';
 import type { NeededOutput } from '../../../contracts/step-runner.rpc.ts';
@@ -49,6 +50,7 @@ export class RunCoordinator implements RunContext {
   readonly #code: RunCode;
   readonly #jobs: RunJobs;
   readonly #calls = new Calls();
+  readonly #seenSteps = new Map<string, string[]>();
   /** Operations counted before the run was opened, and those that its rows do not count. */
   readonly #operations: Record<string, number>;
   #toldMs = 0;
@@ -263,7 +265,9 @@ export class RunCoordinator implements RunContext {
 
   needsOf(step: string): NeededOutput[] {
     const { steps } = this.record;
-    return (this.submitted.spec.steps[step]?.needs ?? []).map((need) => {
+    let seen = this.#seenSteps.get(step);
+    if (!seen) this.#seenSteps.set(step, (seen = seenSteps(step, this.submitted.spec.steps)));
+    return seen.map((need) => {
       const record = steps[need];
       if (record?.state !== 'done') return { step: need, output: null };
       const items = record.items?.flatMap(({ unit }) => (unit.output ? [unit.output] : []));
