@@ -19,6 +19,8 @@ export interface CsvRow {
   bad: string | null;
   /** Where the next row begins. */
   end: number;
+  /** Where a quote opens that nothing closes; the row's end is not known then. */
+  unclosed?: number;
 }
 
 /** Reads the rows of one text, in order. */
@@ -81,7 +83,7 @@ function readQuotedRow(text: string, at: number, ended: boolean): CsvRow | null 
       if (close < 0) {
         if (!ended) return null;
         fields.push(unescaped(text.slice(from + 1)));
-        return { fields, bad: 'a quoted field does not end', end: text.length };
+        return { fields, bad: 'a quoted field does not end', end: text.length, unclosed: from };
       }
       quoted = unescaped(text.slice(from + 1, close));
       from = close + 1;
@@ -117,6 +119,9 @@ function closingQuote(text: string, from: number): number {
 }
 
 const unescaped = (text: string): string => text.replaceAll('""', '"');
+
+export const unclosedQuote = (byte: number): string =>
+  `a quoted field does not end: the quote at byte ${byte} is never closed`;
 
 /** The header of a CSV that begins with `text`; null when the text ends before it does. */
 export function readHeader(text: string, ended: boolean): string[] | null {

@@ -185,7 +185,9 @@ export async function mapRecords(
     if (recordsIn + bad.count >= recordsMax) return { ...bad.counts, recordsIn, truncated: true };
     beat.tick(records);
     if (records.bad !== null) {
-      bad.add(records, new TaskFailure('bad_record', records.bad), records.bad);
+      const failure = new TaskFailure('bad_record', records.bad);
+      if (records.final) throw new RecordFailure(failure, records.offset());
+      bad.add(records, failure, records.bad);
       continue;
     }
     try {

@@ -3,7 +3,7 @@
 // many times faster than looking at bytes. Malformed UTF-8 reads as U+FFFD.
 import { RECORD_MAX_BYTES } from '../limits.ts';
 import { messageOf } from '../message-of.ts';
-import { CsvRows, headerNames } from './csv.ts';
+import { CsvRows, headerNames, unclosedQuote } from './csv.ts';
 import { gunzip } from './gunzip.ts';
 import type { MapPlan, Split } from './task.ts';
 import { TaskFailure } from '../sandbox/task-error.ts';
@@ -14,6 +14,8 @@ export interface RecordSource {
   readonly value: unknown;
   /** Why the record cannot be used; null when it can. */
   readonly bad: string | null;
+  /** What is bad takes everything that follows along, so that skipping it is no choice. */
+  readonly final?: boolean;
   /** Byte offset in the input, or the integer. Computed on demand: rarely asked. */
   offset(): number;
   /** 0 to 1. */
@@ -170,6 +172,18 @@ abstract class TextSource {
     return this.#base + this.#byteOf(index);
   }
 
+  /** Offset in the input of the ASCII character at `index` of the record that begins at `start`. */
+  protected byteOffsetWithin(start: number, index: number): number {
+    const character = this.text.charAt(index);
+    let byte = this.#byteOf(start) - 1;
+    let at = start - 1;
+    do {
+      at = this.text.indexOf(character, at + 1);
+      byte = this.#bytes.indexOf(character.charCodeAt(0), byte + 1);
+    } while (at < index);
+    return this.#base + byte;
+  }
+
   /** Place in `#bytes` of the record that begins at `index` of the text. */
   #byteOf(index: number): number {
     if (index < this.#knownIndex) this.#knownIndex = this.#knownByte = 0;
@@ -244,6 +258,7 @@ class JsonSource extends LineSource {
 class CsvSource extends TextSource implements RecordSource {
   value: unknown = null;
   bad: string | null = null;
+  final = false;
   #header: string[] | null;
   #start = 0;
   #rows = new CsvRows('', false);
@@ -258,6 +273,7 @@ class CsvSource extends TextSource implements RecordSource {
     for (;;) {
       const fields = this.#nextRow();
       if (!fields) return false;
+      if (this.final) return true;
       if (!this.#header) {
         this.#header = headerNames(fields);
         continue;
@@ -280,6 +296,12 @@ class CsvSource extends TextSource implements RecordSource {
         this.#start = this.at;
         this.at = row.end;
         this.bad = row.bad;
+        if (row.unclosed !== undefined) {
+          this.final = true;
+          const byte = this.byteOffsetWithin(this.#start, row.unclosed);
+          this.bad = unclosedQuote(byte);
+          return row.fields;
+        }
         if (row.fields.length > 0) return row.fields;
       }
       if (this.#ended) return null;

@@ -1,6 +1,6 @@
 // Finds the record boundaries of a CSV input by streaming it once, in as many messages as it takes.
 import { EDGE_BATCH_MS, MIB } from '../../../shared/limits.ts';
-import { readHeader } from '../../../shared/mapreduce/csv.ts';
+import { readHeader, unclosedQuote } from '../../../shared/mapreduce/csv.ts';
 import { TaskFailure } from '../../../shared/sandbox/task-error.ts';
 import type { Env } from '../../platform/env.ts';
 import { jobObject } from '../../stubs.ts';
@@ -30,6 +30,10 @@ export async function scanInput(
     // Leaving the loop cancels the stream; the next message goes on at state.offset.
     if (Date.now() > untilMs && state.offset < bytes)
       return stub.scanned(ring, JSON.stringify(state));
+  }
+  if (state.inQuotes) {
+    const record = state.quoteAt ?? 0;
+    return stub.planFailed({ code: 'bad_record', message: unclosedQuote(record), record });
   }
   const head = await env.BUCKET.get(key, {
     range: { offset: 0, length: Math.min(bytes, HEADER_MAX_BYTES) },

@@ -10,6 +10,10 @@ export interface CsvScanState {
   /** Bytes consumed so far. */
   offset: number;
   inQuotes: boolean;
+  /** Where the quote lies that opened the last quoted field. Not in states of 0.4.0. */
+  quoteAt?: number;
+  /** Where the quote lies that closed it, or that escapes the next one. */
+  closedAt?: number;
   /** The next byte begins a field: only there does a quote open one. */
   atFieldStart: boolean;
   /** The last byte was a CR outside quotes: unless LF follows, a record begins. Not in states of 0.4.0. */
@@ -36,7 +40,8 @@ export const csvScanStart = (): CsvScanState => ({
  * A doubled quote closes and opens again, which leaves the state right.
  */
 export function csvScanChunk(state: CsvScanState, chunk: Uint8Array, splitBytes: number): void {
-  let { inQuotes, atFieldStart, afterReturn = false, headerBegun, markBytes } = state;
+  let { inQuotes, quoteAt = 0, closedAt = -1, atFieldStart } = state;
+  let { afterReturn = false, headerBegun, markBytes } = state;
   let wanted = (state.boundaries.at(-1) ?? 0) + splitBytes;
   const beginsRecord = (at: number): void => {
     if (at < wanted || !headerBegun) return;
@@ -50,6 +55,7 @@ export function csvScanChunk(state: CsvScanState, chunk: Uint8Array, splitBytes:
       if (quote < 0) break;
       i = quote;
       inQuotes = false;
+      closedAt = state.offset + i;
       atFieldStart = true; // An escaped quote ("") opens again at once.
       continue;
     }
@@ -60,6 +66,7 @@ export function csvScanChunk(state: CsvScanState, chunk: Uint8Array, splitBytes:
       beginsRecord(state.offset + i + 1);
     } else {
       inQuotes = byte === QUOTE && atFieldStart;
+      if (inQuotes && closedAt !== state.offset + i - 1) quoteAt = state.offset + i;
       atFieldStart = byte === COMMA || afterReturn;
       if (!afterReturn) headerBegun = true;
       if (markBytes === state.offset + i && byte === BYTE_ORDER_MARK[markBytes]) {
@@ -72,7 +79,8 @@ export function csvScanChunk(state: CsvScanState, chunk: Uint8Array, splitBytes:
     }
   }
   state.offset += chunk.length;
-  Object.assign(state, { inQuotes, atFieldStart, afterReturn, headerBegun, markBytes });
+  Object.assign(state, { inQuotes, quoteAt, closedAt, atFieldStart });
+  Object.assign(state, { afterReturn, headerBegun, markBytes });
 }
 
 /** The boundaries of a finished scan: the last one is the input's size. */

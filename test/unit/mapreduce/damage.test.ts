@@ -1,0 +1,64 @@
+// What the readers cannot read as it was meant is bad and says so, with the byte where it lies: nothing is lost or made
+// up in silence. Damage that has no end is final.
+import { gzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { readHeader } from '../../../shared/mapreduce/csv.ts';
+import { openRecords } from '../../../shared/mapreduce/records.ts';
+import type { MapPlan, RecordFormat } from '../../../shared/mapreduce/task.ts';
+
+interface Seen {
+  value: unknown;
+  bad: string | null;
+  offset: number;
+  final: boolean;
+}
+
+/** Text is UTF-8; numbers are bytes. */
+const bytesOf = (...parts: (string | number)[]) =>
+  new Uint8Array(
+    Buffer.concat(
+      parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.from([part]))),
+    ),
+  );
+
+function read(format: RecordFormat, bytes: Uint8Array, start = 0, gzip = false): Seen[] {
+  const plan: MapPlan = {
+    job: 'j',
+    name: 'n',
+    programHash: 'h',
+    format,
+    gzip,
+    partitions: 1,
+    params: {},
+    skipBadRecords: 0,
+    csvHeader: ['a', 'b'],
+    nowMs: 0,
+  };
+  const records = openRecords(plan, { kind: 'bytes', start, end: start + bytes.length }, bytes);
+  const seen: Seen[] = [];
+  while (records.next()) {
+    const { value, bad, final = false } = records;
+    seen.push({ value: bad === null ? value : null, bad, offset: records.offset(), final });
+  }
+  return seen;
+}
+const places = (seen: Seen[]) => seen.map(({ bad, offset, final }) => [offset, bad, final]);
+
+describe('a quote that nothing closes', () => {
+  test('is final, and named with its byte', () => {
+    const text = 'id,note\n1,é\né,"oops\n3,fine\n4,fine\n';
+    // grep -bo '"' says 16.
+    expect(places(read('csv', bytesOf(text)))).toEqual([
+      [8, null, false],
+      [13, 'a quoted field does not end: the quote at byte 16 is never closed', true],
+    ]);
+  });
+
+  test('is named with its byte in a later split, behind fields that are quoted well', () => {
+    const seen = read('csv', bytesOf('1,2\n"x ""y""","\n'), 1000);
+    expect(places(seen)).toEqual([
+      [1000, null, false],
+      [1004, 'a quoted field does not end: the quote at byte 1014 is never closed', true],
+    ]);
+  });
+});
