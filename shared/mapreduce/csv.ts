@@ -123,6 +123,9 @@ const unescaped = (text: string): string => text.replaceAll('""', '"');
 export const unclosedQuote = (byte: number): string =>
   `a quoted field does not end: the quote at byte ${byte} is never closed`;
 
+/** Without its header no row means anything: this is final, however many bad records may be skipped. */
+export const badHeader = (why: string): string => `the CSV header is bad: ${why}`;
+
 /** The header of a CSV that begins with `text`; null when the text ends before it does. */
 export function readHeader(text: string, ended: boolean): string[] | null {
   const body = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
@@ -130,6 +133,7 @@ export function readHeader(text: string, ended: boolean): string[] | null {
   for (let at = 0; at < body.length;) {
     const row = rows.read(at);
     if (!row) return null;
+    if (row.bad) throw new TaskFailure('bad_record', badHeader(row.bad));
     if (row.fields.length > 0) return headerNames(row.fields);
     at = row.end;
   }

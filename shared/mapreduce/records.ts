@@ -3,7 +3,7 @@
 // many times faster than looking at bytes. Malformed UTF-8 reads as U+FFFD.
 import { RECORD_MAX_BYTES } from '../limits.ts';
 import { messageOf } from '../message-of.ts';
-import { CsvRows, headerNames, unclosedQuote } from './csv.ts';
+import { badHeader, CsvRows, headerNames, unclosedQuote } from './csv.ts';
 import { gunzip } from './gunzip.ts';
 import type { MapPlan, Split } from './task.ts';
 import { TaskFailure } from '../sandbox/task-error.ts';
@@ -270,9 +270,13 @@ class CsvSource extends TextSource implements RecordSource {
   }
 
   next(): boolean {
-    for (;;) {
+    while (!this.final) {
       const fields = this.#nextRow();
       if (!fields) return false;
+      if (this.bad !== null && !this.#header) {
+        this.final = true;
+        this.bad = badHeader(this.bad);
+      }
       if (this.final) return true;
       if (!this.#header) {
         this.#header = headerNames(fields);
@@ -285,6 +289,7 @@ class CsvSource extends TextSource implements RecordSource {
       if (!this.bad) this.value = objectOf(header, fields);
       return true;
     }
+    return false;
   }
 
   /** The fields of the next row that is not empty; `bad` and `#start` are the row's. */

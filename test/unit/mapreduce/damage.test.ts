@@ -62,3 +62,16 @@ describe('a quote that nothing closes', () => {
     ]);
   });
 });
+
+describe('a header row that is bad', () => {
+  test.each([
+    ['"a"x,b\n1,2\n3,4\n', 'text follows the quote that closes a field'],
+    ['a,"b\n1,2\n3,4\n', 'is never closed'],
+  ])('%j is final, and no row is read under it', (text, why) => {
+    const seen = read('csv', bytesOf(text));
+    expect(seen).toHaveLength(1);
+    expect(seen[0]).toMatchObject({ offset: 0, final: true });
+    expect(seen[0]?.bad).toContain(why);
+    expect(() => readHeader(text, true)).toThrow('the CSV header is bad');
+  });
+});
