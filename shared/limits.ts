@@ -7,6 +7,8 @@ export const MIB = 1024 * 1024;
 // --- What a request may carry -------------------------------------------------------------------
 /** JSON bodies (job specifications). The platform allows 100 MB; nothing here needs it. */
 export const JSON_BODY_MAX_BYTES = 4 * MIB;
+/** Values in each other; the stacks of all that read them are deeper. */
+export const JSON_DEPTH_MAX = 1_000;
 export const CODE_MAX_BYTES = 256 * KIB;
 export const PARAMS_MAX_BYTES = 64 * KIB;
 export const INLINE_MAX_BYTES = MIB;

@@ -13,6 +13,7 @@ import {
   SPILL_RAW_MAX_BYTES,
   USER_COUNTERS_MAX,
 } from '../limits.ts';
+import { isCounts } from '../own.ts';
 import { BadRecord } from '../schemas/job.ts';
 import { BlockReader, BlockWriter, ByteQueue } from './blocks.ts';
 import { partitionOf } from './hash.ts';
@@ -37,10 +38,17 @@ export const SpillTrailer: z.ZodType<Trailer> = z.strictObject({
   badRecordsListed: z
     .array(BadRecord.extend({ error: z.string().max(500) }))
     .max(BAD_RECORDS_LISTED_PER_TASK),
-  userCounters: z
-    .record(z.string().max(COUNTER_NAME_MAX_CHARS), z.number())
-    .refine((counters) => Object.keys(counters).length <= USER_COUNTERS_MAX),
+  userCounters: z.custom<Trailer['userCounters']>(areUserCounters),
 });
+
+function areUserCounters(value: unknown): boolean {
+  if (!isCounts(value)) return false;
+  const names = Object.keys(value);
+  return (
+    names.length <= USER_COUNTERS_MAX &&
+    names.every((name) => name.length <= COUNTER_NAME_MAX_CHARS)
+  );
+}
 
 const encoder = new TextEncoder();
 
@@ -139,6 +147,10 @@ export class SpillWriter {
   } {
     while (this.#sections.length < this.#partitions) this.#closeSection();
     const trailerBytes = encoder.encode(JSON.stringify(trailer));
+    // A program that spoilt its realm fails here. At the edge, the volunteer would be blamed for it.
+    if (canonical(readTrailer(trailerBytes)) !== canonical(trailer)) {
+      throw new SpillFormatError('the trailer is not what was counted');
+    }
     const headBytes =
       FIXED_HEAD_BYTES + trailerBytes.length + this.#partitions * SECTION_PACKED_BYTES;
     const sections = this.#sections.map((s) => ({ ...s, offset: s.offset + headBytes }));

@@ -6,6 +6,7 @@ import {
   LOG_LINES_MAX,
   USER_COUNTERS_MAX,
 } from '../limits.ts';
+import { getOwn, setOwn } from '../own.ts';
 import { TaskFailure } from './task-error.ts';
 
 /** `ctx.log` and `ctx.counter`: bounded, whatever the program does. */
@@ -29,10 +30,15 @@ export class SideOutput {
       throw new TaskFailure('bad_value', `counter ${String(name)} cannot grow by ${String(by)}`);
     }
     const key = String(name).slice(0, COUNTER_NAME_MAX_CHARS).toWellFormed();
-    if (!Object.hasOwn(this.counters, key) && ++this.#names > USER_COUNTERS_MAX) {
+    const before = getOwn(this.counters, key);
+    if (before === undefined && ++this.#names > USER_COUNTERS_MAX) {
       throw new TaskFailure('memory', `a program may have ${USER_COUNTERS_MAX} counters`);
     }
-    this.counters[key] = (this.counters[key] ?? 0) + by;
+    const sum = (before ?? 0) + by;
+    if (!Number.isFinite(sum)) {
+      throw new TaskFailure('bad_value', `counter ${key} has grown past the largest number`);
+    }
+    setOwn(this.counters, key, sum);
   };
 }
 

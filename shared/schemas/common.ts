@@ -1,10 +1,38 @@
 // Pieces that several resources share: names, ids, lists, JSON.
 import * as z from 'zod';
-import { LIST_DEFAULT_ITEMS, LIST_MAX_ITEMS, NAME_MAX_CHARS } from '../limits.ts';
+import { JSON_DEPTH_MAX, LIST_DEFAULT_ITEMS, LIST_MAX_ITEMS, NAME_MAX_CHARS } from '../limits.ts';
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
-export const JsonValue = z.json().meta({ id: 'Json', description: 'any JSON value' });
+/** Not z.json(), which leaves out members called `__proto__`. The value itself is handed on, not a copy. */
+export const JsonValue = (
+  z.unknown().refine((value) => isJson(value, 0), {
+    message: 'has to be JSON, with finite numbers',
+  }) as unknown as z.ZodType<Json, Json>
+).meta({ id: 'Json', description: 'any JSON value' });
+
+/** Throws a RangeError, as a stack does, when the value is nested too deeply. */
+function isJson(value: unknown, depth: number): boolean {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object') return false;
+  if (depth > JSON_DEPTH_MAX) throw new RangeError('nested too deeply');
+  return Object.values(value).every((member) => isJson(member, depth + 1));
+}
+
+/** Members with names that users choose. A z.record leaves out one called `__proto__`: here it is refused. */
+export const namedBy = <Name extends z.core.$ZodRecordKey, Value extends z.ZodType>(
+  name: Name,
+  value: Value,
+) => z.preprocess(withoutProto<z.input<z.ZodRecord<Name, Value>>>, z.record(name, value));
+
+function withoutProto<Value>(value: Value, ctx: z.core.$RefinementCtx): Value {
+  if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')) {
+    const message = 'this name means something else in JavaScript';
+    ctx.addIssue({ code: 'custom', message, path: ['__proto__'] });
+  }
+  return value;
+}
 
 export const ResourceName = z
   .string()

@@ -16,7 +16,7 @@ import {
   WAIT_TIMEOUT_MAX_MS,
 } from '../limits.ts';
 import { Claim } from './claim.ts';
-import { digits, IsoTime, JsonValue, ResourceName } from './common.ts';
+import { digits, IsoTime, JsonValue, namedBy, ResourceName } from './common.ts';
 import { Cost, JOB_STATES, MapReduceSpec, TaskError, Verify } from './job.ts';
 import { KeyPath, RetrySpec, ServiceSpec } from './processor.ts';
 
@@ -67,8 +67,7 @@ export const EdgeStep = z
     ...repeated,
     ...tried,
     code,
-    services: z
-      .record(z.string().min(1).max(NAME_MAX_CHARS), ServiceSpec)
+    services: namedBy(z.string().min(1).max(NAME_MAX_CHARS), ServiceSpec)
       .refine((services) => Object.keys(services).length <= PROCESSOR_SERVICES_MAX, {
         message: `at most ${PROCESSOR_SERVICES_MAX} services`,
       })
@@ -152,8 +151,7 @@ export const DagSpec = z
     kind: z.literal('dag'),
     name: z.string().trim().min(1).max(NAME_MAX_CHARS).default('untitled'),
     input: JsonValue.default(null),
-    steps: z
-      .record(StepName, Step)
+    steps: namedBy(StepName, Step)
       .refine((steps) => Object.keys(steps).length > 0, { message: 'at least one step' })
       .refine((steps) => Object.keys(steps).length <= DAG_STEPS_MAX, {
         message: `at most ${DAG_STEPS_MAX} steps`,

@@ -37,7 +37,7 @@ import {
   WINDOW_WAIT_MAX_MS,
   WINDOWS_PER_EVENT_MAX,
 } from '../limits.ts';
-import { JsonValue, ResourceName, StreamPoint } from './common.ts';
+import { JsonValue, namedBy, ResourceName, StreamPoint } from './common.ts';
 import { MapReduceSpec } from './job.ts';
 
 export const ServiceSpec = z.strictObject({
@@ -71,8 +71,7 @@ const common = {
     .optional()
     .meta({ description: 'other events are passed over' }),
   output: ResourceName.optional(),
-  services: z
-    .record(z.string().min(1).max(NAME_MAX_CHARS), ServiceSpec)
+  services: namedBy(z.string().min(1).max(NAME_MAX_CHARS), ServiceSpec)
     .refine((services) => Object.keys(services).length <= PROCESSOR_SERVICES_MAX, {
       message: `at most ${PROCESSOR_SERVICES_MAX} services`,
     })
@@ -141,7 +140,7 @@ const keyed = {
   ...common,
   code,
   keyBy: z
-    .union([KeyPath, z.record(ResourceName, KeyPath)])
+    .union([KeyPath, namedBy(ResourceName, KeyPath)])
     .default('key')
     .meta({ description: 'which events belong together; an object has a path for each stream' }),
   shards: z.number().int().min(1).max(SHARDS_MAX).default(SHARDS_DEFAULT).meta({

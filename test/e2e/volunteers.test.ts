@@ -67,6 +67,33 @@ it('honest volunteers share a job, and each gets its credit', async () => {
   await leave();
 });
 
+it('a program’s own counters, whatever they are called, are never held against a volunteer', async () => {
+  const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf', 'plain'];
+  const honest = await join('honest');
+  const job = (code: string) =>
+    submit(edge.client, { ...spec, input: { inline: names.join('\n') }, splitBytes: 20, code });
+  const counting = await job(
+    `export const map = (word, emit, ctx) => { ctx.counter(word, 2); emit(word, 1) }\nexport const reduce = 'sum'`,
+  );
+  const done = await waitFor(edge.client, counting.id, 'done');
+  expect(Object.entries(done.counters.user).toSorted()).toEqual(
+    names.map((name) => [name, 2]).toSorted(),
+  );
+  const endless = await job(
+    'export const map = (word, emit, ctx) => { for (let i = 0; i < 2; i++) ctx.counter(word, 1.7e308) }',
+  );
+  const failed = await waitFor(edge.client, endless.id, 'failed');
+  expect(failed.error).toMatchObject({ code: 'bad_value' });
+  const spoilt = await job(
+    'export const map = (word) => { Object.prototype.toJSON = () => ({}) }\nexport const reduce = "sum"',
+  );
+  await waitFor(edge.client, spoilt.id, 'failed');
+  expect(honest.mapped.length).toBeGreaterThan(2);
+  const { items } = await edge.client.swarm.volunteers();
+  expect(items.find(({ id }) => id === honest.id)?.reputation.invalid).toBe(0);
+  await leave();
+});
+
 it('a quorum outvotes a volunteer that lies, and shows the disagreement', async () => {
   const lying = await join('liar', liar);
   await join('honest');

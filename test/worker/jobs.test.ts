@@ -109,6 +109,29 @@ export async function reduce(key, values) { return { key, sum: values.reduce((a,
     expect(strict).toMatchObject({ state: 'failed', error: { code: 'bad_record', record: 8 } });
   });
 
+  it('counts and carries names that JavaScript knows', async () => {
+    const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf', 'plain'];
+    const text = `{${names.map((name) => `"${name}":1`).join(',')}}`;
+    const params = JSON.parse(text) as Record<string, number>;
+    const code = `export function map(row, emit, ctx) {
+  for (const [name, value] of Object.entries(row)) { ctx.counter(name, ctx.params[name]); emit(name, Number(value)) }
+}
+export function reduce(key, values, ctx) { ctx.counter(key, 100); return JSON.parse('{"' + key + '":' + values.length + '}') }`;
+    const rows = Array.from({ length: 20 }, () => '1,2,3,4,5,6').join('\n');
+    const input = { inline: `${names.join(',')}\n${rows}\n`, format: 'csv' as const };
+    const done = await run({ mappers: 'edge', input, code, params, splitBytes: 50 });
+    expect(done).toMatchObject({ state: 'done', error: null });
+    expect(done.progress.splits).toBeGreaterThan(3);
+    expect(JSON.stringify((done.spec as { params: unknown }).params)).toBe(text);
+    expect(Object.entries(done.counters.user).toSorted()).toEqual(
+      names.map((name) => [name, 120]).toSorted(),
+    );
+    const results = await result(done.id);
+    expect(results.map(({ key, value }) => [key, JSON.stringify(value)])).toEqual(
+      names.toSorted().map((name) => [name, `{"${name}":20}`]),
+    );
+  });
+
   it('finds the same globals at the edge as in a volunteer’s sandbox', async () => {
     const code = `export function map(line, emit) {
   for (let object = globalThis; object && object !== Object.prototype; object = Object.getPrototypeOf(object)) {

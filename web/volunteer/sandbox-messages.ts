@@ -9,9 +9,11 @@ import {
   LOG_LINES_MAX,
   SPILL_MAX_BYTES,
 } from '../../shared/limits.ts';
+import { isCounts } from '../../shared/own.ts';
 import type { DryRunResult } from '../../shared/mapreduce/dry-run.ts';
 import type { MapPlan, MapResult, MapTask, SpillTrailer } from '../../shared/mapreduce/task.ts';
 import type { ProgramOrigin } from '../../shared/sandbox/task-error.ts';
+import { JsonValue } from '../../shared/schemas/common.ts';
 import { BadRecord, TaskError } from '../../shared/schemas/job.ts';
 
 /** Host → frame. `spawn` carries the worker's end of its channel. */
@@ -61,7 +63,7 @@ const Bytes = z.custom<Uint8Array<ArrayBuffer>>(
 );
 /** The edge reads the trailer from the spill itself; here it is only carried. */
 const Trailer = z.custom<SpillTrailer>((value) => typeof value === 'object' && value !== null);
-const Shown = z.array(z.object({ key: z.string(), value: z.json() }));
+const Shown = z.array(z.object({ key: z.string(), value: JsonValue }));
 
 const FromWorkerSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ready') }),
@@ -93,7 +95,7 @@ const FromWorkerSchema = z.discriminatedUnion('type', [
       result: Shown,
       badRecords: z.array(BadRecord),
       log: Log,
-      counters: z.record(z.string(), z.number()),
+      counters: z.custom<Record<string, number>>(isCounts),
       error: CutTaskError.nullable(),
     }),
   }),

@@ -25,7 +25,7 @@ export const jobHandlers: Handlers<'jobs'> = {
   async submit({ c, env }) {
     const { text, value } = await jsonBodyAndText(c.req.raw);
     const spec = parse(JobSpec, value, 'body');
-    if (spec.kind === 'dag') assertStepNames(text, spec);
+    if (spec.kind === 'dag') assertStepNames(text);
     const key = idempotencyKey(c.req.raw);
     const job: AnyJob =
       spec.kind === 'dag' ? await submitRun(env, spec, key) : await submitJob(env, spec, key);

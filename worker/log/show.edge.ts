@@ -1,5 +1,6 @@
 // A stream as it is shown: what its partitions say of themselves, and how far its readers are.
 import { CONNECTIONS_MAX, STREAMS_PAGE_PARTITIONS } from '../../shared/limits.ts';
+import { addTo } from '../../shared/own.ts';
 import { usd } from '../../shared/pricing.ts';
 import type { List } from '../../shared/schemas/common.ts';
 import type { PartitionStatus, Stream, StreamConsumer } from '../../shared/schemas/stream.ts';
@@ -19,7 +20,7 @@ export async function shownStream(env: Env, stream: StreamDefinition): Promise<S
   const operations: Record<string, number> = {};
   for (const status of statuses) {
     for (const [operation, count] of Object.entries(status.operations)) {
-      operations[operation] = (operations[operation] ?? 0) + count;
+      addTo(operations, operation, count);
     }
   }
   return {

@@ -10,6 +10,7 @@ import {
   LEASE_TOKEN_MS,
 } from '../../../shared/limits.ts';
 import type { MapPlan } from '../../../shared/mapreduce/task.ts';
+import { addTo } from '../../../shared/own.ts';
 import { usd } from '../../../shared/pricing.ts';
 import type {
   BadRecord,
@@ -176,7 +177,7 @@ export function countPart(record: JobRecord, part: PartCommit): void {
 }
 
 export function addInto(into: Record<string, number>, amounts: Record<string, number>): void {
-  for (const [name, amount] of Object.entries(amounts)) into[name] = (into[name] ?? 0) + amount;
+  for (const [name, amount] of Object.entries(amounts)) addTo(into, name, amount);
 }
 
 /** A running estimate that walks toward the median: constant memory, robust against stragglers. */

@@ -1,6 +1,7 @@
 // What a ProcessorObject remembers, and how a processor is shown from it and from what its generations say.
 import { isoTime } from '../../../shared/iso-time.ts';
 import { LOG_LINES_MAX } from '../../../shared/limits.ts';
+import { addTo } from '../../../shared/own.ts';
 import { usd } from '../../../shared/pricing.ts';
 import type {
   PartitionLag,
@@ -105,7 +106,7 @@ export function processorView(
   const { replay } = cutover;
   const operations = { ...active.operations };
   for (const [name, count] of Object.entries(fresh?.operations ?? {})) {
-    operations[name] = (operations[name] ?? 0) + count;
+    addTo(operations, name, count);
   }
   return {
     name: definition.name,

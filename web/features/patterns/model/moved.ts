@@ -1,5 +1,6 @@
 // What moved between two looks: events into a stream, through a processor, out of it, to the dead letters. A counter
 // that began anew moved nothing. Pure.
+import { getOwn } from '../../../../shared/own.ts';
 import type { Processor } from '../../../../shared/schemas/processor.ts';
 import type { ScheduleRun } from '../../../../shared/schemas/schedule.ts';
 import type { Stream } from '../../../../shared/schemas/stream.ts';
@@ -25,11 +26,12 @@ interface Looked {
 export function movedBetween(before: Looked, after: Looked, at: number): Moved {
   return {
     at,
-    streams: mapEach(after.streams, (stream, name) =>
-      grown(before.streams[name] && headsOf(before.streams[name]), headsOf(stream)),
-    ),
+    streams: mapEach(after.streams, (stream, name) => {
+      const looked = getOwn(before.streams, name);
+      return grown(looked && headsOf(looked), headsOf(stream));
+    }),
     processors: mapEach(after.processors, ({ counters, version }, name) => {
-      const looked = before.processors[name];
+      const looked = getOwn(before.processors, name);
       // Another version may have taken over, with counters of its own.
       const old = looked?.version === version ? looked.counters : undefined;
       const by = (counter: Watched) => grown(old?.[counter], counters[counter]);
@@ -41,7 +43,7 @@ export function movedBetween(before: Looked, after: Looked, at: number): Moved {
       };
     }),
     runs: mapEach(after.schedules, ({ runs }, name) => {
-      const known = before.schedules[name]?.runs;
+      const known = getOwn(before.schedules, name)?.runs;
       if (!known) return 0;
       const isKnown = (run: Pick<ScheduleRun, 'at' | 'job'>) =>
         known.some(({ at: due, job }) => due === run.at && job === run.job);

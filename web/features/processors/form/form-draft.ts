@@ -1,4 +1,5 @@
 // From the processor form to a specification, and back. What only one kind has is in its rules. Pure.
+import { setOwn } from '../../../../shared/own.ts';
 import type { ProgramError } from '../../../../shared/sandbox/program.ts';
 import { ResourceName } from '../../../../shared/schemas/common.ts';
 import type { FieldError } from '../../../../shared/schemas/problem.ts';
@@ -145,7 +146,7 @@ function servicesOf(services: ProcessorDraft['services'], errors: FieldError[]) 
       errors.push({ path: 'services', message: `name the service at ${url}` });
     else if (Object.hasOwn(byName, name.trim()))
       errors.push({ path: 'services', message: `there are two services named ${name.trim()}` });
-    else byName[name.trim()] = { url: url.trim() };
+    else setOwn(byName, name.trim(), { url: url.trim() });
   }
   return byName;
 }

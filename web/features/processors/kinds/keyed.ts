@@ -1,4 +1,5 @@
 // What the kinds with keys have in common: where the key of an event is, the shards, and where late events go. Pure.
+import { getOwn } from '../../../../shared/own.ts';
 import type { FieldError } from '../../../../shared/schemas/problem.ts';
 import { EventPath, type KeyedSpec, type KeyPath } from '../../../../shared/schemas/processor.ts';
 import type { ProcessorDraft } from './draft.ts';
@@ -60,11 +61,11 @@ function keyByOf(
   // One stream needs no list of streams.
   if (!keyPerStream || streams.length < 2) {
     const [only] = streams;
-    const text = keyPerStream && only !== undefined ? (keyByStream[only] ?? keyBy) : keyBy;
+    const text = keyPerStream && only !== undefined ? (getOwn(keyByStream, only) ?? keyBy) : keyBy;
     return pathOf(text, 'keyBy', errors);
   }
   return Object.fromEntries(
-    streams.map((stream) => [stream, pathOf(keyByStream[stream] ?? '', `keyBy.${stream}`, errors)]),
+    streams.map((stream) => [stream, pathOf(getOwn(keyByStream, stream) ?? '', `keyBy.${stream}`, errors)]),
   );
 }
 

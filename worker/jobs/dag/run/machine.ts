@@ -7,6 +7,7 @@
 // The run is over when every step is settled.
 import { backoffMs } from '../../../../shared/backoff.ts';
 import { FOR_EACH_ITEMS_MAX, SIGNALS_KEPT, STEP_LOST_MAX } from '../../../../shared/limits.ts';
+import { getOwn, setOwn } from '../../../../shared/own.ts';
 import type { DagSpec, Step } from '../../../../shared/schemas/dag.ts';
 import type { TaskError } from '../../../../shared/schemas/job.ts';
 import type { RetrySpec } from '../../../../shared/schemas/processor.ts';
@@ -283,8 +284,7 @@ export class Machine {
     this.#start(name, record, nowMs);
     record.untilMs ??= nowMs + step.timeoutMs;
     if (step.signal !== undefined) {
-      const waiting = this.record.signals[step.signal];
-      const json = waiting?.shift();
+      const json = getOwn(this.record.signals, step.signal)?.shift();
       if (json !== undefined) return this.#done(name, record, { kind: 'json', json }, nowMs);
     } else if (this.#hasAll(step, record)) {
       return this.#done(name, record, joined(record.events), nowMs);
@@ -471,11 +471,9 @@ export class Machine {
       (step) => step.run === 'wait' && step.signal === name,
     );
     if (!isWaitedFor) return 'unknown';
-    const waiting = Object.hasOwn(this.record.signals, name)
-      ? this.record.signals[name]
-      : undefined;
-    if ((waiting?.length ?? 0) >= SIGNALS_KEPT) return 'full';
-    this.record.signals[name] = [...(waiting ?? []), json];
+    const waiting = getOwn(this.record.signals, name) ?? [];
+    if (waiting.length >= SIGNALS_KEPT) return 'full';
+    setOwn(this.record.signals, name, [...waiting, json]);
     return 'taken';
   }
 
@@ -486,7 +484,7 @@ export class Machine {
     if (isSettled(record) || step.run !== 'wait') return;
     for (const { type, json } of events) {
       if (!step.types?.includes(type) || Object.hasOwn(record.events, type)) continue;
-      record.events[type] = json;
+      setOwn(record.events, type, json);
       this.#changed.add(name);
     }
   }
