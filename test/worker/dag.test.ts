@@ -313,6 +313,33 @@ describe('signals', () => {
     expect(over).toMatchObject({ code: 'conflict', status: 409 });
   });
 
+  it('carry names that JavaScript knows, as steps, inputs and outputs do', async () => {
+    const text = '{"__proto__":{"a":1},"constructor":2,"toString":3}';
+    const { id } = await submitDag({
+      constructor: { run: 'wait', signal: 'constructor' },
+      toString: { run: 'wait', signal: 'toString', needs: ['constructor'] },
+      valueOf: {
+        ...{
+          run: 'edge',
+          needs: ['constructor', 'toString'],
+          when: 'steps.toString.constructor === 2',
+        },
+        code: 'export default ({ steps }) => [JSON.stringify(steps.constructor), steps.toString]',
+      },
+    });
+    const send = (name: string) =>
+      call(`/jobs/${id}/signals/${name}`, { method: 'POST', body: text });
+    expect((await send('constructor')).status).toBe(202);
+    expect((await send('toString')).status).toBe(202);
+    expect(await problemOf(await send('valueOf'))).toMatchObject({ code: 'not_found' });
+    expect(await dagEnded(id)).toMatchObject({ state: 'done', error: null });
+    expect(JSON.stringify(await dagResult(id))).toBe(
+      `{"constructor":${text},"toString":${text},"valueOf":[${JSON.stringify(text)},${text}]}`,
+    );
+    const nothing = await problemOf(await call(`/jobs/${id}/steps/hasOwnProperty`));
+    expect(nothing).toMatchObject({ code: 'not_found' });
+  });
+
   it('are refused when no step waits for them, when they are too large, and of no run', async () => {
     const { id } = await submitDag({ a: WAITS });
     const send = async (path: string, body: unknown) => problemOf(await postJson(path, body));

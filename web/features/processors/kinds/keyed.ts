@@ -65,7 +65,10 @@ function keyByOf(
     return pathOf(text, 'keyBy', errors);
   }
   return Object.fromEntries(
-    streams.map((stream) => [stream, pathOf(getOwn(keyByStream, stream) ?? '', `keyBy.${stream}`, errors)]),
+    streams.map((stream) => [
+      stream,
+      pathOf(getOwn(keyByStream, stream) ?? '', `keyBy.${stream}`, errors),
+    ]),
   );
 }
 
