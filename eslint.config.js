@@ -31,6 +31,34 @@ const floors = {
   },
 };
 
+/** A member that users name is set by `setOwn`, or in a Map: `object['__proto__'] = value` sets none. */
+const ownMembers = {
+  create(context) {
+    const made = ({ type, name }, node) => {
+      for (
+        let scope = context.sourceCode.getScope(node);
+        type === 'Identifier' && scope;
+        scope = scope.upper
+      ) {
+        const found = scope.set.get(name);
+        if (found) return found.defs[0]?.node.init?.callee?.name;
+      }
+      return undefined;
+    };
+    return {
+      AssignmentExpression(node) {
+        const { computed, object, property } = node.left;
+        if (!computed || !/^(name|key|type|step|stream|service|word)$/.test(property.name)) return;
+        if (made(object, node) === 'dictionary') return;
+        context.report({
+          node,
+          message: 'set a member that a user named by setOwn of shared/own.ts',
+        });
+      },
+    };
+  },
+};
+
 /** What pure files take as arguments instead. */
 const taken = [
   ["MemberExpression[object.name='Date'][property.name='now']", 'the clock'],
@@ -85,6 +113,12 @@ export default defineConfig(
     files: ['{shared,worker,web}/**/*.{ts,svelte}'],
     plugins: { house: { rules: { floors } } },
     rules: { 'house/floors': 'error' },
+  },
+  {
+    files: ['{shared,worker}/**/*.ts'],
+    ignores: ['shared/own.ts'],
+    plugins: { own: { rules: { members: ownMembers } } },
+    rules: { 'own/members': 'error' },
   },
   {
     files: ['{shared,worker,web}/**/*.ts'],

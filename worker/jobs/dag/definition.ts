@@ -3,6 +3,7 @@
 import { compileExpressions, compileStep } from '../../../shared/dag/program.ts';
 import { graphErrors, needsOf, readGraph } from '../../../shared/dag/graph.ts';
 import { DAG_SPEC_MAX_BYTES } from '../../../shared/limits.ts';
+import { setOwn } from '../../../shared/own.ts';
 import type { DagSpec } from '../../../shared/schemas/dag.ts';
 import type { FieldError } from '../../../shared/schemas/problem.ts';
 import { ProblemError } from '../../platform/problem.ts';
@@ -56,7 +57,7 @@ function programsOf({ steps }: DagSpec): Omit<CompiledDag, 'levels'> {
         const place = `line ${line}, column ${column}`;
         errors.push({ path: `steps.${name}.code`, message: `${place}: ${message}` });
       }
-    } else if (step.run === 'edge') programs[name] = result.text;
+    } else if (step.run === 'edge') setOwn(programs, name, result.text);
   }
   const expressions = compileExpressions({ steps });
   if (!expressions.ok) errors.push(...expressions.errors);

@@ -1,5 +1,6 @@
 // Counters and log lines that every processor keeps, and how they are added up.
 import { LOG_LINES_MAX } from '../../../shared/limits.ts';
+import { addTo } from '../../../shared/own.ts';
 import type { ProcessorCounters } from '../../../shared/schemas/processor.ts';
 
 export const emptyCounters = (): ProcessorCounters => ({
@@ -17,8 +18,8 @@ export function addCounts<Counts extends { [name: string]: number | undefined }>
   into: Counts,
   more: Partial<Counts>,
 ): void {
-  for (const [name, count] of Object.entries(more) as [keyof Counts, number][]) {
-    into[name] = ((into[name] ?? 0) + count) as Counts[keyof Counts];
+  for (const [name, count] of Object.entries(more)) {
+    addTo(into as Record<string, number>, name, count as number);
   }
 }
 

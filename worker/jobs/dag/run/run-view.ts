@@ -9,6 +9,7 @@ import {
   STEP_ATTEMPTS_LISTED,
   STEP_LOGS_LISTED_MAX_CHARS,
 } from '../../../../shared/limits.ts';
+import { setOwn } from '../../../../shared/own.ts';
 import { usd } from '../../../../shared/pricing.ts';
 import type { Json, List } from '../../../../shared/schemas/common.ts';
 import type {
@@ -67,7 +68,7 @@ export function runView(run: RunSnapshot): DagJob {
   const room = new Room(RUN_SHOWN_MAX_CHARS);
   const steps: DagJob['steps'] = {};
   for (const [level, names] of levels.entries()) {
-    for (const name of names) steps[name] = statusOf(run, name, level, room);
+    for (const name of names) setOwn(steps, name, statusOf(run, name, level, room));
   }
   const { path } = criticalPath(needsOf(spec.steps), levels, (name) => {
     const { startedAtMs, finishedAtMs } = record.steps[name] as StepRecord;

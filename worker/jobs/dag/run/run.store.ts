@@ -5,6 +5,7 @@ import {
   STEP_ATTEMPT_PACKS_KEPT,
   STEP_ITEMS_PER_ROW,
 } from '../../../../shared/limits.ts';
+import { setOwn } from '../../../../shared/own.ts';
 import type { Operation } from '../../../../shared/pricing.ts';
 import type { JobEvent } from '../../../../shared/schemas/job.ts';
 import { LongTexts } from '../../../platform/long-texts.store.ts';
@@ -149,7 +150,7 @@ export class RunStore {
       signals,
     };
     for (const { name, text } of this.#texts('step')) {
-      record.steps[name] = { ...(JSON.parse(text) as StepRecord), items: null };
+      setOwn(record.steps, name, { ...(JSON.parse(text) as StepRecord), items: null });
     }
     for (const { name, text } of this.#texts('items')) {
       const step = record.steps[name];
