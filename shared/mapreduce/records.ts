@@ -1,12 +1,15 @@
 // Frames the bytes of a split into records. A split is record-aligned when it comes here. Text is decoded
 // once, in one piece (a gzip file in pieces as it unpacks), and lines are found with indexOf: that is
-// many times faster than looking at bytes. Malformed UTF-8 reads as U+FFFD.
+// many times faster than looking at bytes. Malformed UTF-8 reads as U+FFFD, and a record that holds it is bad: only
+// records with that character are compared with their bytes.
 import { RECORD_MAX_BYTES } from '../limits.ts';
 import { messageOf } from '../message-of.ts';
 import { setOwn } from '../own.ts';
 import { badHeader, CsvRows, headerNames, unclosedQuote } from './csv.ts';
 import { gunzip } from './gunzip.ts';
+import { Next } from './next.ts';
 import type { MapPlan, Split } from './task.ts';
+import { utf8Length } from '../sandbox/strict-json.ts';
 import { TaskFailure } from '../sandbox/task-error.ts';
 
 /** A cursor over records: `next()` moves, the fields say what lies there. */
@@ -44,6 +47,7 @@ interface Piece {
 
 const NEWLINE = 0x0a;
 const BYTE_ORDER_MARK = 0xfeff;
+const REPLACEMENT = '\ufffd';
 
 function decodeWhole(bytes: Uint8Array, atFileStart: boolean): string {
   const text = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true }).decode(bytes);
@@ -126,6 +130,8 @@ abstract class TextSource {
   #knownByte = 0;
   /** Records begin behind bare CRs as well, so that these are counted too. */
   protected bareReturns = false;
+  /** Places of U+FFFD: the character itself, or bytes that are not UTF-8. */
+  #replaced = new Next('', () => -1);
 
   constructor(pieces: Iterable<Piece>, start: number) {
     this.#pieces = pieces[Symbol.iterator]();
@@ -165,7 +171,24 @@ abstract class TextSource {
     this.at = 0;
     this.#knownIndex = 0;
     this.#knownByte = 0;
+    this.#replaced = new Next(this.text, (text, from) => text.indexOf(REPLACEMENT, from));
     return true;
+  }
+
+  /** Why the bytes of the record from `start` to the place of reading are no text; null when they are. */
+  protected notText(start: number): string | null {
+    let found = this.#replaced.after(start);
+    if (found >= this.at) return null;
+    let from = start;
+    let byte = this.#byteOf(start);
+    if (this.#base + byte === 0 && isMark(this.#bytes)) byte = 3;
+    for (; found < this.at; found = this.#replaced.after(found + 1)) {
+      byte += utf8Length(this.text.slice(from, found));
+      from = found;
+      // The input may hold the character itself.
+      if (!isReplacement(this.#bytes, byte)) return `not UTF-8 at byte ${this.#base + byte}`;
+    }
+    return null;
   }
 
   /** Offset in the input of the record that begins at `index`. */
@@ -208,6 +231,9 @@ abstract class TextSource {
   }
 }
 
+const isMark = ([a, b, c]: Uint8Array): boolean => a === 0xef && b === 0xbb && c === 0xbf;
+const isReplacement = (bytes: Uint8Array, at: number): boolean =>
+  bytes[at] === 0xef && bytes[at + 1] === 0xbf && bytes[at + 2] === 0xbd;
 const isLineEnd = (unit: number | undefined): boolean => unit === NEWLINE || unit === 0x0d;
 
 class LineSource extends TextSource implements RecordSource {
@@ -224,6 +250,7 @@ class LineSource extends TextSource implements RecordSource {
         const end =
           newline > this.#start && this.text.charCodeAt(newline - 1) === 13 ? newline - 1 : newline;
         this.value = this.text.slice(this.#start, end);
+        this.bad = this.notText(this.#start);
         return true;
       }
       if (this.grow()) continue;
@@ -231,6 +258,7 @@ class LineSource extends TextSource implements RecordSource {
       this.#start = this.at;
       this.at = this.text.length;
       this.value = this.text.slice(this.#start);
+      this.bad = this.notText(this.#start);
       return true;
     }
   }
@@ -244,9 +272,9 @@ class JsonSource extends LineSource {
     while (super.next()) {
       const line = this.value as string;
       if (line.trim() === '') continue;
+      if (this.bad !== null) return true;
       try {
         this.value = JSON.parse(line);
-        this.bad = null;
       } catch (error) {
         this.bad = `not JSON: ${messageOf(error)}`;
       }
@@ -301,7 +329,7 @@ class CsvSource extends TextSource implements RecordSource {
         if (!row) break;
         this.#start = this.at;
         this.at = row.end;
-        this.bad = row.bad;
+        this.bad = this.notText(this.#start) ?? row.bad;
         if (row.unclosed !== undefined) {
           this.final = true;
           const byte = this.byteOffsetWithin(this.#start, row.unclosed);

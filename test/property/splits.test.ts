@@ -1,5 +1,6 @@
 // The law of splits: whatever the bytes and the split size, every record is in exactly one split, and the
 // records of all splits in order are the records of the whole.
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -80,8 +81,8 @@ async function recordsBySplit(
 }
 
 /** Lines by the contract, written down a second time over bytes. */
-function linesOf(bytes: Uint8Array): { text: string; offset: number }[] {
-  const lines: { text: string; offset: number }[] = [];
+function linesOf(bytes: Uint8Array): { text: string; offset: number; utf8: boolean }[] {
+  const lines: { text: string; offset: number; utf8: boolean }[] = [];
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: false });
   const mark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
   if (mark && bytes.length === 3) return [];
@@ -93,7 +94,7 @@ function linesOf(bytes: Uint8Array): { text: string; offset: number }[] {
     if (newline > start && bytes[newline - 1] === 13) end--;
     let text = decoder.decode(bytes.subarray(start, end));
     if (start === 0) text = text.replace(/^\ufeff/, '');
-    lines.push({ text, offset: start });
+    lines.push({ text, offset: start, utf8: isUtf8(bytes.subarray(start, end)) });
     start = next;
   }
   return lines;
@@ -143,9 +144,9 @@ describe('splits', () => {
     await fc.assert(
       fc.asyncProperty(anyBytes(LINE_PIECES), splitSize, async (bytes, splitBytes) => {
         const { records, bytesRead } = await recordsBySplit('lines', bytes, splitBytes);
-        const expected = linesOf(bytes).map(({ text, offset }) => ({
-          value: text,
-          bad: null,
+        const expected = linesOf(bytes).map(({ text, offset, utf8 }) => ({
+          value: utf8 ? text : null,
+          bad: utf8 ? null : (expect.stringContaining('not UTF-8 at byte ') as string),
           offset,
         }));
         expect(records).toEqual(expected);
@@ -161,7 +162,8 @@ describe('splits', () => {
         const { records } = await recordsBySplit('ndjson', bytes, splitBytes);
         const expected = linesOf(bytes)
           .filter(({ text }) => text.trim() !== '')
-          .map(({ text, offset }) => {
+          .map(({ text, offset, utf8 }) => {
+            if (!utf8) return { value: null, good: false, offset };
             try {
               return { value: JSON.parse(text) as unknown, good: true, offset };
             } catch {

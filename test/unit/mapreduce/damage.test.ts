@@ -75,3 +75,40 @@ describe('a header row that is bad', () => {
     expect(() => readHeader(text, true)).toThrow('the CSV header is bad');
   });
 });
+
+describe('bytes that are not UTF-8', () => {
+  test('make their record bad, with the byte; the character U+FFFD itself is text', () => {
+    const bytes = bytesOf('ok\n\ufffd é ', 0xff, '\n\ufffd\nGen', 0xe8, 've\n', 0xe2, 0x82);
+    expect(read('lines', bytes)).toEqual([
+      { value: 'ok', bad: null, offset: 0, final: false },
+      { value: null, bad: 'not UTF-8 at byte 10', offset: 3, final: false },
+      { value: '\ufffd', bad: null, offset: 12, final: false },
+      { value: null, bad: 'not UTF-8 at byte 19', offset: 16, final: false },
+      { value: null, bad: 'not UTF-8 at byte 23', offset: 23, final: false },
+    ]);
+  });
+
+  test('are found behind a byte order mark, in every format, packed or not', () => {
+    const lines = bytesOf('\ufeffa', 0xc3, '\nb\n');
+    const offsets = [
+      [0, 'not UTF-8 at byte 4', false],
+      [6, null, false],
+    ];
+    expect(places(read('lines', lines))).toEqual(offsets);
+    expect(places(read('lines', new Uint8Array(gzipSync(lines)), 0, true))).toEqual(offsets);
+    expect(places(read('ndjson', bytesOf('"a', 0xc3, '"\n1\n')))).toEqual([
+      [0, 'not UTF-8 at byte 2', false],
+      [5, null, false],
+    ]);
+    expect(places(read('csv', bytesOf('a,b\n"é\n', 0xa0, '",2\n3,4\n')))).toEqual([
+      [4, 'not UTF-8 at byte 8', false],
+      [13, null, false],
+    ]);
+  });
+
+  test('are final in a header', () => {
+    expect(places(read('csv', bytesOf('a,', 0xff, '\n1,2\n')))).toEqual([
+      [0, 'the CSV header is bad: not UTF-8 at byte 2', true],
+    ]);
+  });
+});

@@ -30,6 +30,8 @@ function readAll(format: RecordFormat, bytes: Uint8Array, gzip = false): void {
 
 const utf8 = (text: string) => new Uint8Array(Buffer.from(text));
 const repeated = (text: string, times: number) => utf8(text.repeat(times));
+const latin1 = (text: string, times: number) =>
+  new Uint8Array(Buffer.from(text.repeat(times), 'latin1'));
 const SMALL = 60;
 
 const CASES: [name: string, work: (times: number) => void][] = [
@@ -57,6 +59,9 @@ const CASES: [name: string, work: (times: number) => void][] = [
   ['one long quoted field', (n) => readAll('csv', utf8(`a\n"${'x\n""'.repeat(n)}"\n`))],
   ['a quote that does not end', (n) => readAll('csv', utf8(`a\n"${'x\n'.repeat(n)}`))],
   ['a quote at the end only', (n) => readAll('csv', utf8(`${'a\n'.repeat(n)}"a"\n`))],
+  ['lines that are not UTF-8', (n) => readAll('lines', latin1('\xe9\n', n))],
+  ['CSV that is not UTF-8', (n) => readAll('csv', latin1('a,"\xe9\n"\r\n', n))],
+  ['characters U+FFFD', (n) => readAll('lines', repeated('\ufffd\ufffd\n', n))],
   ['gzip of lines', (n) => readAll('lines', gzipSync(repeated('some words\n', n)), true)],
   ['gzip of one long line', (n) => readAll('lines', gzipSync(repeated('words ', 50 * n)), true)],
   ['gzip of CSV', (n) => readAll('csv', gzipSync(repeated('"a\n",b\n', 20 * n)), true)],
