@@ -7,6 +7,7 @@ import { messageOf } from '../message-of.ts';
 import { setOwn } from '../own.ts';
 import { badHeader, CsvRows, headerNames, unclosedQuote } from './csv.ts';
 import { gunzip } from './gunzip.ts';
+import { changeOfNumber, NumberCandidates } from './json-numbers.ts';
 import { Next } from './next.ts';
 import type { MapPlan, Split } from './task.ts';
 import { utf8Length } from '../sandbox/strict-json.ts';
@@ -239,35 +240,44 @@ const isLineEnd = (unit: number | undefined): boolean => unit === NEWLINE || uni
 class LineSource extends TextSource implements RecordSource {
   value: unknown = '';
   bad: string | null = null;
-  #start = 0;
+  protected start = 0;
 
   next(): boolean {
     for (;;) {
       const newline = this.text.indexOf('\n', this.at);
       if (newline >= 0) {
-        this.#start = this.at;
+        this.start = this.at;
         this.at = newline + 1;
         const end =
-          newline > this.#start && this.text.charCodeAt(newline - 1) === 13 ? newline - 1 : newline;
-        this.value = this.text.slice(this.#start, end);
-        this.bad = this.notText(this.#start);
+          newline > this.start && this.text.charCodeAt(newline - 1) === 13 ? newline - 1 : newline;
+        this.value = this.text.slice(this.start, end);
+        this.bad = this.notText(this.start);
         return true;
       }
       if (this.grow()) continue;
       if (this.at >= this.text.length) return false;
-      this.#start = this.at;
+      this.start = this.at;
       this.at = this.text.length;
-      this.value = this.text.slice(this.#start);
-      this.bad = this.notText(this.#start);
+      this.value = this.text.slice(this.start);
+      this.bad = this.notText(this.start);
       return true;
     }
   }
   offset(): number {
-    return this.byteOffset(this.#start);
+    return this.byteOffset(this.start);
   }
 }
 
 class JsonSource extends LineSource {
+  /** The first place from the record on where a number may lie that JSON.parse would change. */
+  #candidates = new NumberCandidates('');
+
+  protected override grow(): boolean {
+    const grown = super.grow();
+    if (grown) this.#candidates = new NumberCandidates(this.text);
+    return grown;
+  }
+
   override next(): boolean {
     while (super.next()) {
       const line = this.value as string;
@@ -275,6 +285,7 @@ class JsonSource extends LineSource {
       if (this.bad !== null) return true;
       try {
         this.value = JSON.parse(line);
+        if (this.#candidates.after(this.start) < this.at) this.bad = changeOfNumber(line);
       } catch (error) {
         this.bad = `not JSON: ${messageOf(error)}`;
       }

@@ -112,3 +112,41 @@ describe('bytes that are not UTF-8', () => {
     ]);
   });
 });
+
+describe('a number that JSON.parse would change', () => {
+  // Truth by python3: int(text) == int(float(text)).
+  test.each([
+    ['9007199254740993', false],
+    ['9007199254740992', true],
+    ['-9007199254740993', false],
+    ['9007199254740991', true],
+    ['1152921504606846976', true],
+    ['1152921504606846977', false],
+    ['123456789012345678901234567890', false],
+    ['1e400', false],
+    ['-1E0999', false],
+    ['12e308', false],
+    ['1e308', true],
+    ['0.1234567890123456789', true],
+    ['1234567890123456.5', true],
+    [`1${'0'.repeat(400)}`, false],
+    ['"9007199254740993"', true],
+    ['"\\"9007199254740993"', true],
+    ['"a1e400"', true],
+  ])('%s', (number, kept) => {
+    const text = `{"x":1}\n{"id":[${number}]}\n{"x":2}\n`;
+    const seen = read('ndjson', bytesOf(text));
+    expect(seen.map(({ bad }) => bad === null)).toEqual([true, kept, true]);
+    if (kept) return;
+    expect(seen[1]?.bad).toContain(`the number ${number.slice(0, 40)}`);
+    expect(seen[1]?.bad).toContain('send it as a text');
+    expect(seen[1]?.offset).toBe(8);
+  });
+
+  test('is found wherever it lies', () => {
+    for (let before = 0; before < 40; before++) {
+      const text = `{"${'k'.repeat(before)}":9007199254740993}\n[1]\n`;
+      expect(read('ndjson', bytesOf(text)).map(({ bad }) => bad === null)).toEqual([false, true]);
+    }
+  });
+});

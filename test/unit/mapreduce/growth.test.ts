@@ -48,6 +48,12 @@ const CASES: [name: string, work: (times: number) => void][] = [
   ['empty lines', (n) => readAll('lines', repeated('\n', n))],
   ['NDJSON', (n) => readAll('ndjson', repeated('{"a":[1,"x"]}\n', n))],
   ['NDJSON that is bad', (n) => readAll('ndjson', repeated('{"a":[\n', n))],
+  ['NDJSON of large numbers', (n) => readAll('ndjson', repeated('[9007199254740993]\n', n))],
+  [
+    'NDJSON of many digits',
+    (n) => readAll('ndjson', repeated('[123456789012345678e3]\n[1e999]\n', n)),
+  ],
+  ['one long number', (n) => readAll('ndjson', utf8(`${'9'.repeat(n)}\n`.repeat(2)))],
   ['NDJSON of empty lines', (n) => readAll('ndjson', repeated(' \r\n', n))],
   ['CSV', (n) => readAll('csv', repeated('a,b\r\n', n))],
   ['CSV of bare CRs', (n) => readAll('csv', repeated('a,b\r', n))],
