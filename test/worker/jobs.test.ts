@@ -95,6 +95,28 @@ export async function reduce(key, values) { return { key, sum: values.reduce((a,
     ]);
   });
 
+  it.each([100, 5])('ends at damage that has no end, splits of %i bytes', async (splitBytes) => {
+    const code = 'export const map = (row, emit) => emit("rows", 1)\nexport const reduce = "count"';
+    const job = { mappers: 'edge' as const, code, splitBytes, skipBadRecords: 3 };
+    const csv = (inline: string) => run({ ...job, input: { inline, format: 'csv' } });
+    expect(await csv('id,n\n1,a\n2,"b\n3,c\n4,d\n')).toMatchObject({
+      state: 'failed',
+      error: {
+        code: 'bad_record',
+        message: expect.stringContaining('the quote at byte 11 ') as string,
+      },
+    });
+    expect(await csv('"id"x,n\n1,a\n2,b\n')).toMatchObject({
+      state: 'failed',
+      error: {
+        code: 'bad_record',
+        message: expect.stringContaining('the CSV header is bad') as string,
+      },
+    });
+    const rows = await csv('id,n\r1,a\r2,b\r3,c\r');
+    expect(await result(rows.id)).toEqual([{ key: 'rows', value: 3 }]);
+  });
+
   it('skips as many bad records as allowed, lists them, and fails past that', async () => {
     const input = { inline: '{"n":1}\nnot json\n{"n":2}\n{"n":', format: 'ndjson' as const };
     const code =
