@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { MIB, UPLOAD_PART_MIN_BYTES, UPLOAD_PARTS_MAX } from '../limits.ts';
 import { listOf, ListQuery, ResourceName } from '../schemas/common.ts';
 import { Dataset, PartQuery, UploadedPart } from '../schemas/dataset.ts';
-import { bytes, bytesBody, created, json, nothing, resource } from './operation.ts';
+import { bytes, bytesBody, created, EtagConditions, json, nothing, resource } from './operation.ts';
 import { ROUTES } from './routes.ts';
 
 const complete = created('The dataset, complete.', Dataset, 'dataset');
@@ -26,10 +26,11 @@ export const datasets = resource(
     put: {
       summary: 'Upload a dataset as one body',
       description:
-        'The body is streamed to storage and hashed on its way, whatever its size; a Content-Encoding is not undone. A former dataset of the name is replaced once all of the new one is there, and jobs that read the former one keep it.',
+        'The body is streamed to storage and hashed on its way, whatever its size, and kept as it was sent: a Content-Encoding is not undone (jobs unpack gzip by its first bytes). A body with Content-Range is refused: pieces go to `…/parts`. Conditional by the ETag of `…/bytes`: `If-None-Match: *` creates and never replaces, `If-Match` replaces only that version. A former dataset of the name is replaced once all of the new one is there, and jobs that read the former one keep it.',
+      headers: EtagConditions,
       body: bytesBody('The bytes; the Content-Type is kept with the dataset.'),
       answers: { 201: complete },
-      problems: ['invalid_request', 'too_large'],
+      problems: ['invalid_request', 'precondition_failed', 'too_large'],
       curl: "-X PUT -T access.log -H 'content-type: text/plain' $API/datasets/access.log",
     },
     get: {
@@ -40,21 +41,24 @@ export const datasets = resource(
     },
     delete: {
       summary: 'Delete a dataset',
-      description: 'Jobs that read it keep its bytes until they end.',
+      description: 'Jobs that read it keep its bytes until they end. Conditional by the ETag.',
+      headers: EtagConditions,
       answers: { 204: nothing('It is gone.') },
-      problems: ['invalid_request', 'not_found'],
+      problems: ['invalid_request', 'not_found', 'precondition_failed'],
       curl: '-X DELETE $API/datasets/access.log',
     },
     bytes: {
       summary: 'The bytes, whole or one range',
       description:
-        'HEAD works too. A single range is answered with just that; several ranges with the whole. Conditional by ETag: If-None-Match, If-Range. Always sent as binary, whatever the dataset’s own type.',
+        'HEAD works too. A single range is answered with just that; several ranges with the whole. Conditional by ETag and by time. Always sent as binary, whatever the dataset’s own type.',
       headers: z.object({
         range: z
           .string()
           .optional()
           .meta({ examples: ['bytes=0-1023'] }),
-        'if-none-match': z.string().optional(),
+        ...EtagConditions.shape,
+        'if-modified-since': z.string().optional(),
+        'if-unmodified-since': z.string().optional(),
         'if-range': z.string().optional(),
       }),
       answers: {
@@ -63,9 +67,15 @@ export const datasets = resource(
           'The bytes of the range.',
           z.object({ 'content-range': z.string().meta({ examples: ['bytes 0-1023/67108864'] }) }),
         ),
-        304: nothing('The dataset is still the one of If-None-Match.'),
+        304: nothing('The dataset is still the one of the condition.'),
       },
-      problems: ['invalid_request', 'not_found', 'gone', 'range_not_satisfiable'],
+      problems: [
+        'invalid_request',
+        'not_found',
+        'gone',
+        'precondition_failed',
+        'range_not_satisfiable',
+      ],
       curl: '-r 0-1023 $API/datasets/access.log/bytes',
     },
     putPart: {

@@ -14,6 +14,7 @@ import { AnyJob, AnyJobSummary, JobSpec } from '../schemas/jobs.ts';
 import { StepDetail, StepItem, StepName, StepQuery } from '../schemas/dag.ts';
 import {
   created,
+  EtagConditions,
   IdempotencyKey,
   json,
   jsonBody,
@@ -92,16 +93,18 @@ export const jobs = resource(
     result: {
       summary: 'The result of a done job, streamed',
       description:
-        'Of a DAG job: one JSON object, `{"<step>": output, …}`; outputs that lie in R2 are in their place, bytes are their claim. Of a MapReduce job: one record a line. By `partition` the result comes as it is stored, sorted by key within each partition; by `key` it is merged on its way, by the UTF-8 bytes of the keys. As CSV, a value that is a string stands as itself, any other as JSON text.',
+        'Of a DAG job: one JSON object, `{"<step>": output, …}`; outputs that lie in R2 are in their place, bytes are their claim. Of a MapReduce job: one record a line. By `partition` the result comes as it is stored, sorted by key within each partition; by `key` it is merged on its way, by the UTF-8 bytes of the keys. As CSV, a value that is a string stands as itself, any other as JSON text. Conditional by ETag.',
       query: ResultQuery,
+      headers: EtagConditions,
       answers: {
         200: raw('One record a line, or the outputs by step.', {
           'application/json': z.record(z.string(), JsonValue),
           'application/x-ndjson': ResultRecord,
           'text/csv': z.string(),
         }),
+        304: nothing('The result is the one of If-None-Match.'),
       },
-      problems: ['invalid_request', 'not_found', 'conflict', 'too_large'],
+      problems: ['invalid_request', 'not_found', 'conflict', 'precondition_failed', 'too_large'],
       curl: "'$API/jobs/$JOB/result?format=csv&order=key' -o result.csv",
     },
     top: {

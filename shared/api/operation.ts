@@ -57,7 +57,7 @@ export interface Described<Of extends Route = Route> {
   /** Where a name in the path is more than its resource says. */
   params?: { readonly [Name in ParamNames<Of['path']>]?: z.ZodType };
   query?: z.ZodObject;
-  /** Described only: what reads a header checks it. */
+  /** What reads a header checks it; but conditional headers that do not stand here are refused. */
   headers?: z.ZodObject;
   body?: Body;
   /** The route reads and checks query and body by itself. */
@@ -181,6 +181,12 @@ export const optionalBody = <Schema extends z.ZodType>(
   content: { 'application/json': schema },
   absent,
   ...(maxBytes !== undefined && { maxBytes }),
+});
+
+/** Of a resource whose answers have an ETag. */
+export const EtagConditions = z.object({
+  'if-match': z.string().optional(),
+  'if-none-match': z.string().optional(),
 });
 
 export const IdempotencyKey = z.object({

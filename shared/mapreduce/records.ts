@@ -46,6 +46,16 @@ interface Piece {
   bytes: Uint8Array;
 }
 
+const tooLong = () =>
+  new TaskFailure('memory', `a record is longer than ${RECORD_MAX_BYTES} bytes`);
+
+/** The bound is the record's own: its line end does not count. Throws TaskFailure `memory`. */
+function checkLength(record: string): void {
+  if (record.length * 3 > RECORD_MAX_BYTES && utf8Length(record) > RECORD_MAX_BYTES)
+    throw tooLong();
+}
+
+const LINE_END_MAX_BYTES = 2;
 const NEWLINE = 0x0a;
 const BYTE_ORDER_MARK = 0xfeff;
 const REPLACEMENT = '\ufffd';
@@ -142,9 +152,7 @@ abstract class TextSource {
   /** Appends pieces, at least as much again as is unread; false at the end. */
   protected grow(): boolean {
     const unread = this.text.length - this.at;
-    if (unread > RECORD_MAX_BYTES) {
-      throw new TaskFailure('memory', `a record is longer than ${RECORD_MAX_BYTES} bytes`);
-    }
+    if (unread > RECORD_MAX_BYTES + LINE_END_MAX_BYTES) throw tooLong();
     const pieces: Piece[] = [];
     for (let grown = 0; grown <= unread;) {
       const next = this.#pieces.next();
@@ -250,19 +258,25 @@ class LineSource extends TextSource implements RecordSource {
         this.at = newline + 1;
         const end =
           newline > this.start && this.text.charCodeAt(newline - 1) === 13 ? newline - 1 : newline;
-        this.value = this.text.slice(this.start, end);
-        this.bad = this.notText(this.start);
+        this.#take(end);
         return true;
       }
       if (this.grow()) continue;
       if (this.at >= this.text.length) return false;
       this.start = this.at;
       this.at = this.text.length;
-      this.value = this.text.slice(this.start);
-      this.bad = this.notText(this.start);
+      this.#take(this.at);
       return true;
     }
   }
+
+  #take(end: number): void {
+    const line = this.text.slice(this.start, end);
+    checkLength(line);
+    this.value = line;
+    this.bad = this.notText(this.start);
+  }
+
   offset(): number {
     return this.byteOffset(this.start);
   }
@@ -346,6 +360,9 @@ class CsvSource extends TextSource implements RecordSource {
           const byte = this.byteOffsetWithin(this.#start, row.unclosed);
           this.bad = unclosedQuote(byte);
           return row.fields;
+        }
+        if ((row.end - this.#start) * 3 > RECORD_MAX_BYTES) {
+          checkLength(this.text.slice(this.#start, row.end).replace(/\r?\n$|\r$/, ''));
         }
         if (row.fields.length > 0) return row.fields;
       }

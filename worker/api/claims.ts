@@ -1,5 +1,6 @@
 // /api/claims: payloads that lie in R2 instead of in an event.
 import { openClaim, storeClaim } from '../claim-check/claims.edge.ts';
+import { notModified } from '../platform/conditions.ts';
 import { created, type Handlers } from './serve.ts';
 import { uploadOf } from './upload.ts';
 
@@ -11,8 +12,14 @@ export const claimHandlers: Handlers<'claims'> = {
     const claim = await outlive(storeClaim(env, uploadOf(c), Date.now()));
     return created(claim, `/api/claims/${claim.token}`);
   },
-  async bytes({ env, params: { token }, outlive }) {
+  async bytes({ c, env, params: { token }, outlive }) {
     const { claim, body } = await openClaim(env, token);
+    const etag = `"${claim.sha256}"`;
+    const answer = notModified(c.req.raw.headers, { etag }, { etag });
+    if (answer) {
+      await body.cancel();
+      return answer;
+    }
     // A stream of known length: a body that breaks off is seen as one.
     const sized = new FixedLengthStream(claim.bytes);
     void outlive(body.pipeTo(sized.writable)).catch(() => undefined);
@@ -23,7 +30,7 @@ export const claimHandlers: Handlers<'claims'> = {
         'cache-control': 'no-store',
         'x-content-type-options': 'nosniff',
         [CONTENT_TYPE_HEADER]: headerText(claim.contentType),
-        etag: `"${claim.sha256}"`,
+        etag,
       },
     });
   },

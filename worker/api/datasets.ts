@@ -4,6 +4,7 @@ import type { StoredDataset } from '../contracts/catalog.rpc.ts';
 import { abortParts, completeParts, storePart } from '../datasets/parts.edge.ts';
 import { serveBytes } from '../datasets/serve.edge.ts';
 import { storeDataset } from '../datasets/upload.edge.ts';
+import { assertMet, conditionsOf } from '../platform/conditions.ts';
 import type { Env } from '../platform/env.ts';
 import { catalog } from '../stubs.ts';
 import { found, ProblemError } from '../platform/problem.ts';
@@ -18,15 +19,17 @@ const complete = (dataset: Dataset) => created(dataset, `/api/datasets/${dataset
 export const datasetHandlers: Handlers<'datasets'> = {
   list: ({ env, query: { cursor, limit } }) => catalog(env).datasets(cursor, limit),
   async put({ c, env, params: { name }, outlive }) {
-    const upload = { name, ...uploadOf(c) };
+    const conditions = conditionsOf(c.req.raw.headers);
+    const upload = { name, ...uploadOf(c), conditions };
     return complete(await outlive(storeDataset(env, upload, Date.now())));
   },
   async get({ env, params: { name } }) {
     const { key: _, ...dataset } = await stored(env, name);
     return dataset;
   },
-  async delete({ env, params: { name } }) {
-    found((await catalog(env).deleteDataset(name)) || null, `dataset ${name}`);
+  async delete({ c, env, params: { name } }) {
+    const verdict = await catalog(env).deleteDataset(name, conditionsOf(c.req.raw.headers));
+    assertMet(found(verdict, `dataset ${name}`));
   },
   async bytes({ c, env, params: { name } }) {
     // A second try: the dataset may be replaced between the look-up and the read.

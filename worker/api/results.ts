@@ -10,6 +10,7 @@ import type { OutputsPlace } from '../contracts/run.rpc.ts';
 import { resultStream } from '../jobs/mapreduce/result.edge.ts';
 import { topOf } from '../jobs/mapreduce/top-scan.edge.ts';
 import { streamOf } from '../platform/byte-stream.ts';
+import { notModified } from '../platform/conditions.ts';
 import type { Env } from '../platform/env.ts';
 import { isRunId } from '../platform/ids.ts';
 import { dagJob, mapReduceJob } from '../stubs.ts';
@@ -30,30 +31,45 @@ function whenDone<Asked extends { state: JobState }>(asked: Asked | null, id: st
 }
 
 /** One JSON object, `{"<step>": output, …}`. */
-async function runResult(env: Env, id: string, isHead: boolean): Promise<Response> {
+async function runResult(
+  env: Env,
+  id: string,
+  { method, headers: asked }: Request,
+): Promise<Response> {
   const run = dagJob(env, id);
   const page = async (from: OutputsPlace) => whenDone(await run.outputs(from), id);
   const open = (claim: Claim) => openHeldClaim(env, claim);
-  const result = resultBytes({ page, open }, await page(FIRST_OUTPUT));
+  const first = await page(FIRST_OUTPUT);
+  const etag = `"${id}"`;
+  const answer = notModified(asked, { etag }, { etag });
+  if (answer) return answer;
+  const result = resultBytes({ page, open }, first);
   const headers = {
+    etag,
     'content-type': 'application/json',
     'content-disposition': `inline; filename="${id}.json"`,
     'cache-control': 'no-store',
   };
-  return new Response(isHead ? null : streamOf(result), { headers });
+  return new Response(method === 'HEAD' ? null : streamOf(result), { headers });
 }
 
 export const resultHandlers: Pick<Handlers<'jobs'>, 'result' | 'top'> = {
   async result({ c, env, params: { id }, query }) {
-    const isHead = c.req.method === 'HEAD';
-    if (isRunId(id)) return runResult(env, id, isHead);
+    if (isRunId(id)) return runResult(env, id, c.req.raw);
     const parts = await partsOf(env, id);
+    // What a done job computed never changes.
+    const etag = `"${id}.${query.order}.${query.format}"`;
+    const answer = notModified(c.req.raw.headers, { etag }, { etag });
+    if (answer) return answer;
     const headers = {
+      etag,
       'content-type': CONTENT_TYPES[query.format],
       'content-disposition': `attachment; filename="${id}.${query.format}"`,
       'cache-control': 'no-store',
     };
-    return new Response(isHead ? null : resultStream(env.BUCKET, parts, query), { headers });
+    return new Response(c.req.method === 'HEAD' ? null : resultStream(env.BUCKET, parts, query), {
+      headers,
+    });
   },
   top: async ({ env, params: { id }, query }) => topOf(env.BUCKET, await partsOf(env, id), query),
 };

@@ -6,6 +6,7 @@ import type * as z from 'zod';
 import { API, type Api } from '../../shared/api/api.ts';
 import type { Operation, JsonAnswer, NoAnswer, RawAnswer } from '../../shared/api/operation.ts';
 import type { AppEnv, Env } from '../platform/env.ts';
+import { conditionsOf } from '../platform/conditions.ts';
 import { parse } from '../platform/parse.ts';
 import { jsonBody, jsonBodyOr } from '../platform/validate.ts';
 
@@ -106,7 +107,8 @@ interface Parsed extends Pick<Asked<Operation>, 'c' | 'env' | 'outlive'> {
 }
 
 async function asked(c: Context<AppEnv>, operation: Operation): Promise<Parsed> {
-  const { params, query, readsItself } = operation;
+  const { params, query, readsItself, headers } = operation;
+  conditionsOf(c.req.raw.headers, Object.keys(headers?.shape ?? {}));
   const inPath = Object.entries<z.ZodType>(params).map(([name, schema]) => {
     const value = c.req.param(name);
     return [name, parse(schema, value, schema.meta()?.title ?? name)] as const;

@@ -7,6 +7,7 @@ import type { Dataset } from '../../shared/schemas/dataset.ts';
 import type { AnyJobSummary } from '../../shared/schemas/jobs.ts';
 import type { StreamSpec } from '../../shared/schemas/stream.ts';
 import { guardBindings } from '../platform/bindings.edge.ts';
+import { compare, etagOf } from '../platform/conditions.ts';
 import type { Env } from '../platform/env.ts';
 import { Sql } from '../platform/sql.store.ts';
 import { Timers } from '../platform/timers.store.ts';
@@ -14,6 +15,8 @@ import { base64url } from '../platform/token.ts';
 import type { StreamDefinition } from '../contracts/names.ts';
 import type {
   CatalogRpc,
+  ConditionsVerdict,
+  DatasetConditions,
   Deleted,
   JobFilter,
   NamedEntry,
@@ -170,7 +173,12 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
     return row ? { ...(JSON.parse(row.dataset) as Dataset), key: row.key } : null;
   }
 
-  async putDataset({ key, ...dataset }: StoredDataset): Promise<void> {
+  async putDataset(
+    { key, ...dataset }: StoredDataset,
+    conditions: DatasetConditions,
+  ): Promise<ConditionsVerdict> {
+    const verdict = this.#compare(dataset.name, conditions);
+    if (verdict !== 'go') return verdict;
     this.#sql.transaction(() => {
       this.#dropObject(dataset.name, key);
       this.#sql.run(
@@ -181,15 +189,29 @@ export class CatalogObject extends DurableObject<Env> implements CatalogRpc {
       );
     });
     await this.#collect();
+    return verdict;
   }
 
-  async deleteDataset(name: string): Promise<boolean> {
+  async deleteDataset(
+    name: string,
+    conditions: DatasetConditions,
+  ): Promise<ConditionsVerdict | null> {
+    const verdict = this.#compare(name, conditions);
+    if (verdict !== 'go') return verdict;
     const existed = this.#sql.transaction(() => {
       this.#dropObject(name, null);
       return this.#sql.run('DELETE FROM datasets WHERE name = ?', name) > 0;
     });
     await this.#collect();
-    return existed;
+    return existed ? verdict : null;
+  }
+
+  #compare(name: string, conditions: DatasetConditions): ConditionsVerdict {
+    const current = this.#sql.first<{ key: string }>(
+      'SELECT key FROM datasets WHERE name = ?',
+      name,
+    );
+    return compare(conditions, current && { etag: etagOf(current.key) });
   }
 
   async pin(job: string, name: string): Promise<StoredDataset | null> {

@@ -67,6 +67,11 @@ export interface NamedEntry {
   uid: string;
 }
 
+/** Headers of a request, by their names; compared with the ETag of the dataset that is there. */
+export type DatasetConditions = { readonly [header: string]: string };
+/** Anything but "go": nothing was changed. */
+export type ConditionsVerdict = 'go' | 'unchanged' | 'failed';
+
 export interface CatalogRpc {
   /** What leases are signed with; made at the first call. */
   secret(): Promise<string>;
@@ -95,9 +100,9 @@ export interface CatalogRpc {
   datasets(cursor: string | undefined, limit: number): Promise<List<Dataset>>;
   dataset(name: string): Promise<StoredDataset | null>;
   /** Makes `dataset` the one of its name; what was there before goes once no job reads it. */
-  putDataset(dataset: StoredDataset): Promise<void>;
-  /** False: there is none. */
-  deleteDataset(name: string): Promise<boolean>;
+  putDataset(dataset: StoredDataset, conditions: DatasetConditions): Promise<ConditionsVerdict>;
+  /** Null: there is none. */
+  deleteDataset(name: string, conditions: DatasetConditions): Promise<ConditionsVerdict | null>;
   /** Keeps a dataset's object for a job until `unpin`, whatever becomes of the dataset. */
   pin(job: string, name: string): Promise<StoredDataset | null>;
   unpin(job: string): Promise<void>;

@@ -1,6 +1,7 @@
 // A dataset's bytes as an HTTP answer: whole or one range, conditional. Always as binary, whatever the dataset's
 // type: text would be compressed on its way, and bytes that strangers uploaded must never run as a page.
 import type { StoredDataset } from '../contracts/catalog.rpc.ts';
+import { etagOf, lastModified, notModified } from '../platform/conditions.ts';
 import { ProblemError } from '../platform/problem.ts';
 import { byteRange } from './byte-range.ts';
 
@@ -12,7 +13,8 @@ export async function serveBytes(
 ): Promise<Response | null> {
   const { name, key, bytes: size } = dataset;
   // Objects never change, so that the version is a strong validator.
-  const etag = `"${key.slice(key.lastIndexOf('/') + 1)}"`;
+  const etag = etagOf(key);
+  const modified = dataset.createdAt;
   const headers: Record<string, string> = {
     'content-type': 'application/octet-stream',
     'content-disposition': `attachment; filename="${name}"`,
@@ -20,10 +22,11 @@ export async function serveBytes(
     'x-content-type-options': 'nosniff',
     'accept-ranges': 'bytes',
     etag,
+    'last-modified': lastModified(modified),
   };
-  if (matches(request.headers.get('if-none-match'), etag)) {
-    return new Response(null, { status: 304, headers });
-  }
+  const answer = notModified(request.headers, { etag, modified }, headers);
+  if (answer) return answer;
+  // A time is too coarse to join pieces by (RFC 9110 §13.1.5): then the whole comes.
   const ifRange = request.headers.get('if-range');
   const asked = ifRange === null || ifRange === etag ? request.headers.get('range') : null;
   // A range means nothing to HEAD (RFC 9110 §14.2).
@@ -43,12 +46,4 @@ export async function serveBytes(
   if (request.method === 'HEAD' || size === 0) return new Response(null, { status, headers });
   const object = await bucket.get(key, range ? { range } : {});
   return object && new Response(object.body, { status, headers, encodeBody: 'manual' });
-}
-
-function matches(header: string | null, etag: string): boolean {
-  if (header === null) return false;
-  return header.split(',').some((tag) => {
-    const trimmed = tag.trim();
-    return trimmed === '*' || trimmed.replace(/^W\//, '') === etag;
-  });
 }

@@ -1,5 +1,6 @@
 // What a request carries is bounded: its JSON, its bytes, its Idempotency-Key.
 import { IDEMPOTENCY_KEY_MAX_CHARS, JSON_BODY_MAX_BYTES } from '../../shared/limits.ts';
+import { gunzip } from '../../shared/mapreduce/gunzip.ts';
 import { messageOf } from '../../shared/message-of.ts';
 import { ProblemError } from './problem.ts';
 
@@ -36,36 +37,76 @@ function jsonOf(bytes: Uint8Array): { value: unknown; text: string } {
   }
 }
 
-/** The whole body when it has at most `maxBytes`; reads no further than that. Throws `too_large`. */
+/**
+ * The whole body when it has at most `maxBytes`, also when it is unpacked; reads no further than that. Throws
+ * `too_large`, `unsupported_encoding`, and `invalid_request` for a damaged body.
+ */
 export async function boundedBytes(
   request: Request,
   maxBytes: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const tooLarge = () =>
-    new ProblemError('too_large', `the body may have at most ${maxBytes} bytes`);
-  const announced = request.headers.get('content-length');
-  if (Number(announced ?? 0) > maxBytes) throw tooLarge();
-  if (announced !== null) {
-    const bytes = new Uint8Array(await request.arrayBuffer());
-    if (bytes.length > maxBytes) throw tooLarge();
+  const encoding = (request.headers.get('content-encoding') ?? '').trim().toLowerCase();
+  if (encoding === '' || encoding === 'identity') return sentBytes(request, maxBytes);
+  if (encoding !== 'gzip' && encoding !== 'x-gzip') {
+    const detail = `a body with the Content-Encoding ${encoding} is not unpacked; gzip is`;
+    const errors = [{ path: 'content-encoding', message: detail }];
+    throw new ProblemError('unsupported_encoding', detail, errors, { 'accept-encoding': 'gzip' });
+  }
+  const packed = await sentBytes(request, maxBytes);
+  const unpacked = new Gathered(maxBytes);
+  try {
+    for (const chunk of gunzip(packed)) unpacked.add(chunk);
+  } catch (error) {
+    if (error instanceof ProblemError) throw error;
+    const detail = `the body is no gzip file: ${messageOf(error)}`;
+    throw new ProblemError('invalid_request', detail, [{ path: '', message: detail }]);
+  }
+  return unpacked.whole();
+}
+
+/** Chunks that are together at most `maxBytes` long. */
+class Gathered {
+  readonly #maxBytes: number;
+  readonly #chunks: Uint8Array[] = [];
+  #length = 0;
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Throws `too_large`. */
+  add(chunk: Uint8Array): void {
+    this.#length += chunk.length;
+    if (this.#length > this.#maxBytes) throw tooLarge(this.#maxBytes);
+    this.#chunks.push(chunk);
+  }
+
+  whole(): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(this.#length);
+    let at = 0;
+    for (const chunk of this.#chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
     return bytes;
   }
-  const chunks: Uint8Array[] = [];
-  let length = 0;
+}
+
+const tooLarge = (maxBytes: number) =>
+  new ProblemError('too_large', `the body may have at most ${maxBytes} bytes`);
+
+async function sentBytes(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const announced = request.headers.get('content-length');
+  if (Number(announced ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  if (announced !== null) {
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    if (bytes.length > maxBytes) throw tooLarge(maxBytes);
+    return bytes;
+  }
+  const sent = new Gathered(maxBytes);
   if (request.body) {
-    for await (const chunk of request.body as ReadableStream<Uint8Array>) {
-      length += chunk.length;
-      if (length > maxBytes) throw tooLarge();
-      chunks.push(chunk);
-    }
+    for await (const chunk of request.body as ReadableStream<Uint8Array>) sent.add(chunk);
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+  return sent.whole();
 }
 
 /** The Idempotency-Key header; null without one. Throws when it is too long to keep. */

@@ -10,6 +10,8 @@ const DESCRIPTION = `Distributed jobs that any browser can help with. JSON in an
 
 Every refusal is an RFC 9457 problem (application/problem+json) whose \`code\` is one of a closed list.
 Lists are \`{"items": […], "next": cursor or null}\` and take \`limit\` and \`cursor\`.
+Bodies of JSON and NDJSON may come with \`Content-Encoding: gzip\`, within the same bounds; another encoding is refused.
+A condition (If-Match and the like) that an operation does not list is refused, never ignored.
 Where a deployment has API_TOKENS set, send one of them as a bearer token; without that secret only loopback hosts are served.`;
 
 export function apiDocument(version: string): ApiDocument {
