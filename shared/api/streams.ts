@@ -70,7 +70,7 @@ export const streams = resource(
     },
     append: {
       summary: 'Publish events',
-      description: `One event, a list of events, or NDJSON with one event a line; at most ${APPEND_MAX_EVENTS.toLocaleString('en')} events and ${APPEND_MAX_BYTES / MIB} MiB a request. Events with the same \`key\` go to the same partition and stay in order. Every event is checked before any is appended: one that is wrong refuses them all, and \`errors\` says which (\`line 7\`, \`[6]\`). An event whose \`id\` is in the log already is a duplicate: counted, not appended. A large payload becomes a claim by itself; to send one by hand, upload it to \`/api/claims\` first. The same Idempotency-Key within 24 hours appends nothing twice and answers the same; with another body it is a conflict.`,
+      description: `One event, a list of events, or NDJSON with one event a line; at most ${APPEND_MAX_EVENTS.toLocaleString('en')} events and ${APPEND_MAX_BYTES / MIB} MiB a request. Events with the same \`key\` go to the same partition and stay in order. Every event is checked before any is appended: one that is wrong refuses them all, and \`errors\` says which (\`line 7\`, \`[6]\`). An event whose \`id\` is in the log already is a duplicate: counted, not appended. A payload is kept as it was written, but for blanks between its parts; a number that is too large for a reader is refused. A large payload becomes a claim by itself; to send one by hand, upload it to \`/api/claims\` first. The same Idempotency-Key within 24 hours appends nothing twice and answers the same; with another body it is a conflict.`,
       headers: IdempotencyKey,
       readsItself: true,
       body: {

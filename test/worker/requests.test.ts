@@ -165,6 +165,21 @@ describe('conditions', () => {
   });
 });
 
+describe('a payload', () => {
+  it('is read as it was sent', async () => {
+    await putJson('/streams/exact', { partitions: 1 });
+    const payload = '{"id":9007199254740993,"rate":0.1234567890123456789}';
+    const send = (body: string, type: string) =>
+      call('/streams/exact/events', { method: 'POST', body, headers: { 'content-type': type } });
+    await send(`[{"type":"A","payload":${payload}}]`, 'application/json');
+    await send(`{"type": "A", "payload": ${payload}}`, 'application/x-ndjson');
+    const text = await (await call('/streams/exact/events')).text();
+    expect(text.split(`"payload":${payload}`)).toHaveLength(3);
+    const refused = await send('[{"type":"A","payload":1e400}]', 'application/json');
+    expect((await problemOf(refused)).errors[0]?.path).toBe('[0]');
+  });
+});
+
 describe('Content-Encoding', () => {
   const packed = async (text: string): Promise<Uint8Array<ArrayBuffer>> =>
     new Uint8Array(

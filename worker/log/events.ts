@@ -13,6 +13,7 @@ import type { FieldError } from '../../shared/schemas/problem.ts';
 import { EventInput, type EventSource } from '../../shared/schemas/stream.ts';
 import { parse } from '../platform/parse.ts';
 import { ProblemError } from '../platform/problem.ts';
+import { payloadAt, PayloadRefused, skipBlanks } from './payload-text.ts';
 
 /** An event that is to be appended. Null: made by the edge, or not there. */
 export interface NewEvent {
@@ -49,16 +50,24 @@ export function parseEventLines(text: string, maxEvents = APPEND_MAX_EVENTS): Ne
     } catch (error) {
       throw refused(textOf(where), `the line is not JSON: ${messageOf(error)}`);
     }
-    events.push(newEvent(value, where, json));
+    events.push(newEvent(value, where, json, skipBlanks(json, 0)).event);
   }
   return events;
 }
 
-/** One event or a list of them. Throws like `parseEventLines`; places in a list are `[6]`, counted from 0. */
-export function parseEventBody(value: unknown): NewEvent[] {
-  if (!Array.isArray(value)) return [newEvent(value, null, null)];
+/**
+ * One event or a list of them, and the JSON text that it was read from. Throws like `parseEventLines`; places in a
+ * list are `[6]`, counted from 0.
+ */
+export function parseEventBody(value: unknown, json = JSON.stringify(value)): NewEvent[] {
+  let at = skipBlanks(json, 0);
+  if (!Array.isArray(value)) return [newEvent(value, null, json, at).event];
   if (value.length > APPEND_MAX_EVENTS) throw tooMany(APPEND_MAX_EVENTS);
-  return value.map((event: unknown, item) => newEvent(event, { item }, null));
+  return value.map((item: unknown, i) => {
+    const { event, end } = newEvent(item, { item: i }, json, skipBlanks(json, at + 1));
+    at = skipBlanks(json, end);
+    return event;
+  });
 }
 
 /** A line, counted from 1, or a place in a list, counted from 0. A value, since most events need no words for it. */
@@ -66,55 +75,31 @@ type Where = { line: number } | { item: number };
 
 const textOf = (where: Where) => ('line' in where ? `line ${where.line}` : `[${where.item}]`);
 
-/** `where`: null for an event that stands alone. `json`: the text that it was read from, when it is at hand. */
-function newEvent(value: unknown, where: Where | null, json: string | null): NewEvent {
-  const event = isPlainEvent(value) ? value : checkedEvent(value, where);
-  const { id, type, key, time, claim } = event;
-  let payload: string | null = null;
-  if (event.payload !== undefined) {
-    try {
-      payload = (json && payloadWithin(json, event)) ?? JSON.stringify(event.payload);
-    } catch {
-      throw refused(where ? textOf(where) : 'payload', 'the payload is nested too deeply');
-    }
+/** `where`: null for an event that stands alone. `json`: what it was read from; the event begins at `at`. */
+function newEvent(
+  value: unknown,
+  where: Where | null,
+  json: string,
+  at: number,
+): { event: NewEvent; end: number } {
+  const { id, type, key, time, claim } = isPlainEvent(value) ? value : checkedEvent(value, where);
+  try {
+    const { payload, end } = payloadAt(json, at);
+    const event = {
+      id: id ?? null,
+      type,
+      key: key ?? null,
+      time: time ?? null,
+      payload,
+      claim: claim ?? null,
+      source: null,
+    };
+    return { event, end };
+  } catch (error) {
+    if (!(error instanceof PayloadRefused)) throw error;
+    throw refused(where ? textOf(where) : 'payload', error.message);
   }
-  return {
-    id: id ?? null,
-    type,
-    key: key ?? null,
-    time: time ?? null,
-    payload,
-    claim: claim ?? null,
-    source: null,
-  };
 }
-
-/** A text of this length cannot be nested too deeply to be written. */
-const SHALLOW_CHARS = 4_096;
-const PAYLOAD_FIELD = '"payload":';
-
-/**
- * The payload's own text, where it is the last field of a line that is written without spaces and escapes before it:
- * that saves writing it anew. Null: it has to be written. Where the fields before it end is computed, not searched. A
- * field that comes a second time, within what is then taken for the payload's text, has the value that was read.
- */
-function payloadWithin(json: string, event: EventInput): string | null {
-  if (json.length > SHALLOW_CHARS || json.charCodeAt(json.length - 1) !== CLOSING) return null;
-  let at = 1;
-  let last = '';
-  for (const name in event) {
-    last = name;
-    if (name === 'payload') continue;
-    const value = event[name as 'type' | 'key' | 'id' | 'time'] ?? null;
-    at += name.length + (value === null ? 'null'.length : value.length + 2) + FIELD_EXTRA_CHARS;
-  }
-  return last === 'payload' && json.startsWith(PAYLOAD_FIELD, at)
-    ? json.slice(at + PAYLOAD_FIELD.length, -1)
-    : null;
-}
-const CLOSING = '}'.charCodeAt(0);
-/** Two quotes, a colon and a comma. */
-const FIELD_EXTRA_CHARS = 4;
 
 /**
  * True: EventInput accepts it. False says nothing: events with a claim, or with long keys, are for the schema. The

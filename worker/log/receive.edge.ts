@@ -35,15 +35,15 @@ async function bodyBytes(request: Request): Promise<Uint8Array> {
 const fromLines = (bytes: Uint8Array): NewEvent[] => parseEventLines(decoded(bytes));
 
 function fromJson(bytes: Uint8Array): NewEvent[] {
+  const text = decoded(bytes);
   let value: unknown;
   try {
-    value = JSON.parse(decoded(bytes));
+    value = JSON.parse(text);
   } catch (error) {
-    if (error instanceof ProblemError) throw error;
     const detail = `the body is not JSON: ${messageOf(error)}`;
     throw new ProblemError('invalid_request', detail, [{ path: '', message: detail }]);
   }
-  return parseEventBody(value);
+  return parseEventBody(value, text);
 }
 
 function decoded(bytes: Uint8Array): string {

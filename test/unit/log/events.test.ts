@@ -214,3 +214,50 @@ describe('a payload’s own text', () => {
     }
   });
 });
+
+describe('what a sender wrote', () => {
+  const PAYLOAD =
+    '{"id":9007199254740993,"rate":0.1234567890123456789,"one":1.0,"b":{"10":1,"9":2},"text":"\\u00e9 \\"}, 1e999"}';
+  const inList = (text: string) =>
+    parseEventBody(JSON.parse(text), text).map(({ payload }) => payload);
+  const inLines = (text: string) => parseEventLines(text).map(({ payload }) => payload);
+
+  it('stays as it is, in lists, single events and lines, whatever the blanks between', () => {
+    const spaced = PAYLOAD.replaceAll(',"', ' ,\t"').replaceAll(':{', ' : { ');
+    const events = [
+      `{"type":"A","payload":${PAYLOAD}}`,
+      `{ "payload" : ${spaced} , "type": "A" }`,
+      `{"type":"A","pay\\u006coad":${spaced},"key":null}`,
+      `{"payload":1,"type":"A","payload":${PAYLOAD}}`,
+    ];
+    const kept = events.map(() => PAYLOAD);
+    expect(inLines(events.join('\r\n'))).toEqual(kept);
+    expect(inList(`[${events.join(',')}]`)).toEqual(kept);
+    expect(inList(`\n[ ${events.join(' ,\n')} ]\n`)).toEqual(kept);
+    for (const event of events) expect(inList(event)).toEqual([PAYLOAD]);
+    expect(
+      inList('[{"type":"A"}, {"payload" : null, "type":"B"},{"type":"C","payload":-0.0}]'),
+    ).toEqual([null, 'null', '-0.0']);
+  });
+
+  it('is refused where a number is too large for any reader', () => {
+    for (const number of ['1e400', '-1E+309', `1${'0'.repeat(309)}`]) {
+      const event = `{"type":"A","payload":{"a":["1e400",${number}]}}`;
+      expect(refusal(() => inLines(`{"type":"A"}\n${event}`)).errors[0]?.path).toBe('line 2');
+      expect(refusal(() => inList(`[{"type":"A"},${event}]`)).errors[0]?.path).toBe('[1]');
+      expect(refusal(() => inList(event)).message).toContain('too large');
+    }
+    expect(inList('{"type":"A","payload":[1e308,1e-400]}')).toEqual(['[1e308,1e-400]']);
+  });
+
+  it('says what JSON.parse reads, for any JSON and any blanks', () => {
+    const blanks = fc.constantFrom(undefined, 1, '\t');
+    fc.assert(
+      fc.property(fc.array(fc.jsonValue(), { maxLength: 5 }), blanks, (payloads, space) => {
+        const events = payloads.map((payload) => ({ type: 'A', payload }));
+        const text = JSON.stringify(events, null, space);
+        expect(inList(text)).toEqual(payloads.map((payload) => JSON.stringify(payload)));
+      }),
+    );
+  });
+});
