@@ -316,11 +316,11 @@ describe('signals', () => {
   it('carry names that JavaScript knows, as steps, inputs and outputs do', async () => {
     const text = '{"__proto__":{"a":1},"constructor":2,"toString":3}';
     const { id } = await submitDag({
-      constructor: { run: 'wait', signal: 'constructor' },
-      toString: { run: 'wait', signal: 'toString', needs: ['constructor'] },
+      constructor: { run: 'wait' as const, signal: 'constructor' },
+      toString: { run: 'wait' as const, signal: 'toString', needs: ['constructor'] },
       valueOf: {
         ...{
-          run: 'edge',
+          run: 'edge' as const,
           needs: ['constructor', 'toString'],
           when: 'steps.toString.constructor === 2',
         },
