@@ -25,14 +25,14 @@ export function conditionsOf(
   honoured: readonly string[] = CONDITIONS,
 ): Conditions {
   const conditions: { -readonly [Name in keyof Conditions]: string } = {};
-  for (const name of CONDITIONS) {
-    const value = headers.get(name);
+  for (const header of CONDITIONS) {
+    const value = headers.get(header);
     if (value === null) continue;
-    if (!honoured.includes(name)) throw refused(name, `this operation takes no ${name}`);
-    if (name.endsWith('-since') && !isHttpDate(value)) {
-      throw refused(name, 'a time is written like "Sun, 06 Nov 1994 08:49:37 GMT"');
+    if (!honoured.includes(header)) throw refused(header, `this operation takes no ${header}`);
+    if (header.endsWith('-since') && !isHttpDate(value)) {
+      throw refused(header, 'a time is written like "Sun, 06 Nov 1994 08:49:37 GMT"');
     }
-    conditions[name] = value;
+    conditions[header] = value;
   }
   if (headers.has('content-range')) {
     const message =
