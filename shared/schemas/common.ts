@@ -15,9 +15,16 @@ export const JsonValue = (
 function isJson(value: unknown, depth: number): boolean {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
   if (typeof value === 'number') return Number.isFinite(value);
-  if (typeof value !== 'object') return false;
+  if (typeof value !== 'object' || !isPlain(value)) return false;
   if (depth > JSON_DEPTH_MAX) throw new RangeError('nested too deeply');
   return Object.values(value).every((member) => isJson(member, depth + 1));
+}
+
+/** Neither a Date nor any other object with a class of its own. */
+function isPlain(value: object): boolean {
+  if (Array.isArray(value)) return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
 }
 
 /** Members with names that users choose. A z.record leaves out one called `__proto__`: here it is refused. */
